@@ -1,0 +1,135 @@
+"""Plan -> torch module. What is inside a unit stands in `search_space.plan` alone; here is one module for each kind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import Tensor, nn
+from torchvision.ops import SqueezeExcitation
+
+from search_space.architecture import Architecture
+from search_space.errors import InputError
+from search_space.plan import Branch, Layer, Unit, plan_of
+
+
+def _conv(layer: Layer) -> nn.Module:
+    padding = layer.kernel // 2
+    return nn.Conv2d(
+        layer.c_in, layer.c_out, layer.kernel, layer.stride, padding, groups=layer.groups, bias=False
+    )
+
+
+def _global_pool(layer: Layer) -> nn.Module:
+    return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(1))
+
+
+def _se(layer: Layer) -> nn.Module:
+    return SqueezeExcitation(layer.c_in, layer.squeeze, scale_activation=nn.Hardsigmoid)
+
+
+LAYERS: dict[str, Callable[[Layer], nn.Module]] = {
+    "conv": _conv,
+    "batchnorm": lambda layer: nn.BatchNorm2d(layer.c_out),
+    "relu": lambda layer: nn.ReLU(inplace=True),
+    "hardswish": lambda layer: nn.Hardswish(inplace=True),
+    "shuffle": lambda layer: nn.ChannelShuffle(layer.groups),
+    "se": _se,
+    "maxpool": lambda layer: nn.MaxPool2d(layer.kernel, layer.stride, layer.kernel // 2),
+    "avgpool": lambda layer: nn.AvgPool2d(layer.kernel, layer.stride, layer.kernel // 2),
+    "globalpool": _global_pool,
+    "linear": lambda layer: nn.Linear(layer.c_in, layer.c_out),
+}
+"""One row for each kind of layer a plan can hold."""
+
+
+class UnitModule(nn.Module):
+    """A unit of a plan: (n, c_in, h, w) to (n, c_out, h / stride, w / stride)."""
+
+    def __init__(self, unit: Unit) -> None:
+        super().__init__()
+        self.branches = nn.ModuleList(_chain(branch.layers) for branch in unit.branches)
+        self.tail = _chain(unit.tail)
+        self._ends = [(branch.start, branch.stop) for branch in unit.branches]
+        self._residual = [branch.residual for branch in unit.branches]
+        self._takes_all = [_takes_all(unit, branch) for branch in unit.branches]
+        self._adds = unit.join == "add"
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The unit's output for `x`."""
+        outputs = []
+        for position, branch in enumerate(self.branches):
+            start, stop = self._ends[position]
+            part = x if self._takes_all[position] else x[:, start:stop]
+            # Out of place, since an in-place activation may have written over what the branch was given.
+            outputs.append(branch(part) + part if self._residual[position] else branch(part))
+        if len(outputs) == 1:
+            joined = outputs[0]
+        else:
+            joined = outputs[0] + outputs[1] if self._adds else torch.cat(outputs, dim=1)
+        result: Tensor = self.tail(joined)
+        return result
+
+
+def build(
+    architecture: Architecture,
+    num_classes: int = 1000,
+    in_channels: int = 3,
+    stem_stride: int = 4,
+    *,
+    seed: int = 0,
+) -> nn.Sequential:
+    """The network of `architecture`: (n, in_channels, h, w) to (n, num_classes), initialised from `seed`.
+
+    Its submodules bear the names of the plan's units: stem, stage2.0, ..., head, classifier.
+
+    Raises:
+        InputError: a task that no network can be planned for.
+    """
+    network = nn.Sequential()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        for name, unit in plan_of(architecture, num_classes, in_channels, stem_stride).units():
+            stage, _, position = name.partition(".")
+            if not position:
+                network.add_module(name, UnitModule(unit))
+            else:
+                if position == "0":
+                    network.add_module(stage, nn.Sequential())
+                network.get_submodule(stage).add_module(position, UnitModule(unit))
+    return network
+
+
+def load_torchvision_weights(network: nn.Module, state_dict: Mapping[str, Tensor], *, classifier: bool = True) -> None:
+    """Nothing: copies the weights of one of torchvision's ShuffleNetV2 into our network of the same preset.
+
+    Our layers stand in the order of theirs, so weights are matched by position and checked by shape. With
+    `classifier=False` the last linear layer keeps its own weights: for a start from pretrained weights with other
+    classes.
+
+    Raises:
+        InputError: weights of another architecture.
+    """
+    ours = network.state_dict()
+    theirs = list(state_dict.items())
+    names = list(ours)
+    if not classifier:
+        names, theirs = names[:-2], theirs[:-2]
+    if len(names) != len(theirs):
+        raise InputError(f"weights must be those of this architecture: it has {len(names)} tensors, got {len(theirs)}")
+    for name, (their_name, value) in zip(names, theirs, strict=True):
+        if ours[name].shape != value.shape:
+            raise InputError(
+                f"weights must be those of this architecture: {name} is {tuple(ours[name].shape)}, "
+                f"{their_name} {tuple(value.shape)}"
+            )
+        ours[name] = value
+    network.load_state_dict(ours)
+
+
+def _chain(layers: tuple[Layer, ...]) -> nn.Sequential:
+    return nn.Sequential(*(LAYERS[layer.kind](layer) for layer in layers))
+
+
+def _takes_all(unit: Unit, branch: Branch) -> bool:
+    return (branch.start, branch.stop) == (0, unit.c_in)

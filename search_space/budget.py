@@ -1,0 +1,81 @@
+"""Budgets as people write them: "140mflops", "2.3 M params", "5ms", and several joined by commas."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass, fields
+from decimal import Decimal
+
+from search_space.errors import InputError
+
+_SCALES = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
+_TIMES_MS = {"us": 1e-3, "ms": 1.0, "s": 1e3}
+_QUANTITY = re.compile(r"([0-9]*\.?[0-9]+(?:e[0-9]+)?)\s*(?:([kmg]?)\s*(flops|params)|(us|ms|s))", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """Upper bounds, each None where there is none: multiply-adds, parameters, milliseconds a batch of one."""
+
+    macs: int | None = None
+    params: int | None = None
+    latency_ms: float | None = None
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if value is not None and not (math.isfinite(value) and value > 0):
+                raise InputError(f"a budget's {field.name} must be above 0, got {value!r}")
+
+    @classmethod
+    def parse(cls, text: str) -> Budget:
+        """The budget that `text` names, such as "140mflops", "0.6 GFLOPs", "2mparams,5ms".
+
+        Raises:
+            InputError: a part that is no number with a unit, is not above 0, or repeats a unit.
+        """
+        bounds: dict[str, float] = {}
+        for part in text.split(","):
+            name, value = _parse_part(part.strip(), text)
+            if name in bounds:
+                raise InputError(f"a budget names each unit once; {text!r} bounds {name} twice: keep one")
+            bounds[name] = value
+        counts = {name: int(value) for name, value in bounds.items() if name != "latency_ms"}
+        return cls(**counts, latency_ms=bounds.get("latency_ms"))
+
+    def __str__(self) -> str:
+        """The budget as `parse` takes it back."""
+        parts = [f"{_scaled(value)}{unit}" for value, unit in ((self.macs, "flops"), (self.params, "params")) if value]
+        return ",".join(parts + ([f"{self.latency_ms:.15g}ms"] if self.latency_ms else []))
+
+    def allows(self, macs: int, params: int) -> bool:
+        """Whether a network of these counts is within the bounds that are known before anything is built."""
+        return (self.macs is None or macs <= self.macs) and (self.params is None or params <= self.params)
+
+    def share(self, macs: int, params: int) -> float:
+        """How much of the budget such a network uses: 1 when the tighter of the two counts is all used."""
+        return max(macs / self.macs if self.macs else 0.0, params / self.params if self.params else 0.0)
+
+
+def _parse_part(part: str, text: str) -> tuple[str, float]:
+    value: float
+    match = _QUANTITY.fullmatch(part)
+    if match is None:
+        raise InputError(
+            f"a budget is a number with a unit, such as 140mflops, 2.3mparams or 5ms, joined by commas; got {text!r}"
+        )
+    number, scale, count, time = match.groups()
+    if time:
+        name, value = "latency_ms", float(number) * _TIMES_MS[time.lower()]
+    else:
+        name = {"flops": "macs", "params": "params"}[count.lower()]
+        value = int(Decimal(number) * _SCALES[scale.lower()])
+    if not value > 0 or not math.isfinite(value):
+        raise InputError(f"a budget must be above 0 and finite, got {part!r} in {text!r}")
+    return name, value
+
+
+def _scaled(value: int) -> str:
+    prefix = max((prefix for prefix, scale in _SCALES.items() if scale <= value), key=_SCALES.__getitem__)
+    return f"{value / _SCALES[prefix]:.15g}{prefix}"

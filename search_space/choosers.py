@@ -1,0 +1,40 @@
+"""Choosers that are no Optuna trial: at random from a seed, and from parameters that are known already."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from typing import Any
+
+
+class RandomChooser:
+    """Chooses evenly at random; `params` holds what was chosen last by each name."""
+
+    def __init__(self, seed: int) -> None:
+        self._random = random.Random(seed)
+        self.params: dict[str, Any] = {}
+
+    def suggest_int(self, name: str, low: int, high: int, *, step: int = 1) -> int:
+        """One of low, low + step, ..., high."""
+        self.params[name] = self._random.randrange(low, high + 1, step)
+        return int(self.params[name])
+
+    def suggest_categorical(self, name: str, choices: Any) -> Any:
+        """One of `choices`."""
+        self.params[name] = self._random.choice(choices)
+        return self.params[name]
+
+
+class FixedChooser:
+    """Gives back known parameters, as a trial's `params` hold them."""
+
+    def __init__(self, params: Mapping[str, Any]) -> None:
+        self._params = dict(params)
+
+    def suggest_int(self, name: str, low: int, high: int, *, step: int = 1) -> int:
+        """The parameter of that name."""
+        return int(self._params[name])
+
+    def suggest_categorical(self, name: str, choices: Any) -> Any:
+        """The parameter of that name."""
+        return self._params[name]

@@ -1,0 +1,189 @@
+"""Architecture -> layers and units as data. The only place that knows what is inside a unit.
+
+`cost` folds a plan, `proxies.network` instantiates it; neither knows a unit, so they cannot drift apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from search_space.architecture import BOTTLENECK, Architecture, Stage
+from search_space.errors import InputError
+
+STEM_STRIDES = (4, 2, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One layer. `kind` is a row of `proxies.network.LAYERS`; every spatial layer pads by kernel // 2.
+
+    `groups` is a convolution's groups or a shuffle's; `squeeze` the inner width of squeeze-and-excitation.
+    """
+
+    kind: str
+    c_in: int
+    c_out: int
+    kernel: int = 1
+    stride: int = 1
+    groups: int = 1
+    squeeze: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """A chain of layers over the channels [start, stop) of the unit's input; `residual` adds those to its output."""
+
+    layers: tuple[Layer, ...]
+    start: int
+    stop: int
+    residual: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """Branches over one input, joined by "concat" (in their order) or "add", then the layers of `tail`."""
+
+    c_in: int
+    branches: tuple[Branch, ...]
+    join: str = "concat"
+    tail: tuple[Layer, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A network as units in order. A stage's units after the first are one object, so that it is costed once."""
+
+    stem: Unit
+    stages: tuple[tuple[Unit, ...], ...]
+    head: Unit | None
+    classifier: Unit
+
+    def units(self) -> Iterator[tuple[str, Unit]]:
+        """The units in order with their names; stages are numbered from 2, as in both papers' tables."""
+        yield "stem", self.stem
+        for number, stage in enumerate(self.stages, start=2):
+            for position, unit in enumerate(stage):
+                yield f"stage{number}.{position}", unit
+        if self.head is not None:
+            yield "head", self.head
+        yield "classifier", self.classifier
+
+
+def plan_of(architecture: Architecture, num_classes: int = 1000, in_channels: int = 3, stem_stride: int = 4) -> Plan:
+    """The plan of `architecture` for a task.
+
+    `stem_stride` 4 is the published stem (convolution and max pool of stride 2), 2 leaves the pool out, 1 has the
+    convolution at stride 1 as well: for small images.
+
+    Raises:
+        InputError: a task that no network can be planned for.
+    """
+    if stem_stride not in STEM_STRIDES:
+        raise InputError(f"stem_stride must be one of {STEM_STRIDES}, got {stem_stride!r}")
+    for name, value in (("num_classes", num_classes), ("in_channels", in_channels)):
+        if not isinstance(value, int) or value < 1:
+            raise InputError(f"{name} must be a whole number of at least 1, got {value!r}")
+    stages = []
+    c_in = architecture.stem
+    for position, stage in enumerate(architecture.stages):
+        stages.append(stage_units(architecture, stage, c_in, first_of_all=position == 0))
+        c_in = stage.width
+    head, classifier = tail_units(architecture, c_in, num_classes)
+    return Plan(_stem(architecture, in_channels, stem_stride), tuple(stages), head, classifier)
+
+
+def stage_units(architecture: Architecture, stage: Stage, c_in: int, *, first_of_all: bool) -> tuple[Unit, ...]:
+    """The units of one stage, of `architecture`'s unit and options, for `c_in` channels that come in."""
+    unit = _UNITS[architecture.unit]
+    first = unit(architecture, stage, c_in, 2, first_of_all)
+    return (first,) + (unit(architecture, stage, stage.width, 1, False),) * (stage.depth - 1)
+
+
+def tail_units(architecture: Architecture, c_in: int, num_classes: int) -> tuple[Unit | None, Unit]:
+    """The head (None where its width is 0) and the classifier over `c_in` channels."""
+    c = architecture.head or c_in
+    head = _chain(c_in, *_conv(c_in, c, act=architecture.activation)) if architecture.head else None
+    return head, _chain(c, Layer("globalpool", c, c), Layer("linear", c, num_classes))
+
+
+def _stem(architecture: Architecture, in_channels: int, stem_stride: int) -> Unit:
+    c = architecture.stem
+    conv = _conv(in_channels, c, kernel=3, stride=1 if stem_stride == 1 else 2, act=architecture.activation)
+    pool = (Layer("maxpool", c, c, kernel=3, stride=2),) if stem_stride == 4 else ()
+    return _chain(in_channels, *conv, *pool)
+
+
+def _v1_unit(architecture: Architecture, stage: Stage, c_in: int, stride: int, first_of_all: bool) -> Unit:
+    """Zhang 2017, fig. 2 b (stride 1) and c (stride 2).
+
+    The very first 1x1 is not grouped (table 1's caption). Of the concatenation the paper gives no order; here the
+    branch stands first, then the pooled input.
+    """
+    act = architecture.activation
+    inner = stage.width // BOTTLENECK
+    c_out = stage.width - c_in if stride == 2 else stage.width
+    main = (
+        *_conv(c_in, inner, groups=1 if first_of_all else stage.groups, act=act),
+        *_shuffle(architecture, inner, stage.groups),
+        *_depthwise(inner, stage.kernel, stride),
+        *_conv(inner, c_out, groups=stage.groups),
+        *_se(stage, c_out),
+    )
+    shortcut = (Layer("avgpool", c_in, c_in, kernel=3, stride=2),) if stride == 2 else ()
+    branches = (Branch(main, 0, c_in), Branch(shortcut, 0, c_in))
+    return Unit(c_in, branches, "concat" if stride == 2 else "add", (Layer(act, stage.width, stage.width),))
+
+
+def _v2_unit(architecture: Architecture, stage: Stage, c_in: int, stride: int, first_of_all: bool) -> Unit:
+    """Ma 2018, fig. 3 c (stride 1) and d (stride 2), with a split ratio other than the paper's 1/2 and groups.
+
+    With groups the 1x1 convolutions of both branches are grouped. The join's shuffle has as many groups as the
+    ratio's denominator: with 2 the channels of a 1/4 split mix too slowly.
+    """
+    assert stage.split is not None
+    act = architecture.activation
+    main_width = stage.main_width
+    other_width = stage.width - main_width
+    c_main = c_in if stride == 2 else main_width
+    main = (
+        *(_depthwise(c_main, 3, 1) if architecture.pre_depthwise else ()),
+        *_conv(c_main, main_width, groups=stage.groups, act=act),
+        *_shuffle(architecture, main_width, stage.groups),
+        *_depthwise(main_width, stage.kernel, stride),
+        *_conv(main_width, main_width, groups=stage.groups, act=act),
+        *_se(stage, main_width),
+    )
+    if stride == 2:
+        other = (*_depthwise(c_in, stage.kernel, 2), *_conv(c_in, other_width, groups=stage.groups, act=act))
+        branches = (Branch(other, 0, c_in), Branch(main, 0, c_in))
+    else:
+        passed = Branch((), 0, other_width)
+        branches = (passed, Branch(main, other_width, stage.width, residual=architecture.residual))
+    return Unit(c_in, branches, "concat", _shuffle(architecture, stage.width, stage.split.denominator))
+
+
+_UNITS = {"v1": _v1_unit, "v2": _v2_unit}
+
+
+def _chain(c_in: int, *layers: Layer) -> Unit:
+    return Unit(c_in, (Branch(layers, 0, c_in),))
+
+
+def _conv(
+    c_in: int, c_out: int, *, kernel: int = 1, stride: int = 1, groups: int = 1, act: str = ""
+) -> tuple[Layer, ...]:
+    conv = (Layer("conv", c_in, c_out, kernel, stride, groups), Layer("batchnorm", c_out, c_out))
+    return (*conv, Layer(act, c_out, c_out)) if act else conv
+
+
+def _depthwise(c: int, kernel: int, stride: int) -> tuple[Layer, ...]:
+    return _conv(c, c, kernel=kernel, stride=stride, groups=c)
+
+
+def _shuffle(architecture: Architecture, c: int, groups: int) -> tuple[Layer, ...]:
+    return (Layer("shuffle", c, c, groups=groups),) if architecture.shuffle and groups > 1 else ()
+
+
+def _se(stage: Stage, c: int) -> tuple[Layer, ...]:
+    return (Layer("se", c, c, squeeze=max(8, c // 4)),) if stage.se else ()

@@ -1,0 +1,107 @@
+"""Which budgets a space reaches: the smallest at which every choice has room, and the largest it can use up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from itertools import product
+
+from search_space.architecture import Architecture, Stage
+from search_space.choices import Choices
+from search_space.cost import macs_and_params, unit_sums
+from search_space.plan import plan_of, stage_units, tail_units
+from search_space.widths import Structure, narrowest, quanta, quantum
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What a network is deployed for: square images of `resolution` pixels, their channels, the classes."""
+
+    resolution: int = 224
+    num_classes: int = 1000
+    in_channels: int = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """Bounds on multiply-adds and on parameters."""
+
+    smallest_macs: int
+    smallest_params: int
+    largest_macs: int
+    largest_params: int
+
+
+def reach_of(choices: Choices, task: Task) -> Reach:
+    """The budgets between which every combination of the choices finds widths."""
+    smallest = [_smallest(choices, unit, task) for unit in choices.units]
+    largest = [_largest(choices, unit, task) for unit in choices.units]
+    return Reach(
+        smallest_macs=max(macs for macs, _ in smallest),
+        smallest_params=max(params for _, params in smallest),
+        largest_macs=max(macs for macs, _ in largest),
+        largest_params=max(params for _, params in largest),
+    )
+
+
+def splits_of(choices: Choices, unit: str) -> tuple[Fraction | None, ...]:
+    """The splits that a unit can have: none at all in v1."""
+    return (None,) if unit == "v1" else choices.splits
+
+
+def _smallest(choices: Choices, unit: str, task: Task) -> tuple[int, int]:
+    """An upper bound on the least that any combination of groups and splits needs, depths, kernels and head at least.
+
+    Stage by stage, for each group count the next stage may have, only the widest and dearest way there is kept: costs
+    rise with the channels that come in, so nothing dearer is missed.
+    """
+    sample = _sample(choices, unit)
+    plan = plan_of(sample, task.num_classes, task.in_channels)
+    macs, params, size = unit_sums(plan.stem, task.resolution)
+    worst = dict.fromkeys(choices.groups, (choices.stem, macs, params))
+    for position, depths in enumerate(choices.depths):
+        following = choices.groups if position + 1 < len(choices.depths) else (1,)
+        reached: dict[int, tuple[int, int, int]] = {}
+        size_out = size
+        for groups, split, groups_after in product(choices.groups, splits_of(choices, unit), following):
+            c_in, macs, params = worst[groups]
+            width = narrowest(unit, c_in, quantum(unit, groups, split, groups_after, alignment=1))
+            stage = Stage(depths[0], width, groups, split, choices.kernels[0], max(choices.se))
+            size_out = size
+            for part in stage_units(sample, stage, c_in, first_of_all=position == 0):
+                part_macs, part_params, size_out = unit_sums(part, size_out)
+                macs, params = macs + part_macs, params + part_params
+            way = (width, macs, params)
+            reached[groups_after] = tuple(map(max, way, reached.get(groups_after, way)))  # type: ignore[assignment]
+        worst, size = reached, size_out
+    width, macs, params = worst[1]
+    for unit_of_tail in filter(None, tail_units(replace(sample, head=choices.heads[0]), width, task.num_classes)):
+        part_macs, part_params, size = unit_sums(unit_of_tail, size)
+        macs, params = macs + part_macs, params + part_params
+    return macs, params
+
+
+def _largest(choices: Choices, unit: str, task: Task) -> tuple[int, int]:
+    """The most that an architecture with one group count and one split throughout can use, everything at its most."""
+    most = [0, 0]
+    for groups, split in product(choices.groups, splits_of(choices, unit)):
+        structure = Structure(unit, choices.stem, (groups,) * len(choices.depths), (split,) * len(choices.depths))
+        step = max(quanta(structure, alignment=1))
+        top = max(choices.max_width // step, len(choices.depths)) * step
+        # A v1 stage must be wider than the one before it.
+        widths = [top - (len(choices.depths) - 1 - n) * step if unit == "v1" else top for n in range(3)]
+        stages = tuple(
+            Stage(depths[-1], width, groups, split, choices.kernels[-1], max(choices.se))
+            for depths, width in zip(choices.depths, widths, strict=True)
+        )
+        architecture = Architecture(unit, choices.stem, choices.heads[-1], stages)
+        plan = plan_of(architecture, task.num_classes, task.in_channels)
+        most = list(map(max, most, macs_and_params(plan, task.resolution)))
+    return most[0], most[1]
+
+
+def _sample(choices: Choices, unit: str) -> Architecture:
+    """Any architecture of the unit: it carries the options that all of the space's architectures share."""
+    split = None if unit == "v1" else Fraction(1, 2)
+    stages = tuple(Stage(1, 4 * choices.stem * number, split=split) for number in range(1, len(choices.depths) + 1))
+    return Architecture(unit, choices.stem, 0, stages)

@@ -1,0 +1,167 @@
+"""The search space: choices, a budget and a task. Every suggestion is valid, and within the budget."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from functools import partial
+from pathlib import Path
+from typing import Any, Protocol
+
+from search_space.architecture import Architecture, Stage
+from search_space.budget import Budget
+from search_space.choices import Choices
+from search_space.cost import macs_and_params
+from search_space.errors import InputError
+from search_space.plan import plan_of
+from search_space.reach import Reach, Task, reach_of
+from search_space.widths import Structure, narrowest, quanta, solve_widths
+
+
+class Chooser(Protocol):
+    """What decides: an Optuna trial, or anything else with these two methods."""
+
+    def suggest_int(self, name: str, low: int, high: int, *, step: int = 1) -> int:
+        """One of low, low + step, ..., high."""
+        ...
+
+    def suggest_categorical(self, name: str, choices: Any) -> Any:
+        """One of `choices`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class SearchSpace:
+    """What a search chooses among, for a budget that holds at the task's resolution and classes.
+
+    Raises:
+        InputError: a budget that bounds neither FLOPs nor parameters, or that the choices do not reach.
+    """
+
+    choices: Choices
+    budget: Budget
+    task: Task = field(default_factory=Task)
+
+    def __post_init__(self) -> None:
+        for groups in self.choices.groups:
+            if self.choices.stem % groups:
+                raise InputError(f"stem must be a multiple of every choice of groups; {self.choices.stem} % {groups} > 0")
+        if self.budget.macs is None and self.budget.params is None:
+            raise InputError(
+                f"a space needs a bound on FLOPs or parameters to size networks by, got the budget {str(self.budget)!r}: "
+                "add one, such as 140mflops"
+            )
+        _check_reach(self.budget, reach_of(self.choices, self.task))
+
+    @classmethod
+    def default(cls, budget: Budget, **task: int) -> SearchSpace:
+        """The space that ships; `task` takes resolution, num_classes and in_channels."""
+        return cls(Choices.default(), budget, Task(**task))
+
+    @classmethod
+    def from_file(cls, path: str | Path, budget: Budget, **task: int) -> SearchSpace:
+        """The space of a TOML file written like `default_space.toml`."""
+        return cls(Choices.from_file(path), budget, Task(**task))
+
+    def suggest(self, chooser: Chooser) -> Architecture:
+        """A valid architecture within the budget, as near to the chosen share of it as its widths' divisibility lets.
+
+        The names asked for are the same every time. Groups, splits and the like are offered whole; of depths, kernels
+        and heads only those are offered that still fit, which at all but the smallest budgets is all of them.
+        """
+        chosen = self._choose_structure(chooser)
+        chosen |= self._choose_sizes(chooser, chosen)
+        growths = tuple(
+            _choose_int(chooser, f"growth_percent_{number}", self.choices.growths_percent) / 100
+            for number in _stage_numbers(self.choices)[1:]
+        )
+        fill = _choose_int(chooser, "fill_percent", self.choices.fills_percent) / 100
+        widths = solve_widths(
+            _structure_of(self.choices, chosen),
+            growths,
+            partial(self._share, chosen),
+            target=fill,
+            alignment=self.choices.alignment,
+            max_width=self.choices.max_width,
+        )
+        return _architecture_of(self.choices, chosen, widths)
+
+    def _choose_structure(self, chooser: Chooser) -> dict[str, Any]:
+        c = self.choices
+        chosen = {
+            "unit": chooser.suggest_categorical("unit", c.units),
+            "activation": chooser.suggest_categorical("activation", c.activations),
+        }
+        splits = tuple(map(str, c.splits))
+        for number in _stage_numbers(c):
+            for name, values in (("groups", c.groups), ("split", splits), ("se", c.se)):
+                chosen[f"{name}_{number}"] = chooser.suggest_categorical(f"{name}_{number}", values)
+        return chosen
+
+    def _choose_sizes(self, chooser: Chooser, structure: Mapping[str, Any]) -> dict[str, int]:
+        offered = _sizes_offered(self.choices)
+        chosen = {name: values[0] for name, values in offered.items()}
+        roomy = self._fits({**structure, **{name: values[-1] for name, values in offered.items()}})
+        for name, values in offered.items():
+            fitting = values if roomy else [v for v in values if self._fits({**structure, **chosen, name: v})]
+            chosen[name] = _choose_int(chooser, name, fitting)
+        return chosen
+
+    def _fits(self, chosen: Mapping[str, Any]) -> bool:
+        structure = _structure_of(self.choices, chosen)
+        widths: list[int] = []
+        for step in quanta(structure, alignment=1):
+            widths.append(narrowest(structure.unit, widths[-1] if widths else structure.stem, step))
+        return self._share(chosen, tuple(widths)) <= 1
+
+    def _share(self, chosen: Mapping[str, Any], widths: tuple[int, ...]) -> float:
+        architecture = _architecture_of(self.choices, chosen, widths)
+        plan = plan_of(architecture, self.task.num_classes, self.task.in_channels)
+        return self.budget.share(*macs_and_params(plan, self.task.resolution))
+
+
+def _stage_numbers(choices: Choices) -> range:
+    """Stages are numbered from 2, as in the papers."""
+    return range(2, 2 + len(choices.depths))
+
+
+def _sizes_offered(choices: Choices) -> dict[str, tuple[int, ...]]:
+    kernels = {f"kernel_{number}": choices.kernels for number in _stage_numbers(choices)}
+    depths = {f"depth_{number}": values for number, values in enumerate(choices.depths, start=2)}
+    return {**kernels, **depths, "head": choices.heads}
+
+
+def _choose_int(chooser: Chooser, name: str, values: Any) -> int:
+    step = values[1] - values[0] if len(values) > 1 else 1
+    return chooser.suggest_int(name, values[0], values[-1], step=step)
+
+
+def _structure_of(choices: Choices, chosen: Mapping[str, Any]) -> Structure:
+    numbers = _stage_numbers(choices)
+    splits = tuple(None if chosen["unit"] == "v1" else Fraction(chosen[f"split_{n}"]) for n in numbers)
+    return Structure(chosen["unit"], choices.stem, tuple(chosen[f"groups_{n}"] for n in numbers), splits)
+
+
+def _architecture_of(choices: Choices, chosen: Mapping[str, Any], widths: tuple[int, ...]) -> Architecture:
+    structure = _structure_of(choices, chosen)
+    stages = tuple(
+        Stage(chosen[f"depth_{n}"], width, groups, split, chosen[f"kernel_{n}"], chosen[f"se_{n}"])
+        for n, width, groups, split in zip(
+            _stage_numbers(choices), widths, structure.groups, structure.splits, strict=True
+        )
+    )
+    return Architecture(structure.unit, choices.stem, chosen["head"], stages, activation=chosen["activation"])
+
+
+def _check_reach(budget: Budget, reach: Reach) -> None:
+    bounds = (
+        ("flops", budget.macs, reach.smallest_macs, reach.largest_macs),
+        ("params", budget.params, reach.smallest_params, reach.largest_params),
+    )
+    for unit, bound, smallest, largest in bounds:
+        if bound is not None and not smallest <= bound <= largest:
+            raise InputError(
+                f"the budget {str(budget)!r} is out of this space's reach, {smallest / 1e6:.4g} to {largest / 1e6:.4g} "
+                f"M{unit} at this resolution and number of classes: change it, or the choices with a space file"
+            )

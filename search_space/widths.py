@@ -1,0 +1,143 @@
+"""Stage widths that divide: which ones a structure allows, and those that use a given share of a budget."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+from math import gcd, lcm, sqrt
+
+from search_space.architecture import BOTTLENECK
+from search_space.errors import InputError
+
+
+@dataclass(frozen=True, slots=True)
+class Structure:
+    """What decides which widths are valid: the unit, the stem, and every stage's groups and split (None for v1)."""
+
+    unit: str
+    stem: int
+    groups: tuple[int, ...]
+    splits: tuple[Fraction | None, ...]
+
+    def __post_init__(self) -> None:
+        if self.stem % self.groups[0]:
+            raise InputError(f"stem must be a multiple of stage 2's groups = {self.groups[0]}, got {self.stem}")
+
+
+def quanta(structure: Structure, alignment: int) -> tuple[int, ...]:
+    """For each stage the smallest width whose multiples are all valid and keep its branches aligned."""
+    following = (*structure.groups[1:], 1)
+    return tuple(
+        quantum(structure.unit, groups, split, groups_after, alignment)
+        for groups, split, groups_after in zip(structure.groups, structure.splits, following, strict=True)
+    )
+
+
+def quantum(unit: str, groups: int, split: Fraction | None, groups_after: int, alignment: int) -> int:
+    """The smallest width of one stage whose multiples are all valid, for a next stage of `groups_after`."""
+    step = lcm(alignment, groups)
+    if unit == "v1":
+        return lcm(BOTTLENECK * step, groups_after)
+    assert split is not None
+    main, other = split.numerator, split.denominator - split.numerator
+    return lcm(split.denominator * lcm(step // gcd(step, main), step // gcd(step, other)), groups_after)
+
+
+def narrowest(unit: str, c_in: int, stage_quantum: int, at_least: int = 0) -> int:
+    """The smallest multiple of the quantum that is at least `at_least`; in v1 it must also exceed what comes in."""
+    if unit == "v1":
+        at_least = max(at_least, c_in + 1)
+    return stage_quantum * max(1, -(-at_least // stage_quantum))
+
+
+def solve_widths(
+    structure: Structure,
+    growths: tuple[float, ...],
+    share_of: Callable[[tuple[int, ...]], float],
+    *,
+    target: float,
+    alignment: int,
+    max_width: int,
+) -> tuple[int, ...]:
+    """The widths that use as near `target` of the budget as divisibility lets them, and no more where that can be.
+
+    Stage widths grow by `growths`. Where even the narrowest widths exceed the target they are given: whoever calls
+    decides whether they are within the budget. Where they exceed the whole budget (a share above 1) the alignment is
+    halved until they fit.
+    """
+    steps = quanta(structure, alignment)
+    smallest = _widths(structure, growths, steps, 0.0)
+    share = share_of(smallest)
+    if share > 1 and alignment > 1:
+        return solve_widths(
+            structure, growths, share_of, target=target, alignment=alignment // 2, max_width=max_width
+        )
+    if share >= target:
+        return smallest
+    widths = _scale_up(structure, growths, steps, share_of, target, max_width, smallest)
+    return _fill_up(structure, steps, share_of, target, max_width, widths)
+
+
+def _widths(
+    structure: Structure, growths: tuple[float, ...], steps: tuple[int, ...], base: float
+) -> tuple[int, ...]:
+    widths: list[int] = []
+    c_in = structure.stem
+    wanted = base
+    for step, growth in zip(steps, (1.0, *growths), strict=True):
+        wanted *= growth
+        c_in = narrowest(structure.unit, c_in, step, at_least=int(wanted / step) * step)
+        widths.append(c_in)
+    return tuple(widths)
+
+
+def _scale_up(
+    structure: Structure,
+    growths: tuple[float, ...],
+    steps: tuple[int, ...],
+    share_of: Callable[[tuple[int, ...]], float],
+    target: float,
+    max_width: int,
+    widths: tuple[int, ...],
+) -> tuple[int, ...]:
+    """The widest in proportion that stay within the target, by bisection with a first guess.
+
+    A network's cost goes about as the square of its width, so the root of the share is nearly a straight line.
+    """
+    low, high = 0.0, max_width / max(1.0, growths[0], growths[0] * growths[1])
+    share_low, share_high = share_of(widths), share_of(_widths(structure, growths, steps, high))
+    if share_high <= target:
+        return _widths(structure, growths, steps, high)
+    while high - low > 0.01 * high:
+        slope = (sqrt(target) - sqrt(share_low)) / (sqrt(share_high) - sqrt(share_low))
+        middle = low + (high - low) * min(0.9, max(0.1, slope))
+        tried = _widths(structure, growths, steps, middle)
+        share = share_of(tried)
+        if share <= target:
+            low, share_low, widths = middle, share, tried
+        else:
+            high, share_high = middle, share
+    return widths
+
+
+def _fill_up(
+    structure: Structure,
+    steps: tuple[int, ...],
+    share_of: Callable[[tuple[int, ...]], float],
+    target: float,
+    max_width: int,
+    widths: tuple[int, ...],
+) -> tuple[int, ...]:
+    """The widths with single stages widened a step at a time, the fullest that fits first, until none fits."""
+    best = share_of(widths)
+    while True:
+        wider = []
+        for position, step in enumerate(steps):
+            tried = widths[:position] + (widths[position] + step,) + widths[position + 1 :]
+            rising = structure.unit == "v2" or all(a < b for a, b in zip(tried, tried[1:], strict=False))
+            if rising and max(tried) <= max_width and best < (share := share_of(tried)) <= target:
+                wider.append((share, tried))
+        if not wider:
+            return widths
+        best, widths = max(wider)
