@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from search_space.architecture import Architecture
 from search_space.errors import InputError
@@ -16,8 +17,7 @@ BYTES_PER_ELEMENT = 4
 """float32, for weights and activations."""
 
 
-@dataclass(frozen=True, slots=True)
-class LayerCost:
+class LayerCost(NamedTuple):
     """What one layer, or one join of branches, costs for a batch of one.
 
     `live_bytes` are the activations that must exist while it runs: its input, its output, and what later layers of the
@@ -43,7 +43,22 @@ class Cost:
     params: int
     peak_bytes: int
     memory_access_bytes: int
-    layers: tuple[LayerCost, ...]
+    _plan: Plan = field(repr=False, compare=False)
+    _resolution: int = field(repr=False, compare=False)
+
+    @property
+    def layers(self) -> tuple[LayerCost, ...]:
+        """The cost by layer, in order; every sum above is over these. Made when asked for: the sums need no names."""
+        size = self._resolution
+        layers: list[LayerCost] = []
+        for name, unit in self._plan.units():
+            rows, size = _unit_rows(unit, size)
+            for place, position, kind, macs, params, live, access, channels, size_out in rows:
+                bytes_ = BYTES_PER_ELEMENT * live, BYTES_PER_ELEMENT * access
+                layers.append(
+                    LayerCost(f"{name}.{place}.{position}", kind, macs, params, *bytes_, channels, size_out)
+                )
+        return tuple(layers)
 
 
 def cost_of(
@@ -58,43 +73,24 @@ def cost_of(
     Raises:
         InputError: a resolution below 1, or a task that no network can be planned for.
     """
-    _check_resolution(resolution)
-    rows: list[LayerCost] = []
-    size = resolution
-    for name, unit in plan_of(architecture, num_classes, in_channels, stem_stride).units():
-        unit_rows, size = _unit_rows(name, unit, size)
-        rows += unit_rows
-    return Cost(
-        macs=sum(row.macs for row in rows),
-        params=sum(row.params for row in rows),
-        peak_bytes=max(row.live_bytes for row in rows),
-        memory_access_bytes=sum(row.memory_access_bytes for row in rows),
-        layers=tuple(rows),
-    )
-
-
-def macs_and_params(plan: Plan, resolution: int) -> tuple[int, int]:
-    """The two sums that budgets are made of, several times faster than `cost_of`: for solving widths."""
-    size, macs, params = resolution, 0, 0
+    if not isinstance(resolution, int) or resolution < 1:
+        raise InputError(f"resolution must be a whole number of pixels of at least 1, got {resolution!r}")
+    plan = plan_of(architecture, num_classes, in_channels, stem_stride)
+    size, macs, params, peak, memory_access = resolution, 0, 0, 0, 0
     for unit, count in _runs(plan):
-        unit_macs, unit_params, size = unit_sums(unit, size)
-        macs += unit_macs * count
-        params += unit_params * count
-    return macs, params
+        rows, size = _unit_rows(unit, size)
+        _, _, _, unit_macs, unit_params, live, access, _, _ = zip(*rows, strict=True)
+        macs += count * sum(unit_macs)
+        params += count * sum(unit_params)
+        memory_access += count * sum(access)
+        peak = max(peak, *live)
+    return Cost(macs, params, BYTES_PER_ELEMENT * peak, BYTES_PER_ELEMENT * memory_access, plan, resolution)
 
 
 def unit_sums(unit: Unit, size: int) -> tuple[int, int, int]:
     """The multiply-adds and parameters of one unit whose input is `size` pixels high, and its output's size."""
-    macs = params = 0
-    size_out = size
-    for branch in unit.branches:
-        size_out = size
-        for layer in branch.layers:
-            size_out = _size_out(layer, size_out)
-            kind = _KINDS[layer.kind]
-            macs += kind.macs(layer, size_out * size_out)
-            params += kind.params(layer)
-    return macs, params, size_out
+    rows, size = _unit_rows(unit, size)
+    return sum(row[3] for row in rows), sum(row[4] for row in rows), size
 
 
 def _runs(plan: Plan) -> Iterator[tuple[Unit, int]]:
@@ -109,118 +105,102 @@ def _runs(plan: Plan) -> Iterator[tuple[Unit, int]]:
     yield plan.classifier, 1
 
 
-def _unit_rows(name: str, unit: Unit, size: int) -> tuple[list[LayerCost], int]:
+_Row = tuple[str, int, str, int, int, int, int, int, int]
+"""A `LayerCost` named by place and position in its unit, in elements, not bytes: plain, a search makes millions."""
+
+
+def _unit_rows(unit: Unit, size: int) -> tuple[list[_Row], int]:
     """The rows of one unit and the size of what it gives out. Branches run one after the other."""
-    rows: list[LayerCost] = []
+    rows: list[_Row] = []
     x = unit.c_in * size * size
     passes = any(not branch.layers for branch in unit.branches)
-    done = 0
+    done = c_out = 0
     size_out = size
     for number, branch in enumerate(unit.branches):
-        later = passes or branch.residual or number + 1 < len(unit.branches)
-        branch_rows, size_out, elements = _branch_rows(
-            f"{name}.branches.{number}", branch, size, x, done, x if later else 0
-        )
-        rows += branch_rows
-        done += elements
-    c_out = _width_out(unit)
-    joined = c_out * size_out * size_out
+        if not branch.layers:
+            c_out += branch.stop - branch.start
+            continue
+        needed_later = passes or branch.residual or number + 1 < len(unit.branches)
+        size_out = _branch_rows(rows, f"branches.{number}", branch, size, (x, x if needed_later else 0, done))
+        c_branch = branch.layers[-1].c_out
+        done += c_branch * size_out * size_out
+        c_out += c_branch
     if len(unit.branches) > 1:
-        access = done + x + joined if unit.join == "add" and passes else 2 * joined
-        rows.append(_row(f"{name}.join", unit.join, done + (x if passes else 0) + joined, access, c_out, size_out))
-    for number, layer in enumerate(unit.tail):
-        rows.append(_layer_row(f"{name}.tail.{number}", layer, size_out, size_out, held=0))
+        c_out = unit.branches[0].layers[-1].c_out if unit.join == "add" else c_out
+        joined = c_out * size_out * size_out
+        access = 3 * joined if unit.join == "add" else 2 * joined
+        rows.append(("join", 0, unit.join, 0, 0, done + (x if passes else 0) + joined, access, c_out, size_out))
+    for position, layer in enumerate(unit.tail):
+        rows.append(_layer_row("tail", position, layer, size_out, size_out, 0))
     return rows, size_out
 
 
-def _branch_rows(
-    name: str, branch: Branch, size: int, x: int, done: int, x_later: int
-) -> tuple[list[LayerCost], int, int]:
-    """The rows of one branch, the size it gives out and the elements it leaves behind (0 where it only passes)."""
-    rows: list[LayerCost] = []
-    elements = 0
-    for number, layer in enumerate(branch.layers):
-        first = number == 0
-        size_out = _size_out(layer, size)
-        # The first layer reads the unit's input itself, which is live whole even where a slice of it is read.
-        held = done + (x - layer.c_in * size * size if first else x_later)
-        rows.append(_layer_row(f"{name}.{number}", layer, size, size_out, held))
+def _branch_rows(rows: list[_Row], place: str, branch: Branch, size: int, live: tuple[int, int, int]) -> int:
+    """The size a branch gives out; adds its rows. `live`: elements of the input, of it if needed later, of others."""
+    x, x_later, done = live
+    # The first layer reads the unit's input itself, which is live whole even where a slice of it is read.
+    held = done + x - branch.layers[0].c_in * size * size
+    for position, layer in enumerate(branch.layers):
+        # With an odd kernel padded by kernel // 2 only the stride matters.
+        size_out = 1 if layer.kind == "globalpool" else -(-size // layer.stride)
+        rows.append(_layer_row(place, position, layer, size, size_out, held))
         size = size_out
-        elements = layer.c_out * size * size
+        held = done + x_later
     if branch.residual:
         c = branch.stop - branch.start
-        rows.append(_row(f"{name}.add", "add", done + x_later + 2 * elements, 3 * elements, c, size))
-    return rows, size, elements
+        elements = c * size * size
+        rows.append((place, len(branch.layers), "add", 0, 0, held + 2 * elements, 3 * elements, c, size))
+    return size
 
 
-def _layer_row(name: str, layer: Layer, size: int, size_out: int, held: int) -> LayerCost:
-    kind = _KINDS[layer.kind]
-    read, written = layer.c_in * size * size, layer.c_out * size_out * size_out
-    live = read + held if kind.folded else read + written + held
-    return LayerCost(
-        name=name,
-        kind=layer.kind,
-        macs=kind.macs(layer, size_out * size_out),
-        params=kind.params(layer),
-        live_bytes=BYTES_PER_ELEMENT * live,
-        memory_access_bytes=0 if kind.folded else BYTES_PER_ELEMENT * (kind.reads * read + written + kind.params(layer)),
-        channels=layer.c_out,
-        size=size_out,
-    )
+def _layer_row(place: str, position: int, layer: Layer, size: int, size_out: int, held: int) -> _Row:
+    kind, c_in, c_out, _, _, _, _ = layer
+    count, reads = _KINDS[kind]
+    pixels = size_out * size_out
+    macs, params, weights = count(layer, pixels)
+    read = c_in * size * size
+    if not reads:
+        return place, position, kind, macs, params, read + held, 0, c_out, size_out
+    written = c_out * pixels
+    access = reads * read + written + weights
+    return place, position, kind, macs, params, read + written + held, access, c_out, size_out
 
 
-def _row(name: str, kind: str, live: int, access: int, channels: int, size: int) -> LayerCost:
-    return LayerCost(name, kind, 0, 0, BYTES_PER_ELEMENT * live, BYTES_PER_ELEMENT * access, channels, size)
+def _conv(layer: Layer, pixels: int) -> tuple[int, int, int]:
+    _, c_in, c_out, kernel, _, groups, _ = layer
+    weights = kernel * kernel * (c_in // groups) * c_out
+    return weights * pixels, weights, weights
 
 
-def _width_out(unit: Unit) -> int:
-    widths = [branch.layers[-1].c_out if branch.layers else branch.stop - branch.start for branch in unit.branches]
-    return widths[0] if unit.join == "add" else sum(widths)
+def _linear(layer: Layer, pixels: int) -> tuple[int, int, int]:
+    weights = layer.c_in * layer.c_out
+    return weights, weights + layer.c_out, weights
 
 
-def _size_out(layer: Layer, size: int) -> int:
-    # With an odd kernel padded by kernel // 2 only the stride matters.
-    return 1 if layer.kind == "globalpool" else -(-size // layer.stride)
+def _se(layer: Layer, pixels: int) -> tuple[int, int, int]:
+    weights = 2 * layer.c_in * layer.squeeze
+    return weights, weights + layer.squeeze + layer.c_in, weights
 
 
-def _check_resolution(resolution: int) -> None:
-    if not isinstance(resolution, int) or resolution < 1:
-        raise InputError(f"resolution must be a whole number of pixels of at least 1, got {resolution!r}")
+def _batchnorm(layer: Layer, pixels: int) -> tuple[int, int, int]:
+    return 0, 2 * layer.c_out, 0
 
 
-@dataclass(frozen=True, slots=True)
-class _Kind:
-    """How one kind of layer is counted; `reads` is how often it goes through its input."""
-
-    macs: Callable[[Layer, int], int]
-    params: Callable[[Layer], int]
-    reads: int = 1
-    folded: bool = False
+def _free(layer: Layer, pixels: int) -> tuple[int, int, int]:
+    return 0, 0, 0
 
 
-def _weights(layer: Layer) -> int:
-    return layer.kernel * layer.kernel * layer.c_in // layer.groups * layer.c_out
-
-
-def _nothing(layer: Layer, pixels: int = 0) -> int:
-    return 0
-
-
-_ACTIVATION = _Kind(_nothing, _nothing, folded=True)
-_MOVE = _Kind(_nothing, _nothing)
-_KINDS = {
-    "conv": _Kind(lambda layer, pixels: pixels * _weights(layer), _weights),
-    "linear": _Kind(lambda layer, pixels: _weights(layer), lambda layer: _weights(layer) + layer.c_out),
-    "se": _Kind(
-        lambda layer, pixels: 2 * layer.c_in * layer.squeeze,
-        lambda layer: 2 * layer.c_in * layer.squeeze + layer.squeeze + layer.c_in,
-        reads=2,
-    ),
-    "batchnorm": _Kind(_nothing, lambda layer: 2 * layer.c_out, folded=True),
-    "relu": _ACTIVATION,
-    "hardswish": _ACTIVATION,
-    "shuffle": _MOVE,
-    "maxpool": _MOVE,
-    "avgpool": _MOVE,
-    "globalpool": _MOVE,
+_Count = Callable[[Layer, int], tuple[int, int, int]]
+_KINDS: dict[str, tuple[_Count, int]] = {
+    "conv": (_conv, 1),
+    "linear": (_linear, 1),
+    "se": (_se, 2),
+    "batchnorm": (_batchnorm, 0),
+    "relu": (_free, 0),
+    "hardswish": (_free, 0),
+    "shuffle": (_free, 1),
+    "maxpool": (_free, 1),
+    "avgpool": (_free, 1),
+    "globalpool": (_free, 1),
 }
+"""Kind -> its multiply-adds, parameters and weights read, and how often it goes through its input (0: folded away)."""

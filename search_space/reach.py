@@ -8,7 +8,7 @@ from itertools import product
 
 from search_space.architecture import Architecture, Stage
 from search_space.choices import Choices
-from search_space.cost import macs_and_params, unit_sums
+from search_space.cost import cost_of, unit_sums
 from search_space.plan import plan_of, stage_units, tail_units
 from search_space.widths import Structure, narrowest, quanta, quantum
 
@@ -95,8 +95,8 @@ def _largest(choices: Choices, unit: str, task: Task) -> tuple[int, int]:
             for depths, width in zip(choices.depths, widths, strict=True)
         )
         architecture = Architecture(unit, choices.stem, choices.heads[-1], stages)
-        plan = plan_of(architecture, task.num_classes, task.in_channels)
-        most = list(map(max, most, macs_and_params(plan, task.resolution)))
+        cost = cost_of(architecture, task.resolution, task.num_classes, task.in_channels)
+        most = [max(most[0], cost.macs), max(most[1], cost.params)]
     return most[0], most[1]
 
 

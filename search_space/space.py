@@ -12,9 +12,8 @@ from typing import Any, Protocol
 from search_space.architecture import Architecture, Stage
 from search_space.budget import Budget
 from search_space.choices import Choices
-from search_space.cost import macs_and_params
+from search_space.cost import cost_of
 from search_space.errors import InputError
-from search_space.plan import plan_of
 from search_space.reach import Reach, Task, reach_of
 from search_space.widths import Structure, narrowest, quanta, solve_widths
 
@@ -117,8 +116,8 @@ class SearchSpace:
 
     def _share(self, chosen: Mapping[str, Any], widths: tuple[int, ...]) -> float:
         architecture = _architecture_of(self.choices, chosen, widths)
-        plan = plan_of(architecture, self.task.num_classes, self.task.in_channels)
-        return self.budget.share(*macs_and_params(plan, self.task.resolution))
+        cost = cost_of(architecture, self.task.resolution, self.task.num_classes, self.task.in_channels)
+        return self.budget.share(cost.macs, cost.params)
 
 
 def _stage_numbers(choices: Choices) -> range:
