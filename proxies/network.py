@@ -15,9 +15,7 @@ from search_space.plan import Branch, Layer, Unit, plan_of
 
 def _conv(layer: Layer) -> nn.Module:
     padding = layer.kernel // 2
-    return nn.Conv2d(
-        layer.c_in, layer.c_out, layer.kernel, layer.stride, padding, groups=layer.groups, bias=False
-    )
+    return nn.Conv2d(layer.c_in, layer.c_out, layer.kernel, layer.stride, padding, groups=layer.groups, bias=False)
 
 
 def _global_pool(layer: Layer) -> nn.Module:
@@ -25,7 +23,8 @@ def _global_pool(layer: Layer) -> nn.Module:
 
 
 def _se(layer: Layer) -> nn.Module:
-    return SqueezeExcitation(layer.c_in, layer.squeeze, scale_activation=nn.Hardsigmoid)
+    module: nn.Module = SqueezeExcitation(layer.c_in, layer.squeeze, scale_activation=nn.Hardsigmoid)
+    return module
 
 
 LAYERS: dict[str, Callable[[Layer], nn.Module]] = {

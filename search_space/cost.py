@@ -55,9 +55,7 @@ class Cost:
             rows, size = _unit_rows(unit, size)
             for place, position, kind, macs, params, live, access, channels, size_out in rows:
                 bytes_ = BYTES_PER_ELEMENT * live, BYTES_PER_ELEMENT * access
-                layers.append(
-                    LayerCost(f"{name}.{place}.{position}", kind, macs, params, *bytes_, channels, size_out)
-                )
+                layers.append(LayerCost(f"{name}.{place}.{position}", kind, macs, params, *bytes_, channels, size_out))
         return tuple(layers)
 
 

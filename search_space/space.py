@@ -45,7 +45,9 @@ class SearchSpace:
     def __post_init__(self) -> None:
         for groups in self.choices.groups:
             if self.choices.stem % groups:
-                raise InputError(f"stem must be a multiple of every choice of groups; {self.choices.stem} % {groups} > 0")
+                raise InputError(
+                    f"stem must be a multiple of every choice of groups; {self.choices.stem} % {groups} > 0"
+                )
         if self.budget.macs is None and self.budget.params is None:
             raise InputError(
                 f"a space needs a bound on FLOPs or parameters to size networks by, got the budget {str(self.budget)!r}: "

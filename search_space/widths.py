@@ -70,18 +70,14 @@ def solve_widths(
     smallest = _widths(structure, growths, steps, 0.0)
     share = share_of(smallest)
     if share > 1 and alignment > 1:
-        return solve_widths(
-            structure, growths, share_of, target=target, alignment=alignment // 2, max_width=max_width
-        )
+        return solve_widths(structure, growths, share_of, target=target, alignment=alignment // 2, max_width=max_width)
     if share >= target:
         return smallest
     widths = _scale_up(structure, growths, steps, share_of, target, max_width, smallest)
     return _fill_up(structure, steps, share_of, target, max_width, widths)
 
 
-def _widths(
-    structure: Structure, growths: tuple[float, ...], steps: tuple[int, ...], base: float
-) -> tuple[int, ...]:
+def _widths(structure: Structure, growths: tuple[float, ...], steps: tuple[int, ...], base: float) -> tuple[int, ...]:
     widths: list[int] = []
     c_in = structure.stem
     wanted = base

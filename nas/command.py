@@ -1,0 +1,73 @@
+"""What every command shares: one line and exit 2 for a user's mistake, a traceback only with --debug."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Never
+
+from search_space.errors import InputError
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser that says what is wrong in one line and exits with 2; every command has --debug."""
+
+    def __init__(self, **options: object) -> None:
+        super().__init__(formatter_class=argparse.ArgumentDefaultsHelpFormatter, **options)  # type: ignore[arg-type]
+        self.add_argument("--debug", action="store_true", help="show a traceback for an error")
+
+    def error(self, message: str) -> Never:
+        """Never comes back: prints the message and exits with 2."""
+        self.exit(2, f"{self.prog}: {message}; --help lists the options\n")
+
+
+def run_command(parser: Parser, command: Callable[[argparse.Namespace], int], argv: Sequence[str] | None) -> int:
+    """The exit status of `command`: 2 after a user's mistake, 1 after any other error, 130 after Ctrl-C."""
+    arguments = parser.parse_args(argv)
+    try:
+        return command(arguments)
+    except KeyboardInterrupt:
+        print(f"{parser.prog}: interrupted", file=sys.stderr)
+        return 130
+    except Exception as error:
+        if arguments.debug:
+            raise
+        mistake = isinstance(error, InputError)
+        text = " ".join(str(error).split()) or type(error).__name__
+        told = text if mistake else f"{type(error).__name__}: {text} (--debug shows where)"
+        print(f"{parser.prog}: {told}", file=sys.stderr)
+        return 2 if mistake else 1
+
+
+def check_folder(path: Path) -> None:
+    """Nothing; makes nothing either.
+
+    Raises:
+        InputError: `path` is no folder that could be made or written to.
+    """
+    existing = next(parent for parent in (path, *path.absolute().parents) if parent.exists())
+    if not existing.is_dir() or not os.access(existing, os.W_OK):
+        raise InputError(
+            f"the output folder must be one that can be written, got {str(path)!r}: {str(existing)!r} cannot"
+        )
+
+
+def make_folder(path: Path) -> Path:
+    """`path`, which is a folder now and can be written to.
+
+    Raises:
+        InputError: it cannot.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        probe = path / ".writable"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise InputError(
+            f"the output folder must be one that can be written, got {str(path)!r}: {error.strerror}"
+        ) from error
+    return path

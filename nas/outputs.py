@@ -1,0 +1,104 @@
+"""The files that a run leaves: the front as JSON, the report, one JSON per architecture of the front."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from optuna.study import Study
+
+from studies.front import front_of, nearest_reference
+from studies.record import Record
+from studies.report import write_report
+from studies.store import SETTINGS, failures_of, records_of
+
+PROVENANCE = "provenance"
+FRONT_SCHEMA = 1
+FLOP = "1 FLOP = 1 multiply-add of convolution and linear layers"
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What a study holds, read once: its front, its records, its references, and how they came about."""
+
+    name: str
+    front: list[Record]
+    records: list[Record]
+    references: list[Record]
+    failures: list[tuple[int, str]]
+    settings: Mapping[str, Any]
+    provenance: Mapping[str, Any]
+
+
+def findings_of(study: Study, references: Study) -> Findings:
+    """The findings of a study and the study of its references."""
+    records = records_of(study)
+    return Findings(
+        name=study.study_name,
+        front=front_of(records),
+        records=records,
+        references=records_of(references),
+        failures=failures_of(study),
+        settings=study.user_attrs.get(SETTINGS, {}),
+        provenance=study.user_attrs.get(PROVENANCE, {}),
+    )
+
+
+def write_front(findings: Findings, path: Path) -> Path:
+    """`path`, which now holds the front, the references and all that a reader needs to judge them."""
+    front = []
+    for record in findings.front:
+        nearest = nearest_reference(record, findings.references)
+        front.append({**record.to_dict(), "nearest_reference": nearest.name if nearest else None})
+    content = {
+        "schema": FRONT_SCHEMA,
+        "study": findings.name,
+        "flop": FLOP,
+        "settings": dict(findings.settings),
+        "provenance": dict(findings.provenance),
+        "trials": len(findings.records),
+        "failures": [{"number": number, "cause": cause} for number, cause in findings.failures],
+        "front": front,
+        "references": [record.to_dict() for record in findings.references],
+    }
+    return _write(path, json.dumps(content, indent=1))
+
+
+def write_architectures(records: Sequence[Record], folder: Path) -> list[Path]:
+    """The files written to `folder`, one a record; those of networks that are no longer among them are removed."""
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = [
+        _write(folder / f"{record.name}.json", json.dumps(record.architecture.to_dict(), indent=1))
+        for record in records
+    ]
+    for stale in set(folder.glob("v[12]-*.json")) - set(paths):
+        stale.unlink()
+    return paths
+
+
+def write_all(findings: Findings, out: Path) -> list[Path]:
+    """The paths of all that is written to the folder `out`."""
+    front = write_front(findings, out / "front.json")
+    report = out / "report.html"
+    write_report(
+        report,
+        front=findings.front,
+        references=findings.references,
+        records=findings.records,
+        settings=findings.settings,
+        provenance=findings.provenance,
+        title=findings.name,
+    )
+    write_architectures(findings.front, out / "front")
+    return [front, report, out / "front"]
+
+
+def _write(path: Path, text: str) -> Path:
+    # Renamed into place, so that a reader never meets half a file.
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(text + "\n", encoding="utf-8")
+    partial.replace(path)
+    return path

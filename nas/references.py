@@ -1,0 +1,39 @@
+"""The hand-designed networks that a search is held against."""
+
+from __future__ import annotations
+
+from nas.settings import ANCHOR
+from search_space.budget import Budget
+from search_space.cost import cost_of
+from search_space.presets import PRESETS
+from search_space.reach import Task
+
+FAMILIES = {
+    "ShuffleNet V1, g = 3": ("v1-0.25x-g3", "v1-0.5x-g3", "v1-1.0x-g3", "v1-1.5x-g3", "v1-2.0x-g3"),
+    "ShuffleNet V1, g = 8": ("v1-0.25x-g8", "v1-0.5x-g8", "v1-1.0x-g8", "v1-1.5x-g8", "v1-2.0x-g8"),
+    "ShuffleNet V2": ("v2-0.5x", "v2-1.0x", "v2-1.5x", "v2-2.0x"),
+}
+"""Family -> its presets, smallest first."""
+
+
+def references_for(budget: Budget, task: Task) -> list[str]:
+    """Of each family the largest preset within the budget's FLOPs and parameters, by name."""
+
+    def fits(name: str) -> bool:
+        cost = cost_of(PRESETS[name], task.resolution, task.num_classes)
+        return budget.allows(cost.macs, cost.params)
+
+    fitting = ([name for name in names if fits(name)] for names in FAMILIES.values())
+    return [names[-1] for names in fitting if names]
+
+
+def sizing_budget(budget: Budget, anchor_ms: float, task: Task) -> Budget:
+    """The budget with a bound on FLOPs to size networks by, where it bounds latency alone.
+
+    The anchor's FLOPs are scaled by the latencies' ratio, and half as much again is allowed: networks that do more in
+    the same time exist, and what is too slow is measured and rejected before it is trained.
+    """
+    if budget.macs is not None or budget.params is not None or budget.latency_ms is None:
+        return budget
+    anchor_macs = cost_of(PRESETS[ANCHOR], task.resolution, task.num_classes).macs
+    return Budget(macs=int(1.5 * anchor_macs * budget.latency_ms / anchor_ms), latency_ms=budget.latency_ms)

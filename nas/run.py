@@ -1,0 +1,118 @@
+"""`python -m nas.run --budget 140mflops`: searches, and leaves the Pareto front of accuracy against latency."""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import shlex
+import signal
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import Any
+
+from optuna.study import Study
+
+from nas.command import Parser, check_folder, make_folder, run_command
+from nas.outputs import PROVENANCE, findings_of, write_all
+from nas.progress import SearchProgress
+from nas.references import references_for, sizing_budget
+from nas.search import Search
+from nas.settings import ANCHOR, Settings, add_flags, settings_of
+from nas.workers import Workers
+from proxies.recipes import stem_stride_for
+from search_space.reach import Task
+from search_space.space import SearchSpace
+from studies.store import locked, open_storage, open_study, references_of
+from studies.table import render_table
+
+PACKAGES = ("torch", "torchvision", "onnxruntime", "optuna", "numpy")
+ANCHOR_MS = "anchor_ms"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The exit status of the command."""
+    parser = Parser(
+        prog="python -m nas.run",
+        description="Searches the ShuffleNet design space for the front of accuracy against measured latency. "
+        "1 FLOP = 1 multiply-add of convolution and linear layers.",
+    )
+    add_flags(parser)
+    return run_command(parser, run, argv)
+
+
+def run(flags: argparse.Namespace) -> int:
+    """The exit status of a run with these flags."""
+    settings = settings_of(flags)
+    if settings.budget.macs or settings.budget.params:
+        space_for(settings, anchor_ms=0.0)
+    check_folder(settings.out)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with Workers(settings) as workers:
+        data = workers.all[0].call("data_facts")
+        make_folder(settings.out)
+        with locked(settings.storage):
+            storage = open_storage(settings.storage)
+            identity = {**settings.identity(), "data_fingerprint": data["fingerprint"]}
+            study = open_study(storage, settings.study, identity, resume=settings.resume)
+            references = references_of(study, storage)
+            study.set_user_attr(PROVENANCE, provenance_of(settings, data))
+            search_with(settings, study, references, workers)
+    findings = findings_of(study, references)
+    print(render_table(findings.front, findings.references))
+    for path in write_all(findings, settings.out):
+        print(f"wrote {path}")
+    print(f"dashboard: optuna-dashboard {settings.storage}")
+    return 0
+
+
+def search_with(settings: Settings, study: Study, references: Study, workers: Workers) -> None:
+    """Nothing: searches until trials or time are used up, or Ctrl-C."""
+    anchor_ms = study.user_attrs.get(ANCHOR_MS)
+    if anchor_ms is None:
+        anchor_ms = workers.all[0].call("anchor_ms")
+        study.set_user_attr(ANCHOR_MS, anchor_ms)
+    space = space_for(settings, anchor_ms)
+    with SearchProgress(study, settings.trials, settings.seconds) as progress:
+        progress.report(_headline(settings, space, anchor_ms))
+        search = Search(settings, space, study, references, anchor_ms, progress.report)
+        try:
+            search.run(workers, references_for(space.budget, space.task))
+        except KeyboardInterrupt:
+            progress.report("stopped; the same line with --resume goes on")
+
+
+def space_for(settings: Settings, anchor_ms: float) -> SearchSpace:
+    """The search space of the settings; a budget of latency alone is given a bound on FLOPs by the anchor's latency."""
+    task = Task(settings.resolution, settings.classes)
+    budget = sizing_budget(settings.budget, anchor_ms, task)
+    return SearchSpace(settings.choices, budget, task)
+
+
+def provenance_of(settings: Settings, data: Mapping[str, Any]) -> dict[str, Any]:
+    """Where, when, with what and on which data a study was last run, as plain JSON."""
+    return {
+        "command": shlex.join(["python", "-m", "nas.run", *sys.argv[1:]]),
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "host": platform.node(),
+        "system": platform.platform(),
+        "workers": settings.workers,
+        "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
+        "data": dict(data),
+        "deployment": {"resolution": settings.resolution, "classes": settings.classes, "stem_stride": 4},
+        "training": {"image_size": data["image_size"], "stem_stride": stem_stride_for(data["image_size"])},
+        "anchor": ANCHOR,
+    }
+
+
+def _headline(settings: Settings, space: SearchSpace, anchor_ms: float) -> str:
+    return (
+        f"study {settings.study}: networks up to {space.budget} at {settings.resolution} px and {settings.classes} "
+        f"classes (1 FLOP = 1 multiply-add); {ANCHOR} takes {anchor_ms:.3f} ms in {settings.runtime} here; "
+        f"accuracy from recipe {settings.recipe.name!r} on {settings.data}"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

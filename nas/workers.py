@@ -1,0 +1,147 @@
+"""Worker processes that call methods of an evaluator, each on a core of its own, and never outlive their parent."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from multiprocessing import get_context
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Self
+
+from nas.settings import Settings
+from search_space.errors import InputError
+
+PARENT_CHECK_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A call that gave no result: its cause, and whether that is a mistake of the user's."""
+
+    cause: str
+    is_input_error: bool = False
+
+
+class Worker:
+    """A process with an evaluator; one call at a time."""
+
+    def __init__(self, settings: Settings, folder: Path, core: int | None) -> None:
+        context = get_context("spawn")
+        self.connection, theirs = context.Pipe()
+        folder.mkdir()
+        self._process = context.Process(target=_serve, args=(theirs, settings, folder, core, os.getpid()))
+        self._process.start()
+        # The child's end is closed here, so that its death shows as the end of the stream.
+        theirs.close()
+
+    def send(self, method: str, *arguments: Any) -> None:
+        """Nothing: starts a call whose result `receive` gives."""
+        self.connection.send((method, arguments))
+
+    def receive(self) -> Any:
+        """The result of the call, or a `Failure`; a worker that died is one."""
+        try:
+            return self.connection.recv()
+        except (EOFError, ConnectionResetError):
+            self._process.join()
+            return Failure(f"the worker process died with exit code {self._process.exitcode}")
+
+    def call(self, method: str, *arguments: Any) -> Any:
+        """The result of a call.
+
+        Raises:
+            InputError: a mistake of the user's showed.
+            RuntimeError: the call failed.
+        """
+        self.send(method, *arguments)
+        result = self.receive()
+        if isinstance(result, Failure):
+            raise (InputError if result.is_input_error else RuntimeError)(result.cause)
+        return result
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process runs."""
+        return self._process.is_alive()
+
+    def stop(self) -> None:
+        """Nothing: ends the process at once."""
+        self._process.terminate()
+        self._process.join()
+        self.connection.close()
+
+
+class Workers:
+    """Several workers, each pinned to a core where the system lets them be; a context that stops them."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._folder = TemporaryDirectory(prefix="shufflenet-nas-")
+        self._started = 0
+        cores: Sequence[int | None] = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [None]
+        self._cores = [cores[number % len(cores)] for number in range(settings.workers)]
+        self.all = [self._start(core) for core in self._cores]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        for worker in self.all:
+            worker.stop()
+        self._folder.cleanup()
+
+    def ready(self, busy: Sequence[Worker], timeout_seconds: float) -> list[Worker]:
+        """Those of `busy` whose result can be received, after waiting for one for at most the timeout."""
+        connections = {worker.connection: worker for worker in busy}
+        return [connections[each] for each in wait(list(connections), timeout_seconds) if isinstance(each, Connection)]
+
+    def replace_dead(self) -> None:
+        """Nothing: starts a new worker for each that died."""
+        for number, worker in enumerate(self.all):
+            if not worker.alive:
+                worker.stop()
+                self.all[number] = self._start(self._cores[number])
+
+    def _start(self, core: int | None) -> Worker:
+        self._started += 1
+        return Worker(self._settings, Path(self._folder.name, str(self._started)), core)
+
+
+def _serve(connection: Connection, settings: Settings, folder: Path, core: int | None, parent: int) -> None:
+    """Nothing: answers calls until the parent closes the connection or dies."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
+    threading.Thread(target=_die_with, args=(parent,), daemon=True).start()
+    if core is not None:
+        os.sched_setaffinity(0, {core})
+    from nas.evaluate import Evaluator
+
+    evaluator = Evaluator(settings, folder)
+    while True:
+        try:
+            method, arguments = connection.recv()
+        except EOFError:
+            return
+        connection.send(_answer(evaluator, method, arguments))
+
+
+def _answer(evaluator: Any, method: str, arguments: tuple[Any, ...]) -> Any:
+    try:
+        return getattr(evaluator, method)(*arguments)
+    except Exception as error:  # whatever it is, it is the cause of this trial's failure, and is stored as that
+        text = " ".join(str(error).split())
+        if isinstance(error, InputError):
+            return Failure(text, is_input_error=True)
+        return Failure(f"{type(error).__name__}: {text}")
+
+
+def _die_with(parent: int) -> None:
+    """Nothing: ends this process when its parent is gone, even killed and in the midst of a training."""
+    while os.getppid() == parent:
+        time.sleep(PARENT_CHECK_SECONDS)
+    os._exit(1)

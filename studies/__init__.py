@@ -1,0 +1,1 @@
+"""What was found: records, studies on a database, fronts, reports. No torch."""

@@ -1,0 +1,114 @@
+"""One evaluated architecture, frozen; to and from an Optuna trial and plain JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from optuna.trial import FrozenTrial, TrialState
+
+from search_space.architecture import Architecture
+
+OBJECTIVES = ("accuracy", "latency_ms")
+DIRECTIONS: list[Literal["maximize", "minimize"]] = ["maximize", "minimize"]
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What was measured of one architecture, under one study's settings.
+
+    `accuracy` in [0, 1]; `latency` and `training` are plain JSON of how those numbers were had (latency: spread, noisy,
+    rounds, runtime, ...; training: curves by epoch, seconds, device, ...). `reference` is the preset's name where the
+    network is a hand-designed one, "" where the search found it; `number` is the trial's.
+    """
+
+    architecture: Architecture
+    macs: int
+    params: int
+    peak_bytes: int
+    memory_access_bytes: int
+    accuracy: float
+    latency_ms: float
+    latency: Mapping[str, Any] = field(hash=False)
+    training: Mapping[str, Any] = field(hash=False)
+    where: str = ""
+    reference: str = ""
+    number: int = -1
+
+    @property
+    def name(self) -> str:
+        """What tables and plots call the architecture: a reference's own name, else its unit and key."""
+        return self.reference or f"{self.architecture.unit}-{self.architecture.key()[:8]}"
+
+    @property
+    def latency_spread(self) -> float:
+        """How far two halves of the latency measurement differ, as a share of it."""
+        return float(self.latency["spread"])
+
+    @property
+    def noisy(self) -> bool:
+        """Whether those halves differ by more than the protocol accepts."""
+        return bool(self.latency["noisy"])
+
+    @property
+    def seconds(self) -> float:
+        """Seconds spent on training and on measuring latency."""
+        return float(self.training["seconds"]) + float(self.latency["seconds"])
+
+    def to_dict(self) -> dict[str, Any]:
+        """The record as plain JSON; `from_dict` takes it back."""
+        return {
+            "name": self.name,
+            "number": self.number,
+            "reference": self.reference,
+            "accuracy": self.accuracy,
+            "latency_ms": self.latency_ms,
+            **attributes_of(self),
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Record:
+        """The record that `to_dict` wrote."""
+        return cls(
+            architecture=Architecture.from_dict(data["architecture"]),
+            **{name: data[name] for name in (*_PLAIN, "accuracy", "latency_ms", "reference", "number")},
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """An architecture over the latency budget: measured, and not trained."""
+
+    latency_ms: float
+    latency: Mapping[str, Any] = field(hash=False)
+
+
+_PLAIN = ("macs", "params", "peak_bytes", "memory_access_bytes", "latency", "training", "where")
+
+
+def attributes_of(record: Record) -> dict[str, Any]:
+    """A trial's user attributes: all of the record that is neither a parameter nor an objective."""
+    return {
+        "architecture": record.architecture.to_dict(),
+        "key": record.architecture.key(),
+        **{name: getattr(record, name) for name in _PLAIN},
+        "latency_spread": record.latency_spread,
+        "seconds": record.seconds,
+        **({"reference": record.reference} if record.reference else {}),
+    }
+
+
+def record_of(trial: FrozenTrial) -> Record | None:
+    """The record that a completed trial holds; None for a trial in any other state."""
+    if trial.state is not TrialState.COMPLETE:
+        return None
+    accuracy, latency_ms = trial.values
+    return Record(
+        architecture=Architecture.from_dict(trial.user_attrs["architecture"]),
+        accuracy=accuracy,
+        latency_ms=latency_ms,
+        reference=trial.user_attrs.get("reference", ""),
+        number=trial.number,
+        **{name: trial.user_attrs[name] for name in _PLAIN},
+    )

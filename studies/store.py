@@ -1,0 +1,188 @@
+"""A study on a database: opened or resumed, with the settings it was made with, and read back."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import optuna
+import sqlalchemy
+from optuna.storages import RDBStorage
+from optuna.study import Study
+from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy.engine import make_url
+
+from search_space.errors import InputError
+from studies.record import DIRECTIONS, OBJECTIVES, Record, record_of
+
+SETTINGS = "settings"
+REFERENCES = "-references"
+CAUSE = "cause"
+INTERRUPTED = "interrupted"
+
+
+def open_storage(url: str, *, must_exist: bool = False) -> RDBStorage:
+    """The Optuna storage at a database URL; an SQLite file is made in write-ahead mode where there is none.
+
+    Raises:
+        InputError: no database URL, a database that cannot be opened, or one that holds something else.
+    """
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        parsed = make_url(url)
+        is_sqlite = parsed.get_backend_name() == "sqlite"
+        if is_sqlite and must_exist and not Path(parsed.database or "").is_file():
+            raise InputError(
+                f"a storage must exist to be read, and there is no file {parsed.database!r}: check --storage"
+            )
+        _check_is_ours(url)
+        storage = RDBStorage(url)
+        if is_sqlite:
+            with storage.engine.connect() as connection:
+                connection.execute(sqlalchemy.text("PRAGMA journal_mode=WAL"))
+    except (sqlalchemy.exc.SQLAlchemyError, ImportError, RuntimeError) as error:
+        reason = str(error.__cause__ or error).splitlines()[0]
+        raise InputError(
+            f"a storage is the URL of a database that opens, such as sqlite:///study.db; {url!r}: {reason}"
+        ) from error
+    return storage
+
+
+def _check_is_ours(url: str) -> None:
+    engine = sqlalchemy.create_engine(url)
+    try:
+        tables = sqlalchemy.inspect(engine).get_table_names()
+    finally:
+        engine.dispose()
+    if tables and "studies" not in tables:
+        raise InputError(f"a storage must be empty or hold studies; {url!r} holds the tables {', '.join(tables[:3])}")
+
+
+def open_study(storage: RDBStorage, name: str, settings: Mapping[str, Any], *, resume: bool) -> Study:
+    """The study of that name, made with `settings` or, to resume, checked against them.
+
+    Raises:
+        InputError: it exists and is not to be resumed, or was made with other settings.
+    """
+    if name not in study_names(storage):
+        study = _create(storage, name)
+        study.set_user_attr(SETTINGS, dict(settings))
+        _create(storage, name + REFERENCES)
+        return study
+    study = optuna.load_study(study_name=name, storage=storage)
+    if not resume:
+        raise InputError(
+            f"the study {name!r} exists with {len(study.trials)} trials: add --resume to go on with it, "
+            "or name a new one with --study"
+        )
+    if SETTINGS not in study.user_attrs:  # killed between making the study and this
+        study.set_user_attr(SETTINGS, dict(settings))
+    kept = study.user_attrs[SETTINGS]
+    if changed := [field for field in settings if kept.get(field) != settings[field]]:
+        differences = "; ".join(f"{field} was {kept.get(field)!r}, now {settings[field]!r}" for field in changed)
+        raise InputError(f"the study {name!r} can only be resumed with its own settings: {differences}")
+    if name + REFERENCES not in study_names(storage):
+        _create(storage, name + REFERENCES)
+    return study
+
+
+def _create(storage: RDBStorage, name: str) -> Study:
+    study = optuna.create_study(storage=storage, study_name=name, directions=DIRECTIONS)
+    study.set_metric_names(list(OBJECTIVES))
+    return study
+
+
+def load_study(storage: RDBStorage, name: str | None) -> Study:
+    """The study of that name; None means the only one there is.
+
+    Raises:
+        InputError: there is no such study, or several where none is named.
+    """
+    names = [each for each in study_names(storage) if not each.endswith(REFERENCES)]
+    if name is None and len(names) == 1:
+        name = names[0]
+    if name not in names:
+        asked = "name one with --study" if name is None else f"there is no study {name!r}"
+        raise InputError(f"{asked}; this storage holds {', '.join(names) or 'none'}")
+    return optuna.load_study(study_name=name, storage=storage)
+
+
+def references_of(study: Study, storage: RDBStorage) -> Study:
+    """The study that holds the references of `study`.
+
+    They stand apart since they are no points of the search space: a sampler must not learn from them.
+    """
+    return optuna.load_study(study_name=study.study_name + REFERENCES, storage=storage)
+
+
+def study_names(storage: RDBStorage) -> list[str]:
+    """The names of the studies in a storage."""
+    return list(optuna.get_all_study_names(storage))
+
+
+def records_of(study: Study) -> list[Record]:
+    """The records of the trials that were completed, in the order of their numbers."""
+    return [record for record in map(record_of, study.get_trials(deepcopy=False)) if record is not None]
+
+
+def failures_of(study: Study) -> list[tuple[int, str]]:
+    """Number and cause of every trial that failed; one that was interrupted is none."""
+    failed = study.get_trials(deepcopy=False, states=(TrialState.FAIL,))
+    causes = [(trial.number, str(trial.user_attrs.get(CAUSE, "unknown"))) for trial in failed]
+    return [(number, cause) for number, cause in causes if cause != INTERRUPTED]
+
+
+def position_of(study: Study) -> int:
+    """How many trials were asked for and came to an end, interrupted ones not counted."""
+    states = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL, TrialState.RUNNING)
+    trials = study.get_trials(deepcopy=False, states=states)
+    return sum(trial.user_attrs.get(CAUSE) != INTERRUPTED for trial in trials)
+
+
+def fail(study: Study, number: int, cause: str) -> None:
+    """Nothing: ends a running trial as failed, with its cause and without a number."""
+    trial_id = study.get_trials(deepcopy=False)[number]._trial_id
+    study._storage.set_trial_user_attr(trial_id, CAUSE, cause)
+    study.tell(number, state=TrialState.FAIL)
+
+
+def requeue_interrupted(study: Study) -> int:
+    """How many trials were found running; each is ended as interrupted and its parameters stand first in the queue.
+
+    Only for whoever holds the study's lock: no one else can be running them.
+    """
+    running: list[FrozenTrial] = study.get_trials(states=(TrialState.RUNNING,))
+    for trial in running:
+        if trial.params:
+            study.enqueue_trial(trial.params)
+        fail(study, trial.number, INTERRUPTED)
+    return len(running)
+
+
+@contextmanager
+def locked(url: str) -> Iterator[None]:
+    """Nothing, inside, while no other process searches on the same SQLite file; the lock dies with its process.
+
+    Optuna on SQLite hands a queued trial to two askers and loses results without an error.
+
+    Raises:
+        InputError: another process holds it.
+    """
+    parsed = make_url(url)
+    if parsed.get_backend_name() != "sqlite" or not parsed.database or os.name != "posix":
+        yield
+        return
+    import fcntl
+
+    with Path(parsed.database + ".lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise InputError(
+                f"one process at a time searches on an SQLite file, and another is on {parsed.database!r}: "
+                "wait for it, or use a PostgreSQL storage"
+            ) from error
+        yield

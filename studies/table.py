@@ -1,0 +1,111 @@
+"""The front beside the references as a table: display units, and how much faster and better each network is."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rich import box
+from rich.console import Console, JustifyMethod
+from rich.table import Table
+from rich.text import Text
+
+from studies.front import nearest_reference
+from studies.record import Record
+
+FLOP = "1 FLOP = 1 multiply-add of convolution and linear layers."
+SPREAD = "± is half the difference between two halves of a latency measurement; noisy: more than the protocol accepts."
+COLUMNS = ("name", "unit", "MFLOPs", "M params", "latency ms", "accuracy %", "beside nearest reference")
+NUMBERS = ("MFLOPs", "M params", "latency ms", "accuracy %")
+TIE = 1.02
+"""Latencies whose ratio is smaller are the same: repeated measurements differ by as much."""
+_UNBOUNDED = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One network as text, a cell for each of `COLUMNS`."""
+
+    cells: tuple[str, ...]
+    is_reference: bool
+
+
+def rows_of(front: Sequence[Record], references: Sequence[Record]) -> list[Row]:
+    """The rows of front and references together, fastest first; a reference's last cell says that it is one."""
+    rows = [(record, _beside(record, references), False) for record in front]
+    rows += [(record, "reference", True) for record in references]
+    rows.sort(key=lambda row: row[0].latency_ms)
+    return [Row((*_numbers(record), last), is_reference) for record, last, is_reference in rows]
+
+
+def front_table(front: Sequence[Record], references: Sequence[Record]) -> Table:
+    """The table of front and references, fastest first; references are dim. Only its last column ever wraps."""
+    table = Table(
+        box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, caption=f"{FLOP} {SPREAD}", caption_justify="left"
+    )
+    for name in COLUMNS:
+        side: JustifyMethod = "right" if name in NUMBERS else "left"
+        table.add_column(name, justify=side, no_wrap=name != COLUMNS[-1], overflow="fold")
+    for row in rows_of(front, references):
+        # Text, not str: a name is shown as it is, whatever brackets it holds.
+        table.add_row(*map(Text, row.cells), style="dim" if row.is_reference else "")
+    return table
+
+
+def render_table(front: Sequence[Record], references: Sequence[Record]) -> str:
+    """The same table as plain text, as wide as it needs to be, for pipes and files."""
+    console = Console(file=io.StringIO(), width=_UNBOUNDED, color_system=None)
+    with console.capture() as capture:
+        console.print(front_table(front, references))
+    return "\n".join(line.rstrip() for line in capture.get().strip("\n").splitlines())
+
+
+def comparison(record: Record, reference: Record) -> str:
+    """How a network stands beside a reference: "1.32x faster, +1.4 points vs v2-1.0x"."""
+    ratio = reference.latency_ms / record.latency_ms
+    if max(ratio, 1 / ratio) < TIE:
+        speed = "as fast"
+    else:
+        speed = f"{ratio:.2f}x faster" if ratio > 1 else f"{1 / ratio:.2f}x slower"
+    # Adding 0.0 turns a rounded -0.0 into 0.0.
+    points = round(100 * (record.accuracy - reference.accuracy), 1) + 0.0
+    return f"{speed}, {points:+.1f} points vs {reference.name}"
+
+
+def mflops_text(record: Record) -> str:
+    """Millions of FLOPs, "140.2"."""
+    return f"{record.macs / 1e6:.1f}"
+
+
+def params_text(record: Record) -> str:
+    """Millions of parameters, "2.28"."""
+    return f"{record.params / 1e6:.2f}"
+
+
+def ms_text(record: Record) -> str:
+    """Milliseconds to three digits, "3.42"; more before the point where there are more."""
+    decimals = max(0, 2 - math.floor(math.log10(record.latency_ms)))
+    return f"{record.latency_ms:.{decimals}f}"
+
+
+def spread_text(record: Record) -> str:
+    """How far the latency may be off either way, "±0.6 %", and whether that is more than the protocol accepts."""
+    return f"±{100 * record.latency_spread / 2:.1f} %" + (" noisy" if record.noisy else "")
+
+
+def accuracy_text(record: Record) -> str:
+    """Accuracy in percent, "61.2"."""
+    return f"{100 * record.accuracy:.1f}"
+
+
+def _numbers(record: Record) -> tuple[str, ...]:
+    latency = f"{ms_text(record)} {spread_text(record)}"
+    counts = mflops_text(record), params_text(record)
+    return record.name, record.architecture.unit, *counts, latency, accuracy_text(record)
+
+
+def _beside(record: Record, references: Sequence[Record]) -> str:
+    reference = nearest_reference(record, references)
+    return comparison(record, reference) if reference else ""

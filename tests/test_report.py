@@ -1,0 +1,156 @@
+"""The report as a reader gets it: one file, whole, safe, drawn by a browser with no network."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from html import unescape
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from search_space import PRESETS, Budget, SearchSpace, cost_of
+from search_space.choosers import RandomChooser
+from studies.figures import flops_figure, front_figure
+from studies.front import front_of
+from studies.record import Record
+from studies.report import write_report
+from studies.table import rows_of
+
+SPACE = SearchSpace.default(budget=Budget.parse("140mflops"))
+HOSTILE = '</script></title><img src="http://example.com/a.png" onerror="alert(1)">'
+
+
+def record(architecture: Any, accuracy: float, latency_ms: float, reference: str = "") -> Record:
+    latency = {"spread": 0.02, "noisy": False, "runtime": "onnxruntime", "device": "A CPU"}
+    cost = cost_of(architecture)
+    counts = cost.macs, cost.params, cost.peak_bytes, cost.memory_access_bytes
+    return Record(architecture, *counts, accuracy, latency_ms, latency, {}, reference=reference)
+
+
+# Accuracy rises with latency in two of three: the third is slower than its neighbour, and worse.
+RECORDS = [record(SPACE.suggest(RandomChooser(i)), 0.4 + 0.02 * (i - 3 * (i % 3 == 2)), 1.0 + i) for i in range(9)]
+FRONT = front_of(RECORDS)
+REFERENCES = [record(PRESETS[name], 0.5, ms, name) for name, ms in (("v2-0.5x", 2.0), ("v1-1.0x-g3", 6.0))]
+
+
+def written(path: Path, **changes: Any) -> str:
+    settings = {"budget": "140mflops", "resolution": 224, "kernels": [3, 5, 7]}
+    given = {"front": FRONT, "references": REFERENCES, "records": RECORDS, "settings": settings, "provenance": {}}
+    return write_report(path / "report.html", **{**given, "title": "a study", **changes}).read_text(encoding="utf-8")
+
+
+def visible(page: str) -> str:
+    """The page without plotly.js and the figures' data."""
+    return re.sub(r"<script.*?</script>", "", page, flags=re.DOTALL)
+
+
+def empty(path: Path) -> str:
+    return written(path, front=[], references=[], records=[])
+
+
+def test_the_page_refers_to_nothing_outside_itself(tmp_path: Path) -> None:
+    page = written(tmp_path)
+    assert re.findall(r"<(?:script|img|iframe|link)\b[^>]*(?:src|href)\s*=", visible(page)) == []
+    assert re.findall(r"<script[^>]+src", page) == []
+    assert "http" not in visible(page).replace("http-equiv", "")
+    assert "default-src 'none'" in page
+
+
+def test_plotly_stands_in_the_page_once(tmp_path: Path) -> None:
+    assert len(re.findall(r"plotly\.js v\d", written(tmp_path))) == 1
+
+
+def test_every_network_of_the_front_is_there_with_its_architecture(tmp_path: Path) -> None:
+    page = unescape(visible(written(tmp_path)))
+    blocks = [json.loads(block) for block in re.findall(r"<pre>(.*?)</pre>", page, re.DOTALL)]
+    assert blocks == [member.architecture.to_dict() for member in FRONT]
+    assert len(FRONT) == 6
+    assert all(member.architecture.key() in page for member in FRONT)
+
+
+def test_the_table_has_the_cells_of_the_text_table(tmp_path: Path) -> None:
+    page = visible(written(tmp_path))
+    rows = re.findall(r"<tr class='(\w+)'>(.*?)</tr>", page)
+    cells = [tuple(unescape(cell) for cell in re.findall(r"<td[^>]*>(.*?)</td>", row)) for _, row in rows]
+    expected = rows_of(FRONT, REFERENCES)
+    assert cells == [row.cells for row in expected]
+    assert [kind == "reference" for kind, _ in rows] == [row.is_reference for row in expected]
+
+
+def test_settings_and_what_the_numbers_do_not_say_are_told(tmp_path: Path) -> None:
+    page = visible(written(tmp_path, provenance={"training_seconds": 12.25, "replayed": False, "note": None}))
+    pairs = dict(re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", page))
+    assert pairs["budget"] == "140mflops"
+    assert pairs["kernels"] == "3, 5, 7"
+    assert (pairs["training seconds"], pairs["replayed"], pairs["note"]) == ("12.25", "no", "none")
+    for said in ("1 FLOP = 1 multiply-add", "short training", "this device and runtime only (onnxruntime A CPU)"):
+        assert said in page
+
+
+def test_hostile_strings_are_text(tmp_path: Path) -> None:
+    named = record(PRESETS["v2-1.0x"], 0.5, 3.0, HOSTILE)
+    page = written(tmp_path, title=HOSTILE, references=[named], settings={HOSTILE: HOSTILE})
+    assert page.count("<img") == written(tmp_path).count("<img")
+    assert unescape(page).count(HOSTILE) > 5
+    assert page.count("</script>") == written(tmp_path).count("</script>")
+
+
+def test_a_run_stopped_before_its_first_network_has_a_page(tmp_path: Path) -> None:
+    page = empty(tmp_path)
+    assert "0 networks searched, 0 on the front." in page
+    assert "nothing to draw" in page
+
+
+@pytest.mark.parametrize("missing", ["front", "references", "records"])
+def test_whatever_is_missing_the_page_is_written(tmp_path: Path, missing: str) -> None:
+    assert "figure-1" in written(tmp_path, **{missing: []})
+
+
+def test_points_stand_where_they_were_measured() -> None:
+    searched, front, references = front_figure(FRONT, REFERENCES, RECORDS).data
+    assert list(front.x) == [1, 2, 4, 5, 7, 8]
+    assert list(front.y) == pytest.approx([40, 42, 46, 48, 52, 54])
+    assert list(front.error_x.array) == pytest.approx([0.01, 0.02, 0.04, 0.05, 0.07, 0.08])  # half of 2 % either way
+    assert list(searched.x) == [3, 6, 9]
+    assert list(references.text) == ["v2-0.5x", "v1-1.0x-g3"]
+
+
+def test_every_searched_network_stands_once_among_its_groups() -> None:
+    *by_kind, references = flops_figure(REFERENCES, RECORDS).data
+    placed = sorted(point for trace in by_kind for point in zip(trace.x, trace.y, strict=True))
+    assert placed == [(r.latency_ms, r.macs / 1e6) for r in RECORDS]
+    assert list(references.y) == pytest.approx([r.macs / 1e6 for r in REFERENCES])
+    for trace in by_kind:
+        unit, groups = re.fullmatch(r"(v\d) g(\d+)", trace.name).groups()
+        assert all(f"unit {unit}" in text and f"groups {groups}," in text for text in trace.hovertext)
+
+
+@pytest.mark.parametrize(("slowest", "scale"), [(4.9, "linear"), (5.1, "log")])
+def test_latencies_that_range_far_stand_on_a_log_axis(slowest: float, scale: str) -> None:
+    records = [record(PRESETS["v2-0.5x"], 0.4, 1.0), record(PRESETS["v2-1.0x"], 0.5, slowest)]
+    assert front_figure(records, [], records).layout.xaxis.type == scale
+
+
+def test_the_report_is_made_without_torch() -> None:
+    program = "import sys, studies.report; print([name for name in sys.modules if name.split('.')[0] == 'torch'])"
+    assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+@pytest.mark.slow
+def test_a_browser_without_network_draws_both_figures(tmp_path: Path) -> None:
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if chromium is None:
+        pytest.skip("no chromium on this machine to render the page with")
+    written(tmp_path, title=HOSTILE)
+    flags = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+    flags += "--disable-component-update --disable-sync --virtual-time-budget=8000 --dump-dom"
+    offline = ["--host-resolver-rules=MAP * ~NOTFOUND", f"--user-data-dir={tmp_path}/profile"]
+    command = [chromium, *flags.split(), *offline, (tmp_path / "report.html").as_uri()]
+    page = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout
+    drawn = visible(page)
+    assert len(re.findall(r'id="figure-\d" class="[^"]*js-plotly-plot', drawn)) == 2
+    assert len(re.findall(r'<path class="point"', drawn)) == 2 * (len(RECORDS) + len(REFERENCES))
+    assert "<h1>&lt;/script&gt;" in drawn
