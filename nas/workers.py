@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -71,7 +72,7 @@ class Worker:
         return self._process.is_alive()
 
     def stop(self) -> None:
-        """Nothing: ends the process at once."""
+        """Nothing: ends the process, in the midst of a call if need be."""
         self._process.terminate()
         self._process.join()
         self.connection.close()
@@ -116,6 +117,7 @@ class Workers:
 def _serve(connection: Connection, settings: Settings, folder: Path, core: int | None, parent: int) -> None:
     """Nothing: answers calls until the parent closes the connection or dies."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
+    signal.signal(signal.SIGTERM, _exit)
     threading.Thread(target=_die_with, args=(parent,), daemon=True).start()
     if core is not None:
         os.sched_setaffinity(0, {core})
@@ -138,6 +140,11 @@ def _answer(evaluator: Any, method: str, arguments: tuple[Any, ...]) -> Any:
         if isinstance(error, InputError):
             return Failure(text, is_input_error=True)
         return Failure(f"{type(error).__name__}: {text}")
+
+
+def _exit(number: int, frame: object) -> None:
+    # In an orderly way: what was imported may have semaphores to give back.
+    sys.exit(0)
 
 
 def _die_with(parent: int) -> None:

@@ -33,8 +33,9 @@ class Latency:
     """One measurement: `latency_ms` is `p10_ms / reference_p10_ms * reference_ms`, the rest says how it was taken.
 
     `p10_ms`, `median_ms` and `p90_ms` are the candidate's percentiles in this measurement, `reference_p10_ms` the
-    reference's, all on the clock of `proxies.runtimes`; `reference_ms` is the reference's latency as fixed for the study. `spread` is the relative difference
-    between the estimates of the odd and of the even rounds; `noisy` says that it stayed above the tolerance.
+    reference's: times on the core (`proxies.runtimes.core_clock`) or the GPU. `reference_ms` is the reference's latency
+    as fixed for the study. `spread` is the relative difference between the estimates of the odd and of the even rounds;
+    `noisy` says that it stayed above the tolerance.
     `load_average` is the system's over the last minute, at the start; None on a system that keeps none.
     """
 

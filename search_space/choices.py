@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from fractions import Fraction
 from importlib.resources import files
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -55,8 +56,13 @@ class Choices:
 
     def to_dict(self) -> dict[str, Any]:
         """The choices as plain JSON values, for provenance and for comparing two runs."""
-        plain = {field.name: getattr(self, field.name) for field in fields(self)}
-        return {**plain, "splits": [str(split) for split in self.splits]}
+        return {field.name: _plain(getattr(self, field.name)) for field in fields(self)}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return str(value) if isinstance(value, Fraction) else value
 
 
 def _choices_from(data: Mapping[str, Any], where: str) -> Choices:
@@ -110,7 +116,7 @@ def _even(at_least: int, at_most: int | None = None) -> Any:
         values: tuple[int, ...] = _integers(at_least)(name, value)
         if at_most is not None and values[-1] > at_most:
             raise InputError(f"{name} must be at most {at_most}, got {values[-1]}")
-        if len({b - a for a, b in zip(values, values[1:], strict=False)}) > 1:
+        if len({b - a for a, b in pairwise(values)}) > 1:
             raise InputError(f"{name} must be evenly spaced, such as 2, 4, 6; got {value!r}")
         return values
 

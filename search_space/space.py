@@ -50,7 +50,7 @@ class SearchSpace:
                 )
         if self.budget.macs is None and self.budget.params is None:
             raise InputError(
-                f"a space needs a bound on FLOPs or parameters to size networks by, got the budget {str(self.budget)!r}: "
+                f"a space needs a bound on FLOPs or parameters to size networks by, got {str(self.budget)!r}: "
                 "add one, such as 140mflops"
             )
         _check_reach(self.budget, reach_of(self.choices, self.task))

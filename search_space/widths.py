@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 from math import gcd, lcm, sqrt
 
 from search_space.architecture import BOTTLENECK
@@ -130,8 +131,8 @@ def _fill_up(
     while True:
         wider = []
         for position, step in enumerate(steps):
-            tried = widths[:position] + (widths[position] + step,) + widths[position + 1 :]
-            rising = structure.unit == "v2" or all(a < b for a, b in zip(tried, tried[1:], strict=False))
+            tried = (*widths[:position], widths[position] + step, *widths[position + 1 :])
+            rising = structure.unit == "v2" or all(a < b for a, b in pairwise(tried))
             if rising and max(tried) <= max_width and best < (share := share_of(tried)) <= target:
                 wider.append((share, tried))
         if not wider:

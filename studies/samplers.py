@@ -11,10 +11,8 @@ from search_space.errors import InputError
 STARTUP_TRIALS = 10
 
 SAMPLERS: dict[str, Callable[[int], BaseSampler]] = {
-    "tpe": lambda seed: TPESampler(
-        seed=seed, multivariate=True, n_startup_trials=STARTUP_TRIALS, warn_independent_sampling=False
-    ),
-    "gp": lambda seed: GPSampler(seed=seed, n_startup_trials=STARTUP_TRIALS, warn_independent_sampling=False),
+    "tpe": lambda seed: TPESampler(seed=seed, multivariate=True, n_startup_trials=STARTUP_TRIALS),
+    "gp": lambda seed: GPSampler(seed=seed, n_startup_trials=STARTUP_TRIALS),
     "nsga2": lambda seed: NSGAIISampler(seed=seed, population_size=20),
     "random": lambda seed: RandomSampler(seed=seed),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -81,17 +82,28 @@ def open_study(storage: RDBStorage, name: str, settings: Mapping[str, Any], *, r
     if SETTINGS not in study.user_attrs:  # killed between making the study and this
         study.set_user_attr(SETTINGS, dict(settings))
     kept = study.user_attrs[SETTINGS]
-    if changed := [field for field in settings if kept.get(field) != settings[field]]:
-        differences = "; ".join(f"{field} was {kept.get(field)!r}, now {settings[field]!r}" for field in changed)
+    if differences := "; ".join(_differences(kept, settings)):
         raise InputError(f"the study {name!r} can only be resumed with its own settings: {differences}")
     if name + REFERENCES not in study_names(storage):
         _create(storage, name + REFERENCES)
     return study
 
 
+def _differences(kept: Mapping[str, Any], given: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    for name in sorted(kept.keys() | given.keys()):
+        was, now = kept.get(name), given.get(name)
+        if isinstance(was, Mapping) and isinstance(now, Mapping):
+            yield from _differences(was, now, f"{prefix}{name}.")
+        elif was != now:
+            yield f"{prefix}{name} was {was!r}, now {now!r}"
+
+
 def _create(storage: RDBStorage, name: str) -> Study:
     study = optuna.create_study(storage=storage, study_name=name, directions=DIRECTIONS)
-    study.set_metric_names(list(OBJECTIVES))
+    with warnings.catch_warnings():
+        # Experimental by name since Optuna 3.2 and still there in 5; without it the dashboard shows numbers for names.
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        study.set_metric_names(list(OBJECTIVES))
     return study
 
 

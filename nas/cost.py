@@ -1,0 +1,106 @@
+"""`python -m nas.cost`: the exact cost of a preset or an architecture's JSON file, by layer if asked."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from nas.command import Parser, run_command
+from search_space.architecture import Architecture
+from search_space.cost import Cost, cost_of
+from search_space.errors import InputError
+from search_space.plan import STEM_STRIDES
+from search_space.presets import PRESETS
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The exit status of the command."""
+    parser = Parser(
+        prog="python -m nas.cost",
+        description="Prints an architecture's exact cost. 1 FLOP = 1 multiply-add of convolution and linear layers.",
+    )
+    add = parser.add_argument
+    add("architecture", help=f"a JSON file, or a preset: {', '.join(PRESETS)}")
+    add("--resolution", type=int, default=224, help="pixels of the square input")
+    add("--classes", type=int, default=1000, help="classes of the classifier")
+    add("--channels", type=int, default=3, help="channels of the input")
+    add("--stem-stride", type=int, default=4, help=f"stride of the stem: {', '.join(map(str, STEM_STRIDES))}")
+    add("--layers", action="store_true", help="print every layer")
+    add("--verify", action="store_true", help="build the network and count it with fvcore as well")
+    return run_command(parser, show_cost, argv)
+
+
+def show_cost(flags: argparse.Namespace) -> int:
+    """The exit status of the command with these flags: 1 where fvcore counts otherwise."""
+    architecture = read_architecture(flags.architecture)
+    task = (flags.resolution, flags.classes, flags.channels, flags.stem_stride)
+    cost = cost_of(architecture, *task)
+    if flags.layers:
+        Console(width=120, highlight=False).print(_layer_table(cost))
+    print(
+        f"{flags.architecture}: {cost.macs / 1e6:.3f} MFLOPs, {cost.params / 1e6:.4f} M params, "
+        f"{cost.peak_bytes / 1e6:.2f} MB peak activations, {cost.memory_access_bytes / 1e6:.2f} MB memory access "
+        f"at {flags.resolution} px, {flags.classes} classes, float32"
+    )
+    return _verify(architecture, cost, *task) if flags.verify else 0
+
+
+def read_architecture(text: str) -> Architecture:
+    """The preset of that name, or the architecture in that JSON file.
+
+    Raises:
+        InputError: it is neither, or the file holds no architecture that can be built.
+    """
+    if text in PRESETS:
+        return PRESETS[text]
+    try:
+        data = json.loads(Path(text).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(
+            f"an architecture is a JSON file or a preset, and {text!r} is neither: {error.strerror}"
+        ) from error
+    except ValueError as error:
+        raise InputError(f"an architecture is a JSON file, and {text!r} is not JSON: {error}") from error
+    return Architecture.from_dict(data)
+
+
+def _verify(architecture: Architecture, cost: Cost, resolution: int, classes: int, channels: int, stem: int) -> int:
+    import torch
+    from fvcore.nn import FlopCountAnalysis, parameter_count
+
+    from proxies.network import build
+
+    network = build(architecture, classes, channels, stem).eval()
+    analysis = FlopCountAnalysis(network, torch.zeros(1, channels, resolution, resolution))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # fvcore imports what torch deprecates
+        counts = analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False).by_operator()
+    macs, params = int(counts["conv"] + counts["linear"]), parameter_count(network)[""]
+    agrees = (macs, params) == (cost.macs, cost.params)
+    verdict = "agrees" if agrees else f"DIFFERS from {cost.macs} multiply-adds, {cost.params} parameters"
+    print(f"fvcore counts {macs} multiply-adds of conv and linear, {params} parameters: {verdict}")
+    return 0 if agrees else 1
+
+
+def _layer_table(cost: Cost) -> Table:
+    table = Table(box=box.SIMPLE_HEAD)
+    table.add_column("layer", no_wrap=True)
+    table.add_column("kind")
+    for column in ("channels", "size", "multiply-adds", "params", "live bytes", "memory access bytes"):
+        table.add_column(column, justify="right")
+    for layer in cost.layers:
+        numbers = (layer.channels, layer.size, layer.macs, layer.params, layer.live_bytes, layer.memory_access_bytes)
+        table.add_row(layer.name, layer.kind, *(f"{number:,}" for number in numbers))
+    return table
+
+
+if __name__ == "__main__":
+    sys.exit(main())
