@@ -23,6 +23,11 @@ from search_space.presets import PRESETS
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The exit status of the command."""
+    return run_command(make_parser(), show_cost, argv)
+
+
+def make_parser() -> Parser:
+    """The command's parser."""
     parser = Parser(
         prog="python -m nas.cost",
         description="Prints an architecture's exact cost. 1 FLOP = 1 multiply-add of convolution and linear layers.",
@@ -35,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     add("--stem-stride", type=int, default=4, help=f"stride of the stem: {', '.join(map(str, STEM_STRIDES))}")
     add("--layers", action="store_true", help="print every layer")
     add("--verify", action="store_true", help="build the network and count it with fvcore as well")
-    return run_command(parser, show_cost, argv)
+    return parser
 
 
 def show_cost(flags: argparse.Namespace) -> int:

@@ -18,6 +18,11 @@ from studies.table import render_table
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The exit status of the command."""
+    return run_command(make_parser(), export, argv)
+
+
+def make_parser() -> Parser:
+    """The command's parser."""
     parser = Parser(prog="python -m nas.export", description="Writes architectures of a study's front as JSON.")
     add = parser.add_argument
     add("--study", help="the study's name (default: the only one in the storage)")
@@ -25,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     add("--out", type=Path, default=Path("export"), help="folder for the files")
     add("--pick", help=f"{', '.join(PICKS)}, or the beginning of a key: that one instead of the whole front")
     add("--max-latency", help="only networks of at most this latency, such as 5ms")
-    return run_command(parser, export, argv)
+    return parser
 
 
 def export(flags: argparse.Namespace) -> int:

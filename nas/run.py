@@ -33,13 +33,18 @@ ANCHOR_MS = "anchor_ms"
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The exit status of the command."""
+    return run_command(make_parser(), run, argv)
+
+
+def make_parser() -> Parser:
+    """The command's parser."""
     parser = Parser(
         prog="python -m nas.run",
         description="Searches the ShuffleNet design space for the front of accuracy against measured latency. "
         "1 FLOP = 1 multiply-add of convolution and linear layers.",
     )
     add_flags(parser)
-    return run_command(parser, run, argv)
+    return parser
 
 
 def run(flags: argparse.Namespace) -> int:

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from nas.command import Parser
-from proxies.data_names import EMBEDDED, check_name
+from proxies.data_names import EMBEDDED, FOLDER, check_name, folder_path
+from proxies.image_folder import class_files
 from proxies.recipes import RECIPES, Recipe
 from proxies.runtimes import RUNTIMES, check_runtime
 from search_space.budget import Budget
@@ -21,7 +22,7 @@ from search_space.errors import InputError
 from studies.samplers import DEFAULT_SAMPLER, SAMPLERS, check_sampler
 
 DEVICES = ("cpu", "cuda")
-DEFAULT_TIME = "8m"
+DEFAULT_TIME = "9m"
 DEFAULT_RUNTIME = "onnxruntime"
 ANCHOR = "v2-1.0x"
 """The network timed beside every other: latencies are scaled by it, so that a busy machine cancels out."""
@@ -107,6 +108,8 @@ def settings_of(flags: argparse.Namespace) -> Settings:
     """
     budget = Budget.parse(flags.budget)
     check_name(flags.data)
+    if flags.data.startswith(FOLDER):
+        class_files(folder_path(flags.data))
     check_sampler(flags.sampler)
     _check_device(flags.device, flags.runtime)
     numbers = {"trials": 1, "resolution": 32, "classes": 2, "workers": 1, "seed": 0, "image_size": 8}

@@ -19,6 +19,8 @@ from nas.settings import Settings
 from search_space.errors import InputError
 
 PARENT_CHECK_SECONDS = 1.0
+LAST_SECONDS = 5.0
+"""What an orphan has to end in an orderly way: one long call into torch may hold it up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,4 +153,6 @@ def _die_with(parent: int) -> None:
     """Nothing: ends this process when its parent is gone, even killed and in the midst of a training."""
     while os.getppid() == parent:
         time.sleep(PARENT_CHECK_SECONDS)
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(LAST_SECONDS)
     os._exit(1)

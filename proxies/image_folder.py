@@ -39,17 +39,27 @@ def read_folder(
         InputError: for a folder without two classes, a class without images, classes that differ between ``train/``
             and ``val/``, an image that cannot be read, or a cache that cannot be written.
     """
-    train_folder, val_folder = _layout(folder)
-    train = _class_files(train_folder)
-    val = _class_files(val_folder) if val_folder else {}
-    if val:
-        _check_same_classes(train, val)
+    train, val = class_files(folder)
     files = [file for rows in (*train.values(), *val.values()) for file in rows]
     images = _cached(folder, files, image_size, cache or cache_folder())
     train_labels, val_labels = _labels(train), _labels(val)
     split = len(train_labels)
     kept = Labelled(images[split:], val_labels) if val else None
     return Labelled(images[:split], train_labels), kept, tuple(train)
+
+
+def class_files(folder: Path) -> tuple[dict[str, list[Path]], dict[str, list[Path]]]:
+    """Returns the image files of each class, sorted: to train on, and those of ``val/``, which may be none.
+
+    Raises:
+        InputError: for a folder without two classes, a class without images, or classes that differ.
+    """
+    train_folder, val_folder = _layout(folder)
+    train = _class_files(train_folder)
+    val = _class_files(val_folder) if val_folder else {}
+    if val:
+        _check_same_classes(train, val)
+    return train, val
 
 
 def fit(image: Image.Image, size: int | None) -> NDArray[np.uint8]:

@@ -1,0 +1,51 @@
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+PROJECT = Path(__file__).parents[1]
+
+
+def write_images(folder: Path, classes: tuple[str, ...] = ("dark", "light"), count: int = 40, seed: int = 0) -> Path:
+    """A folder of class folders of 16-pixel PNG noise, brighter from class to class."""
+    random = np.random.RandomState(seed)
+    for level, name in enumerate(classes):
+        (folder / name).mkdir(parents=True)
+        for number in range(count):
+            pixels = 60 + 60 * level + random.randint(-40, 40, (16, 16, 3))
+            Image.fromarray(pixels.astype(np.uint8)).save(folder / name / f"{number}.png")
+    return folder
+
+
+@pytest.fixture
+def images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return write_images(tmp_path / "images")
+
+
+@pytest.fixture
+def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
+    """Builds a command line of a project module that runs in tmp_path, whatever directory pytest was started in."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(
+        "PYTHONPATH", os.pathsep.join([str(PROJECT), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
+    )
+    return lambda module, *arguments: [sys.executable, "-m", module, *map(str, arguments)]
+
+
+@pytest.fixture
+def run(command: Callable[..., list[str]]) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs a project module in tmp_path and gives back what it printed."""
+    return lambda module, *arguments: subprocess.run(
+        command(module, *arguments), capture_output=True, text=True, check=False
+    )
+
+
+def read_json(path: Path) -> dict:
+    return json.loads(path.read_text(encoding="utf-8"))
