@@ -100,7 +100,7 @@ class Architecture:
             InputError: another schema, a key that is missing or unknown, or an architecture that cannot be built.
         """
         _check_keys("an architecture", data, required=("schema", "unit", "stem", "head", "stages"), optional=_OPTIONS)
-        if data["schema"] != SCHEMA:
+        if type(data["schema"]) is not int or data["schema"] != SCHEMA:
             raise InputError(f"schema must be {SCHEMA}, got {data['schema']!r}: this version reads no other")
         if not isinstance(data["stages"], list | tuple):
             raise InputError(f"stages must be a list of {NUM_STAGES} stages, got {data['stages']!r}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from dataclasses import dataclass, fields
 from decimal import Decimal
@@ -10,8 +9,12 @@ from decimal import Decimal
 from search_space.errors import InputError
 
 _SCALES = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
-_TIMES_MS = {"us": 1e-3, "ms": 1.0, "s": 1e3}
-_QUANTITY = re.compile(r"([0-9]*\.?[0-9]+(?:e[0-9]+)?)\s*(?:([kmg]?)\s*(flops|params)|(us|ms|s))", re.IGNORECASE)
+_TIMES_MS = {"us": Decimal("1e-3"), "ms": Decimal(1), "s": Decimal(1000)}
+_LARGEST = 10**15
+"""No bound is larger: up to here every whole number is written and read exactly."""
+_QUANTITY = re.compile(
+    r"([0-9]*\.?[0-9]+(?:e[0-9]+)?)\s*(?:([kmg]?)\s*(flops|params)|(us|ms|s))", re.ASCII | re.IGNORECASE
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +28,8 @@ class Budget:
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
-            if value is not None and not (math.isfinite(value) and value > 0):
-                raise InputError(f"a budget's {field.name} must be above 0, got {value!r}")
+            if value is not None and not 0 < value <= _LARGEST:
+                raise InputError(f"a budget's {field.name} must be above 0 and at most {_LARGEST:.0e}, got {value!r}")
 
     @classmethod
     def parse(cls, text: str) -> Budget:
@@ -59,7 +62,6 @@ class Budget:
 
 
 def _parse_part(part: str, text: str) -> tuple[str, float]:
-    value: float
     match = _QUANTITY.fullmatch(part)
     if match is None:
         raise InputError(
@@ -67,13 +69,12 @@ def _parse_part(part: str, text: str) -> tuple[str, float]:
         )
     number, scale, count, time = match.groups()
     if time:
-        name, value = "latency_ms", float(number) * _TIMES_MS[time.lower()]
+        name, value = "latency_ms", Decimal(number) * _TIMES_MS[time.lower()]
     else:
-        name = {"flops": "macs", "params": "params"}[count.lower()]
-        value = int(Decimal(number) * _SCALES[scale.lower()])
-    if not value > 0 or not math.isfinite(value):
-        raise InputError(f"a budget must be above 0 and finite, got {part!r} in {text!r}")
-    return name, value
+        name, value = {"flops": "macs", "params": "params"}[count.lower()], Decimal(number) * _SCALES[scale.lower()]
+    if not (0 if time else 1) <= value <= _LARGEST or not value:
+        raise InputError(f"a budget must be above 0 and at most {_LARGEST:.0e}, got {part!r} in {text!r}")
+    return name, float(value) if time else int(value)
 
 
 def _scaled(value: int) -> str:

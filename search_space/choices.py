@@ -124,7 +124,13 @@ def _even(at_least: int, at_most: int | None = None) -> Any:
 
 
 def _splits(name: str, value: Any) -> tuple[Fraction, ...]:
-    return tuple(parse_split(item) for item in _listed(name, value))
+    try:
+        splits = tuple(parse_split(item) for item in _listed(name, value))
+    except InputError as error:
+        raise InputError(f"{name}: {error}") from error
+    if len(set(splits)) < len(splits):
+        raise InputError(f"{name} must not repeat a ratio, got {value!r}")
+    return splits
 
 
 def _kernels(name: str, value: Any) -> tuple[int, ...]:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from search_space.architecture import Architecture
 from search_space.errors import InputError
-from search_space.plan import Branch, Layer, Plan, Unit, plan_of
+from search_space.plan import Layer, Plan, Unit, plan_of
 
 BYTES_PER_ELEMENT = 4
 """float32, for weights and activations."""
@@ -71,7 +71,7 @@ def cost_of(
     Raises:
         InputError: a resolution below 1, or a task that no network can be planned for.
     """
-    if not isinstance(resolution, int) or resolution < 1:
+    if type(resolution) is not int or resolution < 1:
         raise InputError(f"resolution must be a whole number of pixels of at least 1, got {resolution!r}")
     plan = plan_of(architecture, num_classes, in_channels, stem_stride)
     size, macs, params, peak, memory_access = resolution, 0, 0, 0, 0
@@ -118,50 +118,46 @@ def _unit_rows(unit: Unit, size: int) -> tuple[list[_Row], int]:
         if not branch.layers:
             c_out += branch.stop - branch.start
             continue
-        needed_later = passes or branch.residual or number + 1 < len(unit.branches)
-        size_out = _branch_rows(rows, f"branches.{number}", branch, size, (x, x if needed_later else 0, done))
+        later = x if passes or branch.residual or number + 1 < len(unit.branches) else 0
+        # The first layer reads the unit's input itself, which is live whole even where a slice of it is read.
+        beside_first = done + x - branch.layers[0].c_in * size * size
+        place = f"branches.{number}"
+        size_out = _chain_rows(rows, place, branch.layers, size, beside_first, done + later)
         c_branch = branch.layers[-1].c_out
-        done += c_branch * size_out * size_out
+        elements = c_branch * size_out * size_out
+        if branch.residual:
+            live = done + later + 2 * elements
+            rows.append((place, len(branch.layers), "add", 0, 0, live, 3 * elements, c_branch, size_out))
+        done += elements
         c_out += c_branch
     if len(unit.branches) > 1:
         c_out = unit.branches[0].layers[-1].c_out if unit.join == "add" else c_out
         joined = c_out * size_out * size_out
         access = 3 * joined if unit.join == "add" else 2 * joined
         rows.append(("join", 0, unit.join, 0, 0, done + (x if passes else 0) + joined, access, c_out, size_out))
-    for position, layer in enumerate(unit.tail):
-        rows.append(_layer_row("tail", position, layer, size_out, size_out, 0))
+    _chain_rows(rows, "tail", unit.tail, size_out, 0, 0)
     return rows, size_out
 
 
-def _branch_rows(rows: list[_Row], place: str, branch: Branch, size: int, live: tuple[int, int, int]) -> int:
-    """The size a branch gives out; adds its rows. `live`: elements of the input, of it if needed later, of others."""
-    x, x_later, done = live
-    # The first layer reads the unit's input itself, which is live whole even where a slice of it is read.
-    held = done + x - branch.layers[0].c_in * size * size
-    for position, layer in enumerate(branch.layers):
+def _chain_rows(rows: list[_Row], place: str, layers: tuple[Layer, ...], size: int, held: int, held_later: int) -> int:
+    """The size that a chain of layers gives out; adds its rows.
+
+    `held` are the elements that are live beside the first layer's input and output, `held_later` beside the others'.
+    """
+    pixels_in = size * size
+    for position, layer in enumerate(layers):
+        kind, c_in, c_out, _, stride, _, _ = layer
+        count, reads = _KINDS[kind]
         # With an odd kernel padded by kernel // 2 only the stride matters.
-        size_out = 1 if layer.kind == "globalpool" else -(-size // layer.stride)
-        rows.append(_layer_row(place, position, layer, size, size_out, held))
-        size = size_out
-        held = done + x_later
-    if branch.residual:
-        c = branch.stop - branch.start
-        elements = c * size * size
-        rows.append((place, len(branch.layers), "add", 0, 0, held + 2 * elements, 3 * elements, c, size))
+        size = 1 if kind == "globalpool" else -(-size // stride)
+        pixels = size * size
+        macs, params, weights = count(layer, pixels)
+        read = c_in * pixels_in
+        written = c_out * pixels if reads else 0
+        access = reads * read + written + weights
+        rows.append((place, position, kind, macs, params, read + written + held, access, c_out, size))
+        pixels_in, held = pixels, held_later
     return size
-
-
-def _layer_row(place: str, position: int, layer: Layer, size: int, size_out: int, held: int) -> _Row:
-    kind, c_in, c_out, _, _, _, _ = layer
-    count, reads = _KINDS[kind]
-    pixels = size_out * size_out
-    macs, params, weights = count(layer, pixels)
-    read = c_in * size * size
-    if not reads:
-        return place, position, kind, macs, params, read + held, 0, c_out, size_out
-    written = c_out * pixels
-    access = reads * read + written + weights
-    return place, position, kind, macs, params, read + written + held, access, c_out, size_out
 
 
 def _conv(layer: Layer, pixels: int) -> tuple[int, int, int]:

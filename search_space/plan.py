@@ -80,10 +80,10 @@ def plan_of(architecture: Architecture, num_classes: int = 1000, in_channels: in
     Raises:
         InputError: a task that no network can be planned for.
     """
-    if stem_stride not in STEM_STRIDES:
+    if type(stem_stride) is not int or stem_stride not in STEM_STRIDES:
         raise InputError(f"stem_stride must be one of {STEM_STRIDES}, got {stem_stride!r}")
     for name, value in (("num_classes", num_classes), ("in_channels", in_channels)):
-        if not isinstance(value, int) or value < 1:
+        if type(value) is not int or value < 1:
             raise InputError(f"{name} must be a whole number of at least 1, got {value!r}")
     stages = []
     c_in = architecture.stem

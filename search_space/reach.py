@@ -9,6 +9,7 @@ from itertools import product
 from search_space.architecture import Architecture, Stage
 from search_space.choices import Choices
 from search_space.cost import cost_of, unit_sums
+from search_space.errors import InputError
 from search_space.plan import plan_of, stage_units, tail_units
 from search_space.widths import Structure, narrowest, quanta, quantum
 
@@ -33,12 +34,19 @@ class Reach:
 
 
 def reach_of(choices: Choices, task: Task) -> Reach:
-    """The budgets between which every combination of the choices finds widths."""
+    """The budgets between which every combination of the choices finds widths.
+
+    Raises:
+        InputError: some combination has no width up to the choices' `max_width`.
+    """
     smallest = [_smallest(choices, unit, task) for unit in choices.units]
+    widest = max(width for _, _, width in smallest)
+    if widest > choices.max_width:
+        raise InputError(f"max_width must be at least {widest} for all groups and splits, got {choices.max_width}")
     largest = [_largest(choices, unit, task) for unit in choices.units]
     return Reach(
-        smallest_macs=max(macs for macs, _ in smallest),
-        smallest_params=max(params for _, params in smallest),
+        smallest_macs=max(macs for macs, _, _ in smallest),
+        smallest_params=max(params for _, params, _ in smallest),
         largest_macs=max(macs for macs, _ in largest),
         largest_params=max(params for _, params in largest),
     )
@@ -49,8 +57,10 @@ def splits_of(choices: Choices, unit: str) -> tuple[Fraction | None, ...]:
     return (None,) if unit == "v1" else choices.splits
 
 
-def _smallest(choices: Choices, unit: str, task: Task) -> tuple[int, int]:
-    """An upper bound on the least that any combination of groups and splits needs, depths, kernels and head at least.
+def _smallest(choices: Choices, unit: str, task: Task) -> tuple[int, int, int]:
+    """An upper bound on the least that any combination of groups and splits needs, and the widest stage it needs.
+
+    Depths, kernels and head are at their least.
 
     Stage by stage, for each group count the next stage may have, only the widest and dearest way there is kept: costs
     rise with the channels that come in, so nothing dearer is missed.
@@ -58,6 +68,7 @@ def _smallest(choices: Choices, unit: str, task: Task) -> tuple[int, int]:
     sample = _sample(choices, unit)
     plan = plan_of(sample, task.num_classes, task.in_channels)
     macs, params, size = unit_sums(plan.stem, task.resolution)
+    widest = 0
     worst = dict.fromkeys(choices.groups, (choices.stem, macs, params))
     for position, depths in enumerate(choices.depths):
         following = choices.groups if position + 1 < len(choices.depths) else (1,)
@@ -72,13 +83,14 @@ def _smallest(choices: Choices, unit: str, task: Task) -> tuple[int, int]:
                 part_macs, part_params, size_out = unit_sums(part, size_out)
                 macs, params = macs + part_macs, params + part_params
             way = (width, macs, params)
+            widest = max(widest, width)
             reached[groups_after] = tuple(map(max, way, reached.get(groups_after, way)))  # type: ignore[assignment]
         worst, size = reached, size_out
     width, macs, params = worst[1]
     for unit_of_tail in filter(None, tail_units(replace(sample, head=choices.heads[0]), width, task.num_classes)):
         part_macs, part_params, size = unit_sums(unit_of_tail, size)
         macs, params = macs + part_macs, params + part_params
-    return macs, params
+    return macs, params, widest
 
 
 def _largest(choices: Choices, unit: str, task: Task) -> tuple[int, int]:
@@ -86,10 +98,10 @@ def _largest(choices: Choices, unit: str, task: Task) -> tuple[int, int]:
     most = [0, 0]
     for groups, split in product(choices.groups, splits_of(choices, unit)):
         structure = Structure(unit, choices.stem, (groups,) * len(choices.depths), (split,) * len(choices.depths))
-        step = max(quanta(structure, alignment=1))
-        top = max(choices.max_width // step, len(choices.depths)) * step
-        # A v1 stage must be wider than the one before it.
-        widths = [top - (len(choices.depths) - 1 - n) * step if unit == "v1" else top for n in range(3)]
+        widths: list[int] = []
+        for step in quanta(structure, alignment=1):
+            top = choices.max_width - (len(choices.depths) - 1 - len(widths)) * step  # v1 stages must widen
+            widths.append(narrowest(unit, widths[-1] if widths else choices.stem, step, at_least=top - top % step))
         stages = tuple(
             Stage(depths[-1], width, groups, split, choices.kernels[-1], max(choices.se))
             for depths, width in zip(choices.depths, widths, strict=True)

@@ -103,7 +103,9 @@ class SearchSpace:
     def _choose_sizes(self, chooser: Chooser, structure: Mapping[str, Any]) -> dict[str, int]:
         offered = _sizes_offered(self.choices)
         chosen = {name: values[0] for name, values in offered.items()}
-        roomy = self._fits({**structure, **{name: values[-1] for name, values in offered.items()}})
+        most = {name: values[-1] for name, values in offered.items()}
+        # Without a head the classifier can cost more than with one.
+        roomy = all(self._fits({**structure, **most, "head": head}) for head in self.choices.heads)
         for name, values in offered.items():
             fitting = values if roomy else [v for v in values if self._fits({**structure, **chosen, name: v})]
             chosen[name] = _choose_int(chooser, name, fitting)

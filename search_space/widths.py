@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
-from math import gcd, lcm, sqrt
+from math import gcd, inf, lcm, sqrt
 
 from search_space.architecture import BOTTLENECK
 from search_space.errors import InputError
@@ -63,19 +63,23 @@ def solve_widths(
 ) -> tuple[int, ...]:
     """The widths that use as near `target` of the budget as divisibility lets them, and no more where that can be.
 
-    Stage widths grow by `growths`. Where even the narrowest widths exceed the target they are given: whoever calls
-    decides whether they are within the budget. Where they exceed the whole budget (a share above 1) the alignment is
-    halved until they fit.
+    Stage widths grow by `growths`. Where even the narrowest widths exceed the target they are given. Where those
+    exceed the whole budget (a share above 1) or `max_width`, the alignment is halved until they do not; the search
+    space makes sure that without alignment they never do.
     """
+
+    def share(widths: tuple[int, ...]) -> float:
+        return share_of(widths) if max(widths) <= max_width else inf
+
     steps = quanta(structure, alignment)
     smallest = _widths(structure, growths, steps, 0.0)
-    share = share_of(smallest)
-    if share > 1 and alignment > 1:
+    least = share(smallest)
+    if least > 1 and alignment > 1:
         return solve_widths(structure, growths, share_of, target=target, alignment=alignment // 2, max_width=max_width)
-    if share >= target:
+    if least >= target:
         return smallest
-    widths = _scale_up(structure, growths, steps, share_of, target, max_width, smallest)
-    return _fill_up(structure, steps, share_of, target, max_width, widths)
+    widths = _scale_up(structure, growths, steps, share, target, float(max_width), smallest)
+    return _fill_up(structure, steps, share, target, widths)
 
 
 def _widths(structure: Structure, growths: tuple[float, ...], steps: tuple[int, ...], base: float) -> tuple[int, ...]:
@@ -95,20 +99,20 @@ def _scale_up(
     steps: tuple[int, ...],
     share_of: Callable[[tuple[int, ...]], float],
     target: float,
-    max_width: int,
+    high: float,
     widths: tuple[int, ...],
 ) -> tuple[int, ...]:
-    """The widest in proportion that stay within the target, by bisection with a first guess.
+    """The widest in proportion that stay within the target, for a first stage of up to `high`.
 
     A network's cost goes about as the square of its width, so the root of the share is nearly a straight line.
     """
-    low, high = 0.0, max_width / max(1.0, growths[0], growths[0] * growths[1])
+    low = 0.0
     share_low, share_high = share_of(widths), share_of(_widths(structure, growths, steps, high))
     if share_high <= target:
         return _widths(structure, growths, steps, high)
     while high - low > 0.01 * high:
-        slope = (sqrt(target) - sqrt(share_low)) / (sqrt(share_high) - sqrt(share_low))
-        middle = low + (high - low) * min(0.9, max(0.1, slope))
+        on_line = (sqrt(target) - sqrt(share_low)) / (sqrt(share_high) - sqrt(share_low))
+        middle = low + (high - low) * (min(0.9, max(0.1, on_line)) if share_high < inf else 0.5)
         tried = _widths(structure, growths, steps, middle)
         share = share_of(tried)
         if share <= target:
@@ -123,7 +127,6 @@ def _fill_up(
     steps: tuple[int, ...],
     share_of: Callable[[tuple[int, ...]], float],
     target: float,
-    max_width: int,
     widths: tuple[int, ...],
 ) -> tuple[int, ...]:
     """The widths with single stages widened a step at a time, the fullest that fits first, until none fits."""
@@ -133,7 +136,7 @@ def _fill_up(
         for position, step in enumerate(steps):
             tried = (*widths[:position], widths[position] + step, *widths[position + 1 :])
             rising = structure.unit == "v2" or all(a < b for a, b in pairwise(tried))
-            if rising and max(tried) <= max_width and best < (share := share_of(tried)) <= target:
+            if rising and best < (share := share_of(tried)) <= target:
                 wider.append((share, tried))
         if not wider:
             return widths

@@ -98,7 +98,9 @@ def test_a_killed_run_is_resumed_without_loss_or_repetition(command, run, images
     assert all(trial.user_attrs["cause"] == "interrupted" for trial in lost)
     assert len(lost) <= 1, "one worker has one trial in flight"
     for trial in lost:
-        assert trial.params in [other.params for other in completed], "what was in flight is evaluated after all"
+        # A kill may come while parameters are still being drawn: those that were are kept.
+        again = [other.number for other in completed if trial.params.items() <= other.params.items()]
+        assert again, "what was in flight is evaluated after all"
     assert "RUNNING" not in {trial.state.name for trial in after}
 
 

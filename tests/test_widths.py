@@ -1,0 +1,143 @@
+"""Valid widths by brute force from the divisions themselves; solved widths by trying their neighbours."""
+
+import random
+from fractions import Fraction
+from itertools import product
+
+import pytest
+
+from search_space import InputError
+from search_space.widths import Structure, narrowest, quanta, quantum, solve_widths
+
+SPLITS = tuple(map(Fraction, ("1/4", "1/3", "1/2", "2/3", "3/4")))
+GROUPS = (1, 2, 3, 4, 8)
+
+
+def is_valid(unit: str, width: int, groups: int, split: Fraction | None, groups_after: int, alignment: int) -> bool:
+    """Whether every convolution divides and every branch is aligned."""
+    if width % groups_after:
+        return False
+    branches = [Fraction(width, 4)] if unit == "v1" else [width * split, width - width * split]  # type: ignore[operator]
+    return all(b.denominator == 1 and b % groups == 0 and b % alignment == 0 for b in branches)
+
+
+@pytest.mark.parametrize("alignment", [1, 2, 4, 8, 6])
+@pytest.mark.parametrize("unit", ["v1", "v2"])
+def test_the_quantums_multiples_are_all_the_valid_widths(unit: str, alignment: int) -> None:
+    splits = (None,) if unit == "v1" else (*SPLITS, Fraction(3, 8))
+    for groups, split, groups_after in product(GROUPS, splits, GROUPS):
+        step = quantum(unit, groups, split, groups_after, alignment)
+        for width in range(1, 2 * step + 2):
+            assert is_valid(unit, width, groups, split, groups_after, alignment) == (width % step == 0)
+
+
+def test_each_stages_quantum_knows_the_next_stages_groups() -> None:
+    half = Fraction(1, 2)
+    # Width/2 must divide by 1, 2, 1, and the width by the next stage's 2, 1 and by nothing.
+    assert quanta(Structure("v2", 24, (1, 2, 1), (half,) * 3), alignment=1) == (2, 4, 2)
+    assert quanta(Structure("v2", 24, (1, 1, 3), (half,) * 3), alignment=1) == (2, 6, 6)
+    assert quanta(Structure("v1", 24, (1, 8, 3), (None,) * 3), alignment=1) == (8, 96, 12)
+
+
+def test_narrowest_is_the_first_multiple_that_suffices() -> None:
+    for unit, c_in, step, at_least in product(("v1", "v2"), (1, 23, 24, 25), (1, 4, 12, 32), (0, 1, 40)):
+        allowed = [w for w in range(step, 200, step) if w >= at_least and (unit == "v2" or w > c_in)]
+        assert narrowest(unit, c_in, step, at_least) == allowed[0]
+
+
+def test_a_stem_that_stage_2_cannot_group_is_refused() -> None:
+    with pytest.raises(InputError, match=r"3.*25"):
+        Structure("v1", 25, (3, 1, 1), (None,) * 3)
+
+
+def random_case(seed: int) -> tuple[Structure, tuple[float, ...], float, int]:
+    draw = random.Random(seed)
+    unit = draw.choice(("v1", "v2"))
+    splits = tuple(None if unit == "v1" else draw.choice(SPLITS) for _ in range(3))
+    structure = Structure(unit, 24, tuple(draw.choice(GROUPS) for _ in range(3)), splits)
+    growths = (draw.choice((1.5, 2.0, 2.5)), draw.choice((1.5, 2.0, 2.5)))
+    return structure, growths, draw.choice((0.1, 0.5, 1.0)), draw.choice((1_000, 30_000, 300_000, 10_000_000))
+
+
+def quadratic(budget: int, widths: tuple[int, ...]) -> float:
+    """A cost that rises as networks' do: products of neighbouring widths."""
+    chain = (24, *widths)
+    return sum(a * b for a, b in zip(chain, widths, strict=False)) / budget
+
+
+def valid_at(structure: Structure, widths: tuple[int, ...], alignment: int) -> bool:
+    chain = zip(widths, structure.groups, structure.splits, (*structure.groups[1:], 1), strict=True)
+    rising = structure.unit == "v2" or all(a < b for a, b in zip((24, *widths), widths, strict=False))
+    return rising and all(is_valid(structure.unit, w, g, s, after, alignment) for w, g, s, after in chain)
+
+
+def test_solved_widths_are_valid_and_within_the_target_unless_nothing_is() -> None:
+    within = 0
+    for seed in range(600):
+        structure, growths, target, budget = random_case(seed)
+        share = lambda widths, budget=budget: quadratic(budget, widths)  # noqa: E731
+        widths = solve_widths(structure, growths, share, target=target, alignment=8, max_width=1024)
+        assert valid_at(structure, widths, 1)
+        if share(widths) <= target:
+            within += 1
+            assert max(widths) <= 1024
+            # Wherever the target left room, the branches are aligned.
+            assert valid_at(structure, widths, 8) or not fits_aligned(structure, growths, budget)
+    assert 300 < within < 600
+
+
+def fits_aligned(structure: Structure, growths: tuple[float, ...], budget: int) -> bool:
+    """Whether the narrowest widths of alignment 8 are within the whole budget."""
+    steps, widths = quanta(structure, alignment=8), [24]
+    for step in steps:
+        widths.append(narrowest(structure.unit, widths[-1], step))
+    return quadratic(budget, tuple(widths[1:])) <= 1
+
+
+def test_no_stage_of_solved_widths_can_be_one_step_wider() -> None:
+    checked = 0
+    for seed in range(300):
+        structure, growths, target, budget = random_case(seed)
+        share = lambda widths, budget=budget: quadratic(budget, widths)  # noqa: E731
+        widths = solve_widths(structure, growths, share, target=target, alignment=8, max_width=1024)
+        if share(widths) > target or not valid_at(structure, widths, 8):
+            continue
+        for position, step in enumerate(quanta(structure, alignment=8)):
+            wider = (*widths[:position], widths[position] + step, *widths[position + 1 :])
+            assert share(wider) > target or max(wider) > 1024 or not valid_at(structure, wider, 8)
+            checked += 1
+    assert checked > 300
+
+
+def test_stage_widths_grow_as_asked_where_there_is_room() -> None:
+    structure = Structure("v2", 24, (1, 1, 1), (Fraction(1, 2),) * 3)
+    share = lambda widths: quadratic(1_000_000, widths)  # noqa: E731
+    for growths in ((1.5, 1.5), (2.0, 2.0), (2.5, 1.5), (1.5, 2.5)):
+        first, second, third = solve_widths(structure, growths, share, target=1.0, alignment=8, max_width=4096)
+        assert abs(second / first - growths[0]) < 0.3
+        assert abs(third / second - growths[1]) < 0.3
+
+
+def test_alignment_is_halved_only_where_the_aligned_do_not_fit() -> None:
+    structure = Structure("v2", 24, (1, 1, 1), (Fraction(1, 2),) * 3)
+    # Narrowest at alignment 8: 16, 16, 16, which cost 24 x 16 + 2 x 16^2 = 896; at 4: 8, 8, 8, which cost 320.
+    solve = lambda budget: solve_widths(  # noqa: E731
+        structure, (1.5, 1.5), lambda w: quadratic(budget, w), target=0.1, alignment=8, max_width=64
+    )
+    assert solve(896) == (16, 16, 16)
+    assert solve(895) == (8, 8, 8)
+    assert solve(320) == (8, 8, 8)
+    assert solve(319) == (4, 4, 4)
+
+
+def test_the_narrowest_widths_are_given_where_nothing_fits() -> None:
+    structure = Structure("v2", 24, (1, 1, 1), (Fraction(1, 2),) * 3)
+    widths = solve_widths(structure, (2.0, 2.0), lambda w: quadratic(1, w), target=1.0, alignment=8, max_width=64)
+    assert widths == (2, 2, 2)
+
+
+def test_no_stage_is_wider_than_the_widest_allowed() -> None:
+    structure = Structure("v1", 24, (8, 8, 8), (None,) * 3)
+    widths = solve_widths(structure, (2.5, 2.5), lambda w: quadratic(10**12, w), target=1.0, alignment=8, max_width=640)
+    assert max(widths) <= 640
+    assert widths[0] < widths[1] < widths[2]
