@@ -79,14 +79,15 @@ def read_architecture(text: str) -> Architecture:
 
 def _verify(architecture: Architecture, cost: Cost, resolution: int, classes: int, channels: int, stem: int) -> int:
     import torch
-    from fvcore.nn import FlopCountAnalysis, parameter_count
 
     from proxies.network import build
 
     network = build(architecture, classes, channels, stem).eval()
-    analysis = FlopCountAnalysis(network, torch.zeros(1, channels, resolution, resolution))
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # fvcore imports what torch deprecates
+        warnings.simplefilter("ignore", FutureWarning)  # fvcore uses what torch deprecates
+        from fvcore.nn import FlopCountAnalysis, parameter_count
+
+        analysis = FlopCountAnalysis(network, torch.zeros(1, channels, resolution, resolution))
         counts = analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False).by_operator()
     macs, params = int(counts["conv"] + counts["linear"]), parameter_count(network)[""]
     agrees = (macs, params) == (cost.macs, cost.params)

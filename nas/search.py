@@ -5,11 +5,12 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from optuna.study import Study
 from optuna.trial import Trial, TrialState
 
+from nas.references import starting_params
 from nas.settings import Settings
 from nas.workers import Failure, Worker, Workers
 from search_space.architecture import Architecture
@@ -28,11 +29,10 @@ Result = Record | Rejected | Failure
 
 @dataclass(slots=True)
 class _Task:
-    """An architecture and the trials that wait for its record: one, or more where a sampler proposed it again."""
+    """An architecture and what waits for its record: a trial, or more where a sampler proposed it again."""
 
-    study: Study
     architecture: Architecture
-    trials: list[Trial] = field(default_factory=list)
+    waiting: list[tuple[Study, Trial]]
     reference: str = ""
 
 
@@ -58,7 +58,8 @@ class Search:
         self._anchor_ms = anchor_ms
         self._report = report
         self._running: dict[Worker, _Task] = {}
-        self._known = {record.architecture.key(): record for record in records_of(study)}
+        known = [*records_of(references), *records_of(study)]
+        self._known: dict[str, Record | Rejected] = {record.architecture.key(): record for record in known}
         self._replays = self._failures = 0
         self._durations: list[float] = []
         self._deadline = 0.0
@@ -72,6 +73,9 @@ class Search:
         self._deadline = time.monotonic() + self._settings.seconds
         for study in (self._references, self._study):
             requeue_interrupted(study)
+        if not self._study.get_trials(deepcopy=False):
+            for params in starting_params(self._space):
+                self._study.enqueue_trial(params)
         done = {record.reference for record in records_of(self._references)}
         missing = [name for name in reference_names if name not in done]
         try:
@@ -98,7 +102,7 @@ class Search:
     def _reference_task(self, name: str) -> _Task:
         trial = self._references.ask()
         trial.set_user_attr("reference", name)
-        return _Task(self._references, PRESETS[name], [trial], name)
+        return _Task(PRESETS[name], [(self._references, trial)], name)
 
     def _next_task(self) -> _Task | None:
         """The next architecture that is not known; trials that ask for a known one are answered from its record."""
@@ -108,15 +112,16 @@ class Search:
             trial = self._study.ask()
             architecture = self._space.suggest(trial)
             key = architecture.key()
-            waited_for = [task for task in self._running.values() if task.architecture.key() == key]
+            running = [task for task in self._running.values() if task.architecture.key() == key]
             if key in self._known:
                 self._replays += 1
                 self._tell(self._study, trial, self._known[key], replay=True)
-            elif waited_for:
-                waited_for[0].trials.append(trial)
+            elif running:
+                self._replays += 1
+                running[0].waiting.append((self._study, trial))
             else:
                 self._replays = 0
-                return _Task(self._study, architecture, [trial])
+                return _Task(architecture, [(self._study, trial)])
         return None
 
     def _trials_are_used_up(self) -> bool:
@@ -130,10 +135,10 @@ class Search:
         if isinstance(result, Record):
             result = replace(result, reference=task.reference)
             self._durations.append(result.seconds)
-            if not task.reference:
-                self._known[task.architecture.key()] = result
-        for position, trial in enumerate(task.trials):
-            self._tell(task.study, trial, result, replay=position > 0)
+        if not isinstance(result, Failure):
+            self._known[task.architecture.key()] = result
+        for position, (study, trial) in enumerate(task.waiting):
+            self._tell(study, trial, result, replay=position > 0)
         self._failures = self._failures + 1 if isinstance(result, Failure) else 0
         self._report(_line(task, result))
         if self._failures >= MOST_FAILURES:
@@ -142,6 +147,8 @@ class Search:
     def _tell(self, study: Study, trial: Trial, result: Result, *, replay: bool) -> None:
         attributes = {"replayed": True} if replay else {}
         if isinstance(result, Record):
+            if study is self._study:
+                result = replace(result, reference="")  # found by the search too, it is one of its points
             for name, value in {**attributes, **attributes_of(result)}.items():
                 trial.set_user_attr(name, value)
             study.tell(trial, [result.accuracy, result.latency_ms])
@@ -156,7 +163,7 @@ class Search:
 
 def _line(task: _Task, result: Result) -> str:
     name = task.reference or f"{task.architecture.unit}-{task.architecture.key()[:8]}"
-    label = f"reference {name}" if task.reference else f"trial {task.trials[0].number} {name}"
+    label = f"reference {name}" if task.reference else f"trial {task.waiting[0][1].number} {name}"
     if isinstance(result, Record):
         noisy = ", noisy" if result.noisy else ""
         return (
