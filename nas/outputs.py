@@ -74,7 +74,7 @@ def write_architectures(records: Sequence[Record], folder: Path) -> list[Path]:
         _write(folder / f"{record.name}.json", json.dumps(record.architecture.to_dict(), indent=1))
         for record in records
     ]
-    for stale in set(folder.glob("v[12]-*.json")) - set(paths):
+    for stale in set(folder.glob("v[12]-" + 8 * "[0-9a-f]" + ".json")) - set(paths):
         stale.unlink()
     return paths
 

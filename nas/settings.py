@@ -120,8 +120,8 @@ def settings_of(flags: argparse.Namespace) -> Settings:
     if flags.recipe not in RECIPES:
         raise InputError(f"--recipe must be one of {', '.join(RECIPES)}, got {flags.recipe!r}")
     study = flags.study if flags.study is not None else _study_name(budget, flags.data)
-    if not re.fullmatch(r"[\w.+,-]+", study):
-        raise InputError(f"--study must be made of letters, digits and . , + - _, got {study!r}")
+    if not re.fullmatch(r"\w[\w.+,-]*", study):
+        raise InputError(f"--study must begin with a letter or digit and hold only those and . , + - _; got {study!r}")
     out = flags.out or Path("runs") / study
     return Settings(
         budget=budget,

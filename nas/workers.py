@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
@@ -44,8 +45,9 @@ class Worker:
         theirs.close()
 
     def send(self, method: str, *arguments: Any) -> None:
-        """Nothing: starts a call whose result `receive` gives."""
-        self.connection.send((method, arguments))
+        """Nothing: starts a call whose result `receive` gives; a worker that has died shows there."""
+        with suppress(BrokenPipeError, ConnectionResetError):
+            self.connection.send((method, arguments))
 
     def receive(self) -> Any:
         """The result of the call, or a `Failure`; a worker that died is one."""

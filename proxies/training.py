@@ -87,12 +87,14 @@ def _epochs(
     rows = _training_rows(len(data.train_images), recipe)
     images, labels = data.train_images[rows].to(device), data.train_labels[rows].to(device)
     generator = torch.Generator().manual_seed(seed)
-    steps = recipe.epochs * math.ceil(len(images) / recipe.batch_size)
+    steps = recipe.epochs * _batches_an_epoch(len(images), recipe.batch_size)
+    # OneCycleLR divides by zero where the warm-up is one step long.
+    warmup_share = recipe.warmup_share / 2 if recipe.warmup_share * steps == 1 else recipe.warmup_share
     optimizer = torch.optim.SGD(
         network.parameters(), recipe.learning_rate, recipe.momentum, weight_decay=recipe.weight_decay, nesterov=True
     )
     schedule = OneCycleLR(
-        optimizer, recipe.learning_rate, total_steps=steps, pct_start=recipe.warmup_share, cycle_momentum=False
+        optimizer, recipe.learning_rate, total_steps=steps, pct_start=warmup_share, cycle_momentum=False
     )
     criterion = nn.CrossEntropyLoss(label_smoothing=recipe.label_smoothing)
     for epoch in range(recipe.epochs):
@@ -131,8 +133,14 @@ def validate(network: nn.Module, data: ImageData, device: str = "cpu") -> tuple[
 
 def _estimate_statistics(network: nn.Module, images: Tensor, data: ImageData, recipe: Recipe) -> None:
     """Batch-norm statistics of the weights as they now are: running ones lag far behind after a few hundred steps."""
-    parts = torch.split(images, recipe.batch_size)
-    update_bn((normalise(part, *data.channel_stats) for part in parts), network)
+    parts = [part for part in torch.split(images, recipe.batch_size) if 2 * len(part) >= recipe.batch_size]
+    update_bn((normalise(part, *data.channel_stats) for part in parts or [images]), network)
+
+
+def _batches_an_epoch(images: int, batch_size: int) -> int:
+    """How many batches `data.batches` gives: a last one of under half the size is left out."""
+    full, rest = divmod(images, batch_size)
+    return max(1, full + (2 * rest >= batch_size))
 
 
 def _training_rows(count: int, recipe: Recipe) -> Tensor:

@@ -14,7 +14,7 @@ import sqlalchemy
 from optuna.storages import RDBStorage
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import URL, make_url
 
 from search_space.errors import InputError
 from studies.record import DIRECTIONS, OBJECTIVES, Record, record_of
@@ -23,6 +23,8 @@ SETTINGS = "settings"
 REFERENCES = "-references"
 CAUSE = "cause"
 INTERRUPTED = "interrupted"
+FIXED_PARAMS = "fixed_params"
+"""Optuna's name for the parameters of a trial that waits in the queue."""
 
 
 def open_storage(url: str, *, must_exist: bool = False) -> RDBStorage:
@@ -33,7 +35,7 @@ def open_storage(url: str, *, must_exist: bool = False) -> RDBStorage:
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
-        parsed = make_url(url)
+        parsed = _parsed(url)
         is_sqlite = parsed.get_backend_name() == "sqlite"
         if is_sqlite and must_exist and not Path(parsed.database or "").is_file():
             raise InputError(
@@ -66,8 +68,10 @@ def open_study(storage: RDBStorage, name: str, settings: Mapping[str, Any], *, r
     """The study of that name, made with `settings` or, to resume, checked against them.
 
     Raises:
-        InputError: it exists and is not to be resumed, or was made with other settings.
+        InputError: it exists and is not to be resumed, was made with other settings, or has a name kept for references.
     """
+    if name.endswith(REFERENCES):
+        raise InputError(f"a study's name must not end in {REFERENCES!r}, which is kept for references; got {name!r}")
     if name not in study_names(storage):
         study = _create(storage, name)
         study.set_user_attr(SETTINGS, dict(settings))
@@ -167,9 +171,13 @@ def requeue_interrupted(study: Study) -> int:
     Only for whoever holds the study's lock: no one else can be running them.
     """
     running: list[FrozenTrial] = study.get_trials(states=(TrialState.RUNNING,))
+    waiting = study.get_trials(states=(TrialState.WAITING,))
+    queued = [trial.system_attrs.get(FIXED_PARAMS) for trial in waiting]
     for trial in running:
-        if trial.params:
-            study.enqueue_trial(trial.params)
+        if trial.params and trial.params not in queued:
+            # With all that its sampler noted of it, such as NSGA-II's generation; `enqueue_trial` would leave that out.
+            attributes = {**trial.system_attrs, FIXED_PARAMS: trial.params}
+            study.add_trial(optuna.create_trial(state=TrialState.WAITING, system_attrs=attributes))
         fail(study, trial.number, INTERRUPTED)
     return len(running)
 
@@ -181,20 +189,31 @@ def locked(url: str) -> Iterator[None]:
     Optuna on SQLite hands a queued trial to two askers and loses results without an error.
 
     Raises:
-        InputError: another process holds it.
+        InputError: another process holds it, or there is no such place.
     """
-    parsed = make_url(url)
-    if parsed.get_backend_name() != "sqlite" or not parsed.database or os.name != "posix":
+    database = _parsed(url).database
+    if not url.startswith("sqlite") or not database or os.name != "posix":
         yield
         return
     import fcntl
 
-    with Path(parsed.database + ".lock").open("w") as file:
+    try:
+        file = Path(database + ".lock").open("w")  # noqa: SIM115
+    except OSError as error:
+        raise InputError(f"an SQLite file must lie in a folder that can be written, got {url!r}: {error}") from error
+    with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             raise InputError(
-                f"one process at a time searches on an SQLite file, and another is on {parsed.database!r}: "
+                f"one process at a time searches on an SQLite file, and another is on {database!r}: "
                 "wait for it, or use a PostgreSQL storage"
             ) from error
         yield
+
+
+def _parsed(url: str) -> URL:
+    try:
+        return make_url(url)
+    except sqlalchemy.exc.ArgumentError as error:
+        raise InputError(f"a storage is the URL of a database, such as sqlite:///study.db; got {url!r}") from error

@@ -1,0 +1,60 @@
+"""Which hand-designed networks a search is held against, by the published counts."""
+
+import pytest
+
+from nas.references import FAMILIES, references_for, sizing_budget
+from search_space import PRESETS, Budget
+from search_space.reach import Task
+
+# Multiply-adds at 224 pixels and 1000 classes, M (Zhang 2017's networks in the authors' code; Ma 2018's in
+# torchvision): V1 0.5x 37.59 (g = 3), 40.47 (g = 8); 1x 137.46, 138.37; 1.5x 292.4, 290.2; 2x 524.0, 521.9.
+# V2 0.5x 40.48, 1x 144.91, 1.5x 295.8, 2x 583.3. Parameters, M: V1 0.25x 0.305, 0.454; 0.5x 0.717, 1.010;
+# V2 0.5x 1.367, 1x 2.279.
+
+
+@pytest.mark.parametrize(
+    ("budget", "names"),
+    [
+        ("140mflops", ["v1-1.0x-g3", "v1-1.0x-g8", "v2-0.5x"]),
+        ("144907992flops", ["v1-1.0x-g3", "v1-1.0x-g8", "v2-1.0x"]),
+        ("144907991flops", ["v1-1.0x-g3", "v1-1.0x-g8", "v2-0.5x"]),
+        ("591mflops", ["v1-2.0x-g3", "v1-2.0x-g8", "v2-2.0x"]),
+        ("138mflops", ["v1-1.0x-g3", "v1-0.5x-g8", "v2-0.5x"]),
+        ("40mflops", ["v1-0.5x-g3", "v1-0.25x-g8"]),
+        ("1mparams", ["v1-0.5x-g3", "v1-0.25x-g8"]),
+        ("140mflops,1mparams", ["v1-0.5x-g3", "v1-0.25x-g8"]),
+        ("300mflops,2.3mparams", ["v1-1.0x-g3", "v1-0.5x-g8", "v2-1.0x"]),
+        ("12mflops", []),
+        ("5ms", ["v1-2.0x-g3", "v1-2.0x-g8", "v2-2.0x"]),
+    ],
+)
+def test_of_each_family_the_largest_that_fits(budget: str, names: list[str]) -> None:
+    assert references_for(Budget.parse(budget), Task()) == names
+
+
+def test_what_fits_depends_on_the_task() -> None:
+    # V2 1.0x: 2,946,648 multiply-adds at 32 pixels and 10 classes.
+    small = Task(resolution=32, num_classes=10)
+    assert references_for(Budget(macs=2_946_648), small)[-1] == "v2-1.0x"
+    assert references_for(Budget(macs=2_946_647), small)[-1] == "v2-0.5x"
+
+
+def test_every_family_holds_presets_from_small_to_large() -> None:
+    assert [len(names) for names in FAMILIES.values()] == [5, 5, 4]
+    for names in FAMILIES.values():
+        assert all(name in PRESETS for name in names)
+        scales = [float(name.split("-")[1].removesuffix("x")) for name in names]
+        assert scales == sorted(scales)
+
+
+def test_a_budget_of_latency_alone_is_sized_by_the_anchors() -> None:
+    # V2 1.0x has 144,907,992 multiply-adds. In half its time, half as many, and half as many again of those.
+    assert sizing_budget(Budget.parse("5ms"), 10.0, Task()) == Budget(macs=108_680_994, latency_ms=5.0)
+    # 1.5 x 2,946,648 x 2 / 3 = 2,946,648 at 32 pixels and 10 classes.
+    task = Task(resolution=32, num_classes=10)
+    assert sizing_budget(Budget.parse("2ms"), 3.0, task).macs == pytest.approx(2_946_648, abs=1)
+
+
+@pytest.mark.parametrize("budget", ["140mflops", "2mparams", "140mflops,5ms", "2mparams,5ms"])
+def test_a_budget_that_bounds_more_than_latency_is_used_as_it_is(budget: str) -> None:
+    assert sizing_budget(Budget.parse(budget), 10.0, Task()) == Budget.parse(budget)
