@@ -68,19 +68,16 @@ def write_front(findings: Findings, path: Path) -> Path:
 
 
 def write_architectures(records: Sequence[Record], folder: Path) -> list[Path]:
-    """The files written to `folder`, one a record; those of networks that are no longer among them are removed."""
+    """The files written to `folder`, one a record."""
     folder.mkdir(parents=True, exist_ok=True)
-    paths = [
+    return [
         _write(folder / f"{record.name}.json", json.dumps(record.architecture.to_dict(), indent=1))
         for record in records
     ]
-    for stale in set(folder.glob("v[12]-" + 8 * "[0-9a-f]" + ".json")) - set(paths):
-        stale.unlink()
-    return paths
 
 
 def write_all(findings: Findings, out: Path) -> list[Path]:
-    """The paths of all that is written to the folder `out`."""
+    """The paths of all that is written to the folder `out`; files of networks that left the front are removed."""
     front = write_front(findings, out / "front.json")
     report = out / "report.html"
     write_report(
@@ -92,7 +89,9 @@ def write_all(findings: Findings, out: Path) -> list[Path]:
         provenance=findings.provenance,
         title=findings.name,
     )
-    write_architectures(findings.front, out / "front")
+    current = write_architectures(findings.front, out / "front")
+    for stale in set((out / "front").glob("v[12]-" + 8 * "[0-9a-f]" + ".json")) - set(current):
+        stale.unlink()
     return [front, report, out / "front"]
 
 

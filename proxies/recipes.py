@@ -29,9 +29,9 @@ class Recipe:
 RECIPES: dict[str, Recipe] = {
     recipe.name: recipe
     for recipe in (
-        Recipe("short", epochs=2, learning_rate=0.05, max_images=5_000),
-        Recipe("long", epochs=8, learning_rate=0.05),
-        Recipe("full", epochs=40, learning_rate=0.05),
+        Recipe("short", epochs=2, learning_rate=0.02, batch_size=32, max_images=5_000),
+        Recipe("long", epochs=8, learning_rate=0.05, batch_size=32),
+        Recipe("full", epochs=40, learning_rate=0.05, batch_size=32),
     )
 }
 """SHORT is what a study's accuracy comes from; LONG and FULL are for the networks it finds."""
