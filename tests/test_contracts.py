@@ -31,6 +31,13 @@ def test_imports_go_one_way() -> None:
     assert "0 broken" in done.stdout
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("tool", ["ruff check", "ruff format --check", "mypy"])
+def test_the_projects_own_tools_find_nothing(tool: str) -> None:
+    done = subprocess.run([sys.executable, "-m", *tool.split()], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_the_space_alone_loads_nothing_but_the_standard_library() -> None:
     modules = modules_of("search_space")
     assert "search_space.cost" in modules

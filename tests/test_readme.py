@@ -8,9 +8,9 @@ from nas import cost, export, run
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 PARSERS = {"nas.run": run.make_parser, "nas.export": export.make_parser, "nas.cost": cost.make_parser}
-COMMANDS = re.findall(
-    r"^.*?(python -m (nas\.\w+)\b.*)$", "\n".join(re.findall(r"```\n(.*?)```", README, re.DOTALL)), re.M
-)
+BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+SHELL = "".join(text for language, text in BLOCKS if not language)
+COMMANDS = re.findall(r"(python -m (nas\.\w+)\b.*)", SHELL)
 
 
 def test_the_readme_shows_commands() -> None:
@@ -29,7 +29,7 @@ def test_readme_commands_that_need_no_study_run_as_printed(line: str, capsys: py
     assert "144.908 MFLOPs" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("code", re.findall(r"```python\n(.*?)```", README, re.DOTALL))
+@pytest.mark.parametrize("code", [text for language, text in BLOCKS if language == "python"])
 def test_readme_python_runs(code: str) -> None:
     exec(compile(code, "README.md", "exec"), {})
 

@@ -1,7 +1,7 @@
 """Draws a study's front as the PNG that the README shows.
 
-    python -m pip install kaleido   # needs Chromium or Chrome
-    python tests/benchmarks/front_picture.py --storage sqlite:///runs/STUDY/study.db --out tests/benchmarks/front.png
+python -m pip install kaleido   # needs Chromium or Chrome
+python tests/benchmarks/front_picture.py --storage sqlite:///runs/STUDY/study.db --out tests/benchmarks/front.png
 """
 
 import argparse
