@@ -38,7 +38,9 @@ class SearchProgress:
     def report(self, line: str) -> None:
         """Nothing: prints the line, if there is one, and brings the bar up to date every now and then."""
         if line:
-            self._progress.console.print(line, markup=False)
+            # Where no live bar is drawn, as in a log, each line says how far the study is.
+            beside = "" if self._progress.console.is_terminal else f" | {self._describe()}"
+            self._progress.console.print(line + beside, markup=False)
         elif time.monotonic() - self._refreshed < REFRESH_SECONDS:
             return
         self._refreshed = time.monotonic()
