@@ -21,7 +21,7 @@ from search_space.errors import InputError
 
 PARENT_CHECK_SECONDS = 1.0
 LAST_SECONDS = 5.0
-"""What an orphan has to end in an orderly way: one long call into torch may hold it up."""
+"""What a worker has to end in an orderly way: one long call into torch may hold it up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +78,9 @@ class Worker:
     def stop(self) -> None:
         """Nothing: ends the process, in the midst of a call if need be."""
         self._process.terminate()
+        self._process.join(LAST_SECONDS)
+        # What it runs may have swallowed the exit it was asked for.
+        self._process.kill()
         self._process.join()
         self.connection.close()
 

@@ -200,7 +200,7 @@ def locked(url: str) -> Iterator[None]:
     try:
         file = Path(database + ".lock").open("w")  # noqa: SIM115
     except OSError as error:
-        raise InputError(f"an SQLite file must lie in a folder that can be written, got {url!r}: {error}") from error
+        raise InputError(f"a storage in an SQLite file needs a folder to write to, got {url!r}: {error}") from error
     with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

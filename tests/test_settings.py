@@ -124,7 +124,7 @@ def test_names_that_are_given_are_used() -> None:
 
 @pytest.mark.parametrize("name", ["", "a/b", "a b", "../up", "a\n"])
 def test_a_study_name_is_no_path(name: str) -> None:
-    with pytest.raises(InputError, match=r"^--study must be made of letters, digits and"):
+    with pytest.raises(InputError, match=r"^--study must begin with a letter or digit"):
         settings_from("--study", name)
 
 

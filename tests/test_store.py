@@ -177,7 +177,7 @@ def test_a_storage_is_in_write_ahead_mode(study: Study, tmp_path: Path) -> None:
     ("storage_url", "reason"),
     [
         ("nonsense", "nonsense"),
-        ("", "URL"),
+        ("", "database"),
         ("nosuchdb://host/name", "nosuchdb"),
         ("sqlite:////no/such/folder/study.db", "unable to open database file"),
     ],

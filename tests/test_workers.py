@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+import nas.workers as workers_module
 from nas.command import Parser
 from nas.settings import Settings, add_flags, settings_of
 from nas.workers import Failure, Worker, Workers
@@ -39,6 +40,19 @@ class Sleeps:
 
     def __reduce__(self) -> Any:
         return time.sleep, (3600,)
+
+
+class Swallows:
+    """What keeps the worker that unpickles it busy, whatever exit it is asked for."""
+
+    def __reduce__(self) -> Any:
+        return sleep_through_exits, ()
+
+
+def sleep_through_exits() -> None:
+    while True:
+        with contextlib.suppress(SystemExit):
+            time.sleep(3600)
 
 
 def settings_from(*flags: str) -> Settings:
@@ -100,6 +114,18 @@ def test_a_call_of_a_worker_that_died_idle_is_a_failure(tmp_path: Path) -> None:
         assert worker.receive() == Failure("the worker process died with exit code -9")
     finally:
         worker.stop()
+
+
+@pytest.mark.slow
+def test_a_worker_that_swallows_its_exit_is_stopped_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers_module, "LAST_SECONDS", 0.5)
+    worker = Worker(settings_from(), tmp_path / "worker", core=None)
+    worker.call("data_facts")
+    worker.send("data_facts", Swallows())
+    worker.stop()
+    assert pids() == set()
 
 
 @pytest.mark.slow
