@@ -12,11 +12,19 @@ from typing import Never
 from search_space.errors import InputError
 
 
+class _Defaults(argparse.ArgumentDefaultsHelpFormatter):
+    """Prints the defaults that say something."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        silent = action.default is None or action.default is False
+        return action.help if silent else super()._get_help_string(action)
+
+
 class Parser(argparse.ArgumentParser):
     """An argument parser that says what is wrong in one line and exits with 2; every command has --debug."""
 
     def __init__(self, **options: object) -> None:
-        super().__init__(formatter_class=argparse.ArgumentDefaultsHelpFormatter, **options)  # type: ignore[arg-type]
+        super().__init__(formatter_class=_Defaults, **options)  # type: ignore[arg-type]
         self.add_argument("--debug", action="store_true", help="show a traceback for an error")
 
     def error(self, message: str) -> Never:
