@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+WAIT_SECONDS = 900
+"""What nothing here takes: it only keeps a run that stands still from standing for ever."""
 PROJECT = Path(__file__).parents[1]
 
 
@@ -43,7 +45,7 @@ def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., li
 def run(command: Callable[..., list[str]]) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Runs a project module in tmp_path and gives back what it printed."""
     return lambda module, *arguments: subprocess.run(
-        command(module, *arguments), capture_output=True, text=True, check=False
+        command(module, *arguments), capture_output=True, text=True, check=False, timeout=WAIT_SECONDS
     )
 
 

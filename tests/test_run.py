@@ -9,7 +9,7 @@ from pathlib import Path
 
 import optuna
 import pytest
-from conftest import read_json
+from conftest import WAIT_SECONDS, read_json
 
 from search_space import Architecture, cost_of
 
@@ -112,7 +112,7 @@ def test_ctrl_c_ends_with_the_front_so_far(command, images: Path) -> None:
     process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     _wait_for_a_trial(process)
     process.send_signal(signal.SIGINT)
-    printed, _ = process.communicate()
+    printed, _ = process.communicate(timeout=WAIT_SECONDS)
     assert process.returncode == 0
     assert read_json(Path("runs/tiny/front.json"))["front"]
     assert "beside nearest reference" in printed
