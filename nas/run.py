@@ -24,7 +24,7 @@ from nas.workers import Workers
 from proxies.recipes import stem_stride_for
 from search_space.reach import Task
 from search_space.space import SearchSpace
-from studies.store import locked, open_storage, open_study, references_of
+from studies.store import check_storage, locked, open_storage, open_study, references_of
 from studies.table import render_table
 
 PACKAGES = ("torch", "torchvision", "onnxruntime", "optuna", "numpy")
@@ -53,6 +53,7 @@ def run(flags: argparse.Namespace) -> int:
     if settings.budget.macs or settings.budget.params:
         space_for(settings, anchor_ms=0.0)
     check_folder(settings.out)
+    check_storage(settings.storage)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with Workers(settings) as workers:
         data = workers.all[0].call("data_facts")

@@ -151,7 +151,7 @@ def _training_rows(count: int, recipe: Recipe) -> Tensor:
 
 @contextmanager
 def _one_reproducible_thread() -> Iterator[None]:
-    """One thread and cuDNN's repeatable algorithms inside. A second thread on a busy core is 10 to 30 times slower."""
+    """One thread and cuDNN's repeatable algorithms inside. A second thread on a busy core only costs."""
     threads, deterministic = torch.get_num_threads(), torch.backends.cudnn.deterministic
     torch.set_num_threads(1)
     torch.backends.cudnn.deterministic = True

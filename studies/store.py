@@ -27,31 +27,48 @@ FIXED_PARAMS = "fixed_params"
 """Optuna's name for the parameters of a trial that waits in the queue."""
 
 
-def open_storage(url: str, *, must_exist: bool = False) -> RDBStorage:
-    """The Optuna storage at a database URL; an SQLite file is made in write-ahead mode where there is none.
+def check_storage(url: str) -> None:
+    """Nothing; makes nothing either. An SQLite file that is not there yet is fine.
 
     Raises:
         InputError: no database URL, a database that cannot be opened, or one that holds something else.
     """
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    try:
-        parsed = _parsed(url)
-        is_sqlite = parsed.get_backend_name() == "sqlite"
-        if is_sqlite and must_exist and not Path(parsed.database or "").is_file():
-            raise InputError(
-                f"a storage must exist to be read, and there is no file {parsed.database!r}: check --storage"
-            )
+    database = _parsed(url).database
+    if url.startswith("sqlite") and not Path(database or "").is_file():
+        return
+    with _told_in_one_line(url):
         _check_is_ours(url)
+
+
+def open_storage(url: str, *, must_exist: bool = False) -> RDBStorage:
+    """The Optuna storage at a database URL; an SQLite file is made in write-ahead mode where there is none.
+
+    Raises:
+        InputError: as `check_storage`, or `must_exist` and there is no such file.
+    """
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    database = _parsed(url).database
+    is_sqlite = url.startswith("sqlite")
+    if is_sqlite and must_exist and not Path(database or "").is_file():
+        raise InputError(f"a storage must exist to be read, and there is no file {database!r}: check --storage")
+    check_storage(url)
+    with _told_in_one_line(url):
         storage = RDBStorage(url)
         if is_sqlite:
             with storage.engine.connect() as connection:
                 connection.execute(sqlalchemy.text("PRAGMA journal_mode=WAL"))
+    return storage
+
+
+@contextmanager
+def _told_in_one_line(url: str) -> Iterator[None]:
+    try:
+        yield
     except (sqlalchemy.exc.SQLAlchemyError, ImportError, RuntimeError) as error:
         reason = str(error.__cause__ or error).splitlines()[0]
         raise InputError(
             f"a storage is the URL of a database that opens, such as sqlite:///study.db; {url!r}: {reason}"
         ) from error
-    return storage
 
 
 def _check_is_ours(url: str) -> None:
