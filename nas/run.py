@@ -24,6 +24,8 @@ from nas.workers import Workers
 from proxies.recipes import stem_stride_for
 from search_space.reach import Task
 from search_space.space import SearchSpace
+from studies.latency_queue import LatencyQueue
+from studies.ledger import Ledger, engine_of
 from studies.store import check_storage, locked, open_storage, open_study, references_of
 from studies.table import render_table
 
@@ -64,7 +66,7 @@ def run(flags: argparse.Namespace) -> int:
             study = open_study(storage, settings.study, identity, resume=settings.resume)
             references = references_of(study, storage)
             study.set_user_attr(PROVENANCE, provenance_of(settings, data))
-            search_with(settings, study, references, workers)
+            search_with(settings, study, references, workers, _ledger_and_queue(settings.storage))
     findings = findings_of(study, references)
     print(render_table(findings.front, findings.references))
     for path in write_all(findings, settings.out):
@@ -73,16 +75,18 @@ def run(flags: argparse.Namespace) -> int:
     return 0
 
 
-def search_with(settings: Settings, study: Study, references: Study, workers: Workers) -> None:
+def search_with(settings: Settings, study: Study, references: Study, workers: Workers, ledger: Ledger) -> None:
     """Nothing: searches until trials or time are used up, or Ctrl-C."""
     anchor_ms = study.user_attrs.get(ANCHOR_MS)
     if anchor_ms is None:
+        if settings.latency_from:
+            print(f"waiting for device {settings.latency_from!r}: {agent_line(settings)}", file=sys.stderr)
         anchor_ms = workers.all[0].call("anchor_ms")
         study.set_user_attr(ANCHOR_MS, anchor_ms)
     space = space_for(settings, anchor_ms)
     with SearchProgress(study, settings.trials, settings.seconds) as progress:
         progress.report(_headline(settings, space, anchor_ms))
-        search = Search(settings, space, study, references, anchor_ms, progress.report)
+        search = Search(settings, space, study, references, ledger, anchor_ms, progress.report)
         try:
             search.run(workers, references_for(space.budget, space.task))
         except KeyboardInterrupt:
@@ -94,6 +98,18 @@ def space_for(settings: Settings, anchor_ms: float) -> SearchSpace:
     task = Task(settings.resolution, settings.classes)
     budget = sizing_budget(settings.budget, anchor_ms, task)
     return SearchSpace(settings.choices, budget, task)
+
+
+def agent_line(settings: Settings) -> str:
+    """The command that starts the agent that a run waits for."""
+    return f"python -m nas.latency agent --device {settings.latency_from} --storage {settings.storage}"
+
+
+def _ledger_and_queue(url: str) -> Ledger:
+    """The ledger in the database; the queue's tables are made too, by this one process before its workers use them."""
+    engine = engine_of(url)
+    LatencyQueue(engine)
+    return Ledger(engine)
 
 
 def provenance_of(settings: Settings, data: Mapping[str, Any]) -> dict[str, Any]:
@@ -113,9 +129,10 @@ def provenance_of(settings: Settings, data: Mapping[str, Any]) -> dict[str, Any]
 
 
 def _headline(settings: Settings, space: SearchSpace, anchor_ms: float) -> str:
+    where = settings.latency_from or f"this {settings.latency_device}"
     return (
         f"study {settings.study}: networks up to {space.budget} at {settings.resolution} px and {settings.classes} "
-        f"classes (1 FLOP = 1 multiply-add); {ANCHOR} takes {anchor_ms:.3f} ms in {settings.runtime} here; "
+        f"classes (1 FLOP = 1 multiply-add); {ANCHOR} takes {anchor_ms:.3f} ms in {settings.runtime} on {where}; "
         f"accuracy from recipe {settings.recipe.name!r} on {settings.data}"
     )
 

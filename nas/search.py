@@ -16,6 +16,7 @@ from nas.workers import Failure, Worker, Workers
 from search_space.architecture import Architecture
 from search_space.presets import PRESETS
 from search_space.space import SearchSpace
+from studies.ledger import Ledger, Measured
 from studies.record import Record, Rejected, attributes_of
 from studies.samplers import sampler_for
 from studies.store import CAUSE, position_of, records_of, requeue_interrupted
@@ -48,6 +49,7 @@ class Search:
         space: SearchSpace,
         study: Study,
         references: Study,
+        ledger: Ledger,
         anchor_ms: float,
         report: Callable[[str], None],
     ) -> None:
@@ -55,6 +57,7 @@ class Search:
         self._space = space
         self._study = study
         self._references = references
+        self._ledger = ledger
         self._anchor_ms = anchor_ms
         self._report = report
         self._running: dict[Worker, _Task] = {}
@@ -137,12 +140,25 @@ class Search:
             self._durations.append(result.seconds)
         if not isinstance(result, Failure):
             self._known[task.architecture.key()] = result
+            self._ledger.add([self._measured(task, result)])
         for position, (study, trial) in enumerate(task.waiting):
             self._tell(study, trial, result, replay=position > 0)
         self._failures = self._failures + 1 if isinstance(result, Failure) else 0
         self._report(_line(task, result))
         if self._failures >= MOST_FAILURES:
             raise RuntimeError(f"{MOST_FAILURES} evaluations in a row failed, the last one: {_line(task, result)}")
+
+    def _measured(self, task: _Task, result: Record | Rejected) -> Measured:
+        architecture = task.architecture
+        return Measured(
+            network=architecture.key(),
+            classes=self._settings.classes,
+            device=self._settings.latency_from or str(result.latency["fingerprint"]),
+            source="run",
+            latency=result.latency,
+            architecture=architecture,
+            study=self._study.study_name,
+        )
 
     def _tell(self, study: Study, trial: Trial, result: Result, *, replay: bool) -> None:
         attributes = {"replayed": True} if replay else {}

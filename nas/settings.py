@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import math
 import os
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nas.command import Parser
+from nas.command import Parser, parse_time
 from proxies.data_names import EMBEDDED, FOLDER, check_name, folder_path
 from proxies.image_folder import class_files
 from proxies.recipes import RECIPES, Recipe
@@ -24,6 +24,8 @@ from studies.samplers import DEFAULT_SAMPLER, SAMPLERS, check_sampler
 DEVICES = ("cpu", "cuda")
 DEFAULT_TIME = "9m"
 DEFAULT_RUNTIME = "onnxruntime"
+GPU_THROUGHPUT_BATCH = 64
+ONNX = ".onnx"
 ANCHOR = "v2-1.0x"
 """The network timed beside every other: latencies are scaled by it, so that a busy machine cancels out."""
 
@@ -43,6 +45,10 @@ class Settings:
     classes: int
     device: str
     runtime: str
+    latency_device: str
+    latency_from: str | None
+    latency_timeout_seconds: float
+    throughput_batch: int
     sampler: str
     seed: int
     workers: int
@@ -52,11 +58,6 @@ class Settings:
     storage: str
     out: Path
     resume: bool
-
-    @property
-    def latency_device(self) -> str:
-        """Where latency is measured: on the training device where the runtime runs there, else on the CPU."""
-        return self.device if self.device in RUNTIMES[self.runtime].devices else "cpu"
 
     def identity(self) -> dict[str, Any]:
         """What decides what a study's numbers mean, as plain JSON."""
@@ -70,6 +71,9 @@ class Settings:
             "classes": self.classes,
             "device": self.device,
             "runtime": self.runtime,
+            "latency_device": self.latency_device,
+            "latency_from": self.latency_from,
+            "throughput_batch": self.throughput_batch,
             "sampler": self.sampler,
             "seed": self.seed,
         }
@@ -78,7 +82,8 @@ class Settings:
 def add_flags(parser: Parser) -> None:
     """Nothing: adds the flags of `nas.run` to the parser."""
     add = parser.add_argument
-    add("--budget", required=True, help="upper bounds, such as 140mflops, 2.3mparams, 5ms, joined by commas")
+    add("--budget", help="upper bounds, such as 140mflops, 2.3mparams, 5ms, joined by commas")
+    add("--latency-budget", help="upper bound on latency, such as 5ms: the same as in --budget")
     add("--trials", type=int, help="stop when the study holds this many evaluated architectures")
     add("--time", default=DEFAULT_TIME, help="start no trial that would end later than this: 90s, 10m, 2h")
     add("--data", default=EMBEDDED, help="fashion-mnist-12k, a torchvision set such as cifar10, or folder:PATH")
@@ -89,6 +94,10 @@ def add_flags(parser: Parser) -> None:
     add("--classes", type=int, default=1000, help="classes at which budget and latency hold")
     add("--device", default="cpu", help=f"where networks are trained: {', '.join(DEVICES)}")
     add("--runtime", default=DEFAULT_RUNTIME, help=f"where latency is measured: {', '.join(RUNTIMES)}")
+    add("--latency-device", help="where that is: cpu or cuda (default: as --device, if the runtime runs there)")
+    add("--latency-from", metavar="NAME", help="measure on the device whose `nas.latency agent` has this name")
+    add("--latency-timeout", default="10m", help="how long to wait for that device, for one network")
+    add("--throughput-batch", type=int, help="measure images a second at this batch too (default: 64 on a GPU, else 0)")
     add("--space", type=Path, help="a TOML file with the choices (default: the space that ships)")
     add("--sampler", default=DEFAULT_SAMPLER, help=f"one of {', '.join(SAMPLERS)}")
     add("--seed", type=int, default=0, help="seed of the search and of every training")
@@ -106,13 +115,18 @@ def settings_of(flags: argparse.Namespace) -> Settings:
     Raises:
         InputError: any of them is not usable, found before anything is started or written.
     """
-    budget = Budget.parse(flags.budget)
+    budget = _budget_of(flags.budget, flags.latency_budget)
     check_name(flags.data)
     if flags.data.startswith(FOLDER):
         class_files(folder_path(flags.data))
     check_sampler(flags.sampler)
-    _check_device(flags.device, flags.runtime)
-    numbers = {"trials": 1, "resolution": 32, "classes": 2, "workers": 1, "seed": 0, "image_size": 8}
+    _check_device(flags.device)
+    latency_device = _latency_device(flags)
+    _check_remote(flags.latency_from, flags.runtime)
+    numbers = {
+        **{"trials": 1, "resolution": 32, "classes": 2, "workers": 1, "seed": 0, "image_size": 8},
+        "throughput_batch": 0,
+    }
     for name, least in numbers.items():
         value = getattr(flags, name)
         if value is not None and value < least:
@@ -135,29 +149,20 @@ def settings_of(flags: argparse.Namespace) -> Settings:
         classes=flags.classes,
         device=flags.device,
         runtime=flags.runtime,
+        latency_device=latency_device,
+        latency_from=flags.latency_from,
+        latency_timeout_seconds=parse_time("--latency-timeout", flags.latency_timeout),
+        throughput_batch=_throughput_batch(flags.throughput_batch, latency_device),
         sampler=flags.sampler,
         seed=flags.seed,
         workers=flags.workers,
         trials=flags.trials,
-        seconds=parse_time(flags.time),
+        seconds=parse_time("--time", flags.time),
         study=study,
         storage=flags.storage or f"sqlite:///{out / 'study.db'}",
         out=out,
         resume=flags.resume,
     )
-
-
-def parse_time(text: str) -> float:
-    """The seconds that "90s", "10m" or "2h" stand for.
-
-    Raises:
-        InputError: not such a time.
-    """
-    match = re.fullmatch(r"([0-9]*\.?[0-9]+)([smh])", text.strip().lower())
-    seconds = float(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2]] if match else 0.0
-    if not seconds > 0 or math.isinf(seconds):
-        raise InputError(f"--time must be a number above 0 with s, m or h, such as 10m; got {text!r}")
-    return seconds
 
 
 def default_workers() -> int:
@@ -173,10 +178,44 @@ def _study_name(budget: Budget, data: str) -> str:
     return re.sub(r"[^\w.+,-]", "_", f"{budget}-{label}")
 
 
-def _check_device(device: str, runtime: str) -> None:
+def _budget_of(text: str | None, latency: str | None) -> Budget:
+    if text is None and latency is None:
+        raise InputError("a search needs a bound to keep to: give --budget 140mflops, or --latency-budget 5ms")
+    budget = Budget.parse(",".join(part for part in (text, latency) if part is not None))
+    if latency is not None and Budget.parse(latency) != Budget(latency_ms=budget.latency_ms):
+        raise InputError(f"--latency-budget must be a time, such as 5ms; got {latency!r}")
+    return budget
+
+
+def _throughput_batch(given: int | None, latency_device: str) -> int:
+    if given is not None:
+        return given
+    return GPU_THROUGHPUT_BATCH if latency_device == "cuda" else 0
+
+
+def _latency_device(flags: argparse.Namespace) -> str:
+    """Where latency is measured: where the user says, else on the training device if the runtime runs there."""
+    if flags.latency_device is not None:
+        check_runtime(flags.runtime, flags.latency_device)
+        return str(flags.latency_device)
+    if flags.device != "cpu" and flags.latency_from is None:
+        with suppress(InputError):
+            check_runtime(flags.runtime, flags.device)
+            return str(flags.device)
+    check_runtime(flags.runtime, "cpu")
+    return "cpu"
+
+
+def _check_remote(device: str | None, runtime: str) -> None:
+    if device is None or (RUNTIMES[runtime].suffix == ONNX and "cpu" in RUNTIMES[runtime].devices):
+        return
+    able = ", ".join(name for name, row in RUNTIMES.items() if row.suffix == ONNX and "cpu" in row.devices)
+    raise InputError(f"networks go to another device as ONNX files, which {able} read; got --runtime {runtime}")
+
+
+def _check_device(device: str) -> None:
     if device not in DEVICES:
         raise InputError(f"--device must be one of {', '.join(DEVICES)}, got {device!r}")
-    check_runtime(runtime, "cpu")
     if device == "cuda":
         import torch
 

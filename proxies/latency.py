@@ -1,4 +1,4 @@
-"""The latency of a network: measured in a process of its own, against a reference network timed in the same rounds."""
+"""The latency of a network: measured in processes of its own, against a reference network timed in the same rounds."""
 
 from __future__ import annotations
 
@@ -6,57 +6,80 @@ import copy
 import json
 import math
 import os
+import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from proxies.runtimes import RUNTIMES, check_runtime
-from proxies.stopwatch import DEFAULT_TIMING, Prepared, Reading, Request, Timing
+from proxies.expected import Expected, example, kept_of
+from proxies.machine import device_facts, fingerprint, quietest_core
+from proxies.measuring import Prepared, Request
+from proxies.runtimes import RUNTIMES, Shape, check_runtime
+from proxies.stopwatch import DEFAULT_TIMING, Reading, Series, Timing, measure_until_steady
 from search_space.errors import InputError
 
 if TYPE_CHECKING:
+    import torch
     from torch import nn
 
 __all__ = ["Latency", "Prepared", "Timing", "check_runtime", "compare", "measure", "prepare"]
 
-BATCH_SIZE = 1
 THREADS = 1
+LONGEST_SECONDS = 600
+"""What one measuring process may take: one that hangs would else stop a search for ever."""
+
+# In float32, the share of the largest output, and of what another input changes, that may come of rounding. Folded
+# batch norms and another order of sums alone differ by less than 1e-6 of the largest output.
+ROUNDING, SHARE_OF_CHANGE = 3e-6, 1e-4
+# In fewer bits, rounding alone costs from 4 to 50 % of what another input changes, each network its own share: how much
+# torch loses on the same network tells it. OpenVINO's bfloat16 lost 0.6 to 1.4 times what torch's did, on seven of them.
+TIMES_TORCHS_LOSS, INPUTS = 2.0, 4
 
 
 @dataclass(frozen=True)
 class Latency:
-    """One measurement: `latency_ms` is `p10_ms / reference_p10_ms * reference_ms`, the rest says how it was taken.
+    """One measurement: `latency_ms` is the reading's `ratio` times `reference_ms`, the rest says how it was taken.
 
-    `p10_ms`, `median_ms` and `p90_ms` are the candidate's percentiles in this measurement, `reference_p10_ms` the
-    reference's: times on the core (`proxies.runtimes.core_clock`) or the GPU. `reference_ms` is the reference's latency
-    as fixed for the study. `spread` is the relative difference between the estimates of the odd and of the even rounds;
-    `noisy` says that it stayed above the tolerance.
-    `load_average` is the system's over the last minute, at the start; None on a system that keeps none.
+    The fields from `ratio` to `priority` are those of `proxies.stopwatch.Reading`: times on the core or the GPU.
+    `reference_ms` is the reference's latency as fixed for the study, `runs` the timed runs in a round. `device` is the
+    processor's or the GPU's name, `fingerprint` names the whole machine. `batch_size` images run at once, and
+    `latency_ms` is for all of them.
     """
 
     latency_ms: float
+    reference_ms: float
+    ratio: float
     p10_ms: float
     median_ms: float
+    mean_ms: float
     p90_ms: float
+    wall_p10_ms: float
     reference_p10_ms: float
-    reference_ms: float
-    rounds: int
-    runs: int
+    reference_median_ms: float
+    reference_mean_ms: float
     spread: float
     noisy: bool
+    processes: int
+    rounds: int
+    taken_at: float
+    load_average: float | None
+    steal_share: float | None
+    priority: str
+    runs: int
     runtime: str
     runtime_version: str
     device: str
+    fingerprint: str
     threads: int
     precision: str
     batch_size: int
     resolution: int
-    load_average: float | None
 
     def to_dict(self) -> dict[str, float | int | bool | str | None]:
         """The fields by name, as plain scalars that JSON and databases take."""
@@ -74,13 +97,14 @@ def measure(
     *,
     resolution: int,
     in_channels: int = 3,
+    batch_size: int = 1,
     runtime: str = "onnxruntime",
     device: str = "cpu",
     timing: Timing = DEFAULT_TIMING,
     reference_ms: float | None = None,
     seed: int = 0,
 ) -> Latency:
-    """The network's latency on one image, in inference; see `prepare` and `compare`, which this calls.
+    """The network's latency in inference; see `prepare` and `compare`, which this calls.
 
     Raises:
         InputError: as `prepare` and `compare`.
@@ -88,7 +112,13 @@ def measure(
     """
     with tempfile.TemporaryDirectory() as folder:
         ready = partial(
-            prepare, resolution=resolution, in_channels=in_channels, runtime=runtime, device=device, seed=seed
+            prepare,
+            resolution=resolution,
+            in_channels=in_channels,
+            batch_size=batch_size,
+            runtime=runtime,
+            device=device,
+            seed=seed,
         )
         candidate, fixed = ready(network, Path(folder, "candidate")), ready(reference, Path(folder, "reference"))
         return compare(candidate, fixed, timing=timing, reference_ms=reference_ms, seed=seed)
@@ -98,25 +128,48 @@ def prepare(
     network: nn.Module,
     stem: Path,
     *,
-    resolution: int,
+    resolution: int | tuple[int, int],
     in_channels: int = 3,
+    batch_size: int = 1,
     runtime: str = "onnxruntime",
     device: str = "cpu",
     seed: int = 0,
 ) -> Prepared:
     """The network written to `stem` with the runtime's suffix, ready to be measured any number of times.
 
-    The network itself is left as it is. An ONNX file is checked against torch on a random input drawn from the seed.
+    The network itself is left as it is. The file's batch norms have the statistics of random images: those of an
+    untrained network let so little of the image through that no check would notice a wrong file. Torch's outputs on a
+    random image are kept, and every process that measures the file compares its own with them first. `resolution` is
+    in pixels, or height and width.
 
     Raises:
-        InputError: the runtime or the device is unknown or not there.
-        RuntimeError: the file does not give torch's outputs.
+        InputError: the runtime or the device is unknown, not installed or not there.
     """
     check_runtime(runtime, device)
-    file = stem.with_name(stem.name + RUNTIMES[runtime].suffix)
-    shape = (BATCH_SIZE, in_channels, resolution, resolution)
-    RUNTIMES[runtime].write(copy.deepcopy(network).cpu().eval(), file, shape, seed)
-    return Prepared(str(file), shape, runtime, device)
+    row = RUNTIMES[runtime]
+    file = stem.with_name(stem.name + row.suffix)
+    height, width = (resolution, resolution) if isinstance(resolution, int) else resolution
+    shape = (batch_size, in_channels, height, width)
+    written = _with_statistics_of_noise(copy.deepcopy(network).cpu().eval(), shape, seed)
+    row.write(written, file, shape, device)
+    return Prepared(str(file), shape, runtime, device, expected_of(written, shape, row.precision, seed))
+
+
+def expected_of(network: nn.Module, shape: Shape, precision: str, seed: int) -> Expected:
+    """Torch's outputs for the seed's example, and how far a runtime of this precision may be off."""
+    import torch
+
+    inputs = [torch.from_numpy(example(shape, seed + number)) for number in range(INPUTS)]
+    with torch.inference_mode():
+        expected, *others = (network(x) for x in inputs)
+        if precision == "float32":
+            allowed = ROUNDING * _largest(expected) + SHARE_OF_CHANGE * _largest(others[0] - expected)
+        else:  # a few inputs, since a classifier of few classes has few outputs, and the largest loss of few is chance
+            dtype = getattr(torch, precision)
+            rounded = copy.deepcopy(network).to(dtype)
+            losses = [rounded(x.to(dtype)) - y for x, y in zip(inputs, [expected, *others], strict=True)]
+            allowed = TIMES_TORCHS_LOSS * max(map(_largest, losses))
+    return Expected(seed, tuple(kept_of(expected.numpy()).tolist()), allowed)
 
 
 def compare(
@@ -127,52 +180,97 @@ def compare(
     reference_ms: float | None = None,
     seed: int = 0,
 ) -> Latency:
-    """The candidate's latency, scaled by the reference timed in the same rounds; a fresh process measures both.
+    """The candidate's latency, scaled by the reference timed in the same rounds; fresh processes measure both.
 
     `reference_ms` is the reference's latency as fixed once for the study; None takes this measurement's own. The seed
-    draws the input image and the order of the networks in each round.
+    draws the order of the networks in each round.
 
     Raises:
         InputError: the two networks are prepared differently, or `reference_ms` is not a positive time.
-        RuntimeError: the measuring process died.
+        RuntimeError: a measuring process died, or a network does not compute what torch does.
     """
     ours, theirs = (f"{network.runtime} on {network.device}" for network in (candidate, reference))
     if ours != theirs:
         raise InputError(f"both networks must be prepared alike; {ours} and {theirs} came: prepare one of them anew")
     if reference_ms is not None and not 0 < reference_ms < math.inf:
         raise InputError(f"reference_ms must be a time above 0; {reference_ms} came: give the reference's, or None")
-    request = Request(candidate, reference, timing, seed)
-    return latency_of(_read_elsewhere(request), request, reference_ms)
+    request = Request(candidate, reference, timing, seed, quietest_core())
+    reading = measure_until_steady(lambda number: _series_elsewhere(replace(request, seed=seed + number)), timing)
+    return latency_of(reading, request, reference_ms)
 
 
 def latency_of(reading: Reading, request: Request, reference_ms: float | None) -> Latency:
-    """The latency that a reading amounts to, scaled to `reference_ms`, or to the reading's own reference for None."""
-    scale_ms = reading.reference_p10_ms if reference_ms is None else reference_ms
+    """The latency that a reading amounts to, scaled to `reference_ms`; for None the reading's own p10 stands."""
+    network = request.candidate
+    runtime = RUNTIMES[network.runtime]
+    gpu = _gpu_name() if network.device == "cuda" else ""
+    facts = device_facts(gpu)
     return Latency(
-        latency_ms=reading.p10_ms / reading.reference_p10_ms * scale_ms,
-        reference_ms=scale_ms,
+        latency_ms=reading.p10_ms if reference_ms is None else reading.ratio * reference_ms,
+        reference_ms=reading.reference_p10_ms if reference_ms is None else reference_ms,
         runs=request.timing.runs,
-        runtime=request.candidate.runtime,
+        runtime=network.runtime,
+        runtime_version=runtime.version(),
+        device=gpu or str(facts["processor"]),
+        fingerprint=fingerprint(facts),
         threads=THREADS,
-        precision="float32",
-        batch_size=BATCH_SIZE,
-        resolution=request.candidate.shape[-1],
+        precision=runtime.precision,
+        batch_size=network.shape[0],
+        resolution=network.shape[-1],
         **asdict(reading),
     )
 
 
-def _read_elsewhere(request: Request) -> Reading:
-    """The reading of a process of its own: nothing of this one's threads, memory or imports is in its way."""
+def _series_elsewhere(request: Request) -> Series:
+    """The series of a process of its own: nothing of this one's threads, memory or imports is in its way."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OMP_NUM_THREADS": str(THREADS)}
-    finished = subprocess.run(
-        [sys.executable, "-m", "proxies.stopwatch"],
-        input=json.dumps(asdict(request)),
-        capture_output=True,
-        text=True,
-        env=environment,
-        check=False,
-    )
+    try:
+        finished = subprocess.run(
+            [sys.executable, "-m", "proxies.measuring"],
+            input=json.dumps(asdict(request)),
+            capture_output=True,
+            text=True,
+            env=environment,
+            check=False,
+            timeout=LONGEST_SECONDS,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise RuntimeError(f"the measuring process was killed: it took over {LONGEST_SECONDS} s") from error
     if finished.returncode:
-        said = finished.stderr.strip().splitlines() or [f"it said nothing; its exit status is {finished.returncode}"]
-        raise RuntimeError(f"the measuring process died: {said[-1]}")
-    return Reading(**json.loads(finished.stdout.splitlines()[-1]))
+        raise RuntimeError(f"the measuring process died: {_last_words(finished)}")
+    return Series.from_dict(json.loads(finished.stdout.splitlines()[-1]))
+
+
+def _last_words(finished: subprocess.CompletedProcess[str]) -> str:
+    number = -finished.returncode
+    if number > 0:  # a signal: what it printed before is not the cause
+        name = signal.strsignal(number) or "unknown"
+        return f"killed by signal {number} ({name.lower()})"
+    said = finished.stderr.strip().splitlines()
+    return said[-1] if said else f"it said nothing; its exit status is {finished.returncode}"
+
+
+def _with_statistics_of_noise(network: nn.Module, shape: Shape, seed: int) -> nn.Module:
+    import torch
+    from torch.nn.modules.batchnorm import _BatchNorm
+
+    norms = [module for module in network.modules() if isinstance(module, _BatchNorm)]
+    for norm in norms:
+        norm.train()
+        norm.momentum = 1.0  # the statistics become those of this one batch
+    if norms:
+        with torch.no_grad():
+            network(torch.from_numpy(example((2, *shape[1:]), seed)))
+    return network.eval()
+
+
+def _largest(values: torch.Tensor) -> float:
+    return float(values.abs().max())
+
+
+def _gpu_name() -> str:
+    import torch
+
+    with suppress(RuntimeError, AssertionError):
+        return torch.cuda.get_device_name()
+    return "unknown GPU"

@@ -1,101 +1,120 @@
-"""What runs in the measuring process: `python -m proxies.stopwatch` takes a request on stdin, puts a reading on stdout.
+"""The measuring protocol. Standard library only: bundles carry this file to devices that have nothing else of ours.
 
-It times a candidate and a reference in turn. The 10th percentile of the runs is what a shared machine repeats best:
-other work can only lengthen a run, so the fast runs are the least disturbed. What slows both networks alike cancels in
-the ratio of the two; whether it did shows where the odd rounds and the even ones agree.
+A candidate and a reference network are timed in turn, in several fresh processes. The 10th percentile of the runs is
+what a shared machine repeats best: other work can only lengthen a run. What slows both networks alike cancels in the
+ratio of the two. What is left differs from process to process, since each finds other memory: so the estimate is the
+mean over processes of that ratio, without the extremes, and processes are added until its standard error is small.
 """
 
 from __future__ import annotations
 
-import gc
-import json
-import os
-import platform
+import math
 import random
-import sys
+import statistics
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
-from proxies.runtimes import RUNTIMES, Shape
-from search_space.errors import InputError
-
-Timed = Callable[[], float]
+Timed = Callable[[], "tuple[float, float]"]
+"""One run of a network: the milliseconds it took on the core (or the GPU), and by the clock on the wall."""
 
 
 @dataclass(frozen=True)
 class Timing:
-    """How long is measured: `rounds` of `runs` of each network; more, up to `max_rounds`, while halves disagree.
+    """How long is measured: in `processes`, and more up to `max_processes` while the spread exceeds `tolerance`.
 
-    The networks take turns run by run, and an untimed run precedes each timed one.
-    `tolerance` is the relative difference of odd and even rounds above which they disagree.
+    Each process takes `rounds`; in a round each network, in random order, has one untimed run and `runs` timed ones.
+    A process takes no round more after `seconds`, but never fewer than `least_rounds`: for slow networks.
 
     Raises:
-        InputError: a count is too small to compare two halves, or the tolerance is not positive.
+        ValueError: a count is too small to tell a spread, or the tolerance is not positive.
     """
 
-    rounds: int = 10
-    runs: int = 20
+    processes: int = 4
+    max_processes: int = 12
+    rounds: int = 40
+    runs: int = 4
     warmup_runs: int = 10
-    max_rounds: int = 60
+    seconds: float = 4.0
+    least_rounds: int = 10
     tolerance: float = 0.02
 
     def __post_init__(self) -> None:
-        if self.rounds < 2 or self.runs < 1 or self.warmup_runs < 1:
-            came = f"{self.rounds}, {self.runs}, {self.warmup_runs}"
-            raise InputError(f"timing needs 2 rounds, 1 run and 1 warm-up run or more; {came} came: raise them")
-        if self.max_rounds < self.rounds:
-            raise InputError(f"max_rounds must be {self.rounds} (rounds) or more; {self.max_rounds} came: raise it")
+        if self.processes < 2 or min(self.rounds, self.runs, self.warmup_runs, self.least_rounds) < 1:
+            raise ValueError(f"timing needs 2 processes, 1 round, 1 run and 1 warm-up run or more; got {self}")
+        if self.max_processes < self.processes:
+            raise ValueError(f"max_processes must be {self.processes} (processes) or more; got {self.max_processes}")
         if not self.tolerance > 0:
-            raise InputError(f"the timing's tolerance must be above 0; {self.tolerance} came: give 0.02, say")
+            raise ValueError(f"the timing's tolerance must be above 0, such as 0.02; got {self.tolerance}")
 
 
 DEFAULT_TIMING = Timing()
 
 
 @dataclass(frozen=True)
-class Prepared:
-    """A network in the file that its runtime reads, for inputs of `shape`, `(n, c, h, w)`, on the device."""
+class Summary:
+    """Percentiles and mean of one network's timed runs in one process, in milliseconds; `wall_p10_ms` by the wall."""
 
-    file: str
-    shape: Shape
-    runtime: str
-    device: str
+    p10_ms: float
+    median_ms: float
+    mean_ms: float
+    p90_ms: float
+    wall_p10_ms: float
 
 
 @dataclass(frozen=True)
-class Request:
-    """What the measuring process is to do: time two networks, prepared for one runtime and one device."""
+class Series:
+    """What one process saw. `load_average` and `steal_share` are None on a system that keeps none."""
 
-    candidate: Prepared
-    reference: Prepared
-    timing: Timing
-    seed: int
+    candidate: Summary
+    reference: Summary
+    rounds: int
+    started_at: float
+    load_average: float | None
+    steal_share: float | None
+    priority: str
+
+    @classmethod
+    def from_dict(cls, fields: Mapping[str, Any]) -> Series:
+        """The series that `dataclasses.asdict` gave these fields for."""
+        summaries = {name: Summary(**fields[name]) for name in ("candidate", "reference")}
+        return cls(**{**fields, **summaries})
+
+    @property
+    def ratio(self) -> float:
+        """The candidate's 10th percentile over the reference's."""
+        return self.candidate.p10_ms / self.reference.p10_ms
 
 
 @dataclass(frozen=True)
 class Reading:
-    """What the measuring process saw; `load_average` is None on a system that keeps none."""
+    """What all processes of a measurement saw: means over them, each without the extremes.
 
+    `ratio` is the candidate's 10th percentile over the reference's; `spread` is twice the standard error of that,
+    relative to it, and `noisy` says that it stayed above the tolerance. `p10_ms`, `median_ms`, `mean_ms` and `p90_ms`
+    are the candidate's own times, `wall_p10_ms` is its 10th percentile by the clock on the wall. `rounds` and
+    `processes` are counts. `taken_at` is in seconds since 1970, `load_average` that of the start, `steal_share` the
+    worst of the processes' (None: not known), `priority` what `proxies.machine.raise_priority` reached.
+    """
+
+    ratio: float
     p10_ms: float
     median_ms: float
+    mean_ms: float
     p90_ms: float
+    wall_p10_ms: float
     reference_p10_ms: float
-    rounds: int
+    reference_median_ms: float
+    reference_mean_ms: float
     spread: float
     noisy: bool
-    device: str
-    runtime_version: str
+    processes: int
+    rounds: int
+    taken_at: float
     load_average: float | None
-
-
-@dataclass(frozen=True)
-class Round:
-    """The times of one round's runs, in milliseconds."""
-
-    candidate_ms: tuple[float, ...]
-    reference_ms: tuple[float, ...]
+    steal_share: float | None
+    priority: str
 
 
 def percentile(values: Sequence[float], percent: float) -> float:
@@ -107,115 +126,100 @@ def percentile(values: Sequence[float], percent: float) -> float:
     return ordered[low] + (place - low) * (ordered[high] - ordered[low])
 
 
-def candidate_percentile(rounds: Sequence[Round], percent: float) -> float:
-    """The candidate's percentile over all runs of the rounds, in milliseconds."""
-    return percentile([ms for one in rounds for ms in one.candidate_ms], percent)
+def midmean(values: Sequence[float]) -> float:
+    """The mean of the middle half: a quarter of the values, rounded down, is left out at either end."""
+    ordered = sorted(values)
+    cut = len(ordered) // 4
+    return statistics.fmean(ordered[cut : len(ordered) - cut])
 
 
-def reference_percentile(rounds: Sequence[Round], percent: float) -> float:
-    """The reference's percentile over all runs of the rounds, in milliseconds."""
-    return percentile([ms for one in rounds for ms in one.reference_ms], percent)
+def spread_of(ratios: Sequence[float]) -> float:
+    """Twice the standard error of the mean ratio, relative to it."""
+    return 2 * statistics.stdev(ratios) / math.sqrt(len(ratios)) / statistics.fmean(ratios)
 
 
-def ratio(rounds: Sequence[Round]) -> float:
-    """The candidate's 10th percentile over the reference's."""
-    return candidate_percentile(rounds, 10) / reference_percentile(rounds, 10)
-
-
-def spread(rounds: Sequence[Round]) -> float:
-    """The difference between the ratios of the odd and of the even rounds, relative to the ratio of all."""
-    return abs(ratio(rounds[0::2]) - ratio(rounds[1::2])) / ratio(rounds)
-
-
-def take_rounds(candidate: Timed, reference: Timed, timing: Timing, seed: int) -> list[Round]:
-    """Rounds enough for their halves to agree, or `max_rounds` of them; each call of a network gives one run's ms."""
+def take_rounds(candidate: Timed, reference: Timed, timing: Timing, seed: int) -> tuple[Summary, Summary, int]:
+    """The summaries of candidate and reference, and the rounds that were taken; each call of a network is a run."""
+    networks = candidate, reference
+    times: tuple[list[tuple[float, float]], list[tuple[float, float]]] = ([], [])
     order = random.Random(seed)
-    for network in (candidate, reference):
+    for network in networks:
         for _ in range(timing.warmup_runs):
             network()
-    rounds: list[Round] = []
-    while not rounds or (spread(rounds) > timing.tolerance and len(rounds) < timing.max_rounds):
-        count = min(timing.rounds, timing.max_rounds - len(rounds))
-        rounds += [_take_round((candidate, reference), timing.runs, order) for _ in range(count)]
-    return rounds
-
-
-def _take_round(networks: tuple[Timed, Timed], runs: int, order: random.Random) -> Round:
-    times: tuple[list[float], list[float]] = ([], [])
-    # Turns of one run each: the machine's speed changes within a round. The run before each timed one fills the caches
-    # that the other network has just emptied.
-    for _ in range(runs):
+    started = time.monotonic()
+    rounds = 0
+    while rounds < timing.rounds and (rounds < timing.least_rounds or time.monotonic() - started < timing.seconds):
         for turn in order.sample((0, 1), 2):
-            networks[turn]()
-            times[turn].append(networks[turn]())
-    return Round(tuple(times[0]), tuple(times[1]))
+            networks[turn]()  # fills the caches that the other network has just emptied
+            times[turn].extend(networks[turn]() for _ in range(timing.runs))
+        rounds += 1
+    return summary_of(times[0]), summary_of(times[1]), rounds
 
 
-def read(request: Request) -> Reading:
-    """The reading that the request asks for, taken in this process, which is bound to one core from then on."""
-    load_average = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
-    pin_to_one_core()
-    runtime, device = RUNTIMES[request.candidate.runtime], request.candidate.device
-    candidate, reference = (
-        runtime.load(Path(network.file), network.shape, device, request.seed)
-        for network in (request.candidate, request.reference)
-    )
-    gc.disable()
-    rounds = take_rounds(candidate, reference, request.timing, request.seed)
+def summary_of(runs: Sequence[tuple[float, float]]) -> Summary:
+    """The summary of runs, each the milliseconds on the core and by the wall."""
+    core, wall = zip(*runs)  # noqa: B905, for a device's Python may be older than strict=
+    tenth, half, most = (percentile(core, percent) for percent in (10, 50, 90))
+    return Summary(tenth, half, statistics.fmean(core), most, percentile(wall, 10))
+
+
+def measure_until_steady(take_series: Callable[[int], Series], timing: Timing) -> Reading:
+    """The reading of as many processes as it takes; `take_series(number)` starts the process of that number."""
+    series = [take_series(number) for number in range(timing.processes)]
+    while spread_of([one.ratio for one in series]) > timing.tolerance and len(series) < timing.max_processes:
+        series.append(take_series(len(series)))
+    return reading_of(series, timing)
+
+
+def reading_of(series: Sequence[Series], timing: Timing) -> Reading:
+    """The reading that the processes' series amount to."""
+
+    def mean(value: Callable[[Series], float]) -> float:
+        return midmean([value(one) for one in series])
+
+    spread = spread_of([one.ratio for one in series])
+    steals = [one.steal_share for one in series if one.steal_share is not None]
     return Reading(
-        p10_ms=candidate_percentile(rounds, 10),
-        median_ms=candidate_percentile(rounds, 50),
-        p90_ms=candidate_percentile(rounds, 90),
-        reference_p10_ms=reference_percentile(rounds, 10),
-        rounds=len(rounds),
-        spread=spread(rounds),
-        noisy=spread(rounds) > request.timing.tolerance,
-        device=device_name(device),
-        runtime_version=runtime.version(),
-        load_average=load_average,
+        ratio=mean(lambda one: one.ratio),
+        p10_ms=mean(lambda one: one.candidate.p10_ms),
+        median_ms=mean(lambda one: one.candidate.median_ms),
+        mean_ms=mean(lambda one: one.candidate.mean_ms),
+        p90_ms=mean(lambda one: one.candidate.p90_ms),
+        wall_p10_ms=mean(lambda one: one.candidate.wall_p10_ms),
+        reference_p10_ms=mean(lambda one: one.reference.p10_ms),
+        reference_median_ms=mean(lambda one: one.reference.median_ms),
+        reference_mean_ms=mean(lambda one: one.reference.mean_ms),
+        spread=spread,
+        noisy=spread > timing.tolerance,
+        processes=len(series),
+        rounds=sum(one.rounds for one in series),
+        taken_at=series[0].started_at,
+        load_average=series[0].load_average,
+        steal_share=max(steals) if steals else None,
+        priority=series[0].priority,
     )
 
 
-def pin_to_one_core() -> None:
-    """Nothing; this process then stays on the least busy core that it may use, the last one of several, if it can."""
-    if not hasattr(os, "sched_setaffinity"):
-        return
-    before = _busy_ticks()
-    time.sleep(0.2)
-    after = _busy_ticks()
-    core = min(os.sched_getaffinity(0), key=lambda core: (after.get(core, 0) - before.get(core, 0), -core))
-    os.sched_setaffinity(0, {core})
+def core_timed(run: Callable[[], object]) -> Timed:
+    """The run, timed by this process's time on its core; by the wall alone where that clock is too coarse (Windows).
+
+    For one thread both agree, except that wall time also counts what other processes take of the core: their share
+    lengthens nearly every run of more than a time slice, and a percentile does not remove it.
+    """
+    fine = time.get_clock_info("process_time").resolution <= 1e-6
+    return _timed(run, time.process_time_ns if fine else time.perf_counter_ns)
 
 
-def _busy_ticks() -> dict[int, int]:
-    """The time that each core has worked since the start, in the kernel's ticks; empty where the kernel tells none."""
-    stat = Path("/proc/stat")
-    if not stat.exists():
-        return {}
-    rows = [line.split() for line in stat.read_text().splitlines() if line.startswith("cpu") and line[3].isdigit()]
-    # The columns are user, nice, system, idle, iowait, irq, softirq, steal; guests are counted in user already.
-    return {int(name[3:]): sum(map(int, (*ticks[:3], *ticks[5:8]))) for name, *ticks in rows}
+def wall_timed(run: Callable[[], object]) -> Timed:
+    """The run, timed by the clock on the wall: for work that is not done on this process's core."""
+    return _timed(run, time.perf_counter_ns)
 
 
-def device_name(device: str) -> str:
-    """The model name of the GPU or the CPU that the device stands for."""
-    if device == "cuda":
-        import torch
+def _timed(run: Callable[[], object], core_ns: Callable[[], int]) -> Timed:
+    def timed() -> tuple[float, float]:
+        wall_start_ns, start_ns = time.perf_counter_ns(), core_ns()
+        run()
+        end_ns, wall_end_ns = core_ns(), time.perf_counter_ns()
+        return (end_ns - start_ns) / 1e6, (wall_end_ns - wall_start_ns) / 1e6
 
-        return torch.cuda.get_device_name()
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    models = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return models[0] if models else platform.processor() or platform.machine()
-
-
-def main() -> None:
-    """Nothing; the reading of stdin's request is then the last line of stdout."""
-    fields = json.load(sys.stdin)
-    candidate, reference = (Prepared(**fields[network]) for network in ("candidate", "reference"))
-    request = Request(candidate, reference, Timing(**fields["timing"]), fields["seed"])
-    print(json.dumps(asdict(read(request))))
-
-
-if __name__ == "__main__":
-    main()
+    return timed

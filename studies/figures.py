@@ -16,6 +16,7 @@ from studies.table import accuracy_text, mflops_text, ms_text, params_text, spre
 GREY, BLUE, ORANGE = "#8a8f98", "#2f8fe0", "#e0701f"
 _BY_GROUPS = (BLUE, "#1fa187", "#d9a514", "#a05cd6", "#d6457f", "#7d8b1f")
 _SYMBOLS = {"v1": "square", "v2": "circle"}
+LATENCY = "latency, ms"
 _LOG_FROM = 5
 """An axis whose largest value is more than this many times the smallest is logarithmic."""
 
@@ -34,7 +35,7 @@ def front_figure(front: Sequence[Record], references: Sequence[Record], records:
         ]
     )
     shown = [*records, *references]
-    figure = _styled(figure, "validation accuracy, %")
+    figure = styled(figure, LATENCY, "validation accuracy, %")
     return figure.update_xaxes(_scale([record.latency_ms for record in shown]))
 
 
@@ -51,7 +52,7 @@ def flops_figure(references: Sequence[Record], records: Sequence[Record]) -> go.
         figure.add_trace(_points(f"{unit} g{groups}", members, _mflops, marker=marker))
     figure.add_trace(_references(references, _mflops))
     shown = [*records, *references]
-    figure = _styled(figure, "MFLOPs").update_yaxes(_scale([_mflops(record) for record in shown]))
+    figure = styled(figure, LATENCY, "MFLOPs").update_yaxes(_scale([_mflops(record) for record in shown]))
     return figure.update_xaxes(_scale([record.latency_ms for record in shown]))
 
 
@@ -121,7 +122,7 @@ def _hover(record: Record) -> str:
     return "<br>".join(lines)
 
 
-def _styled(figure: go.Figure, y_title: str) -> go.Figure:
+def styled(figure: go.Figure, x_title: str | None, y_title: str) -> go.Figure:
     """The figure on a transparent ground, with grids and texts that are read on white and on black."""
     figure.update_layout(
         template="none",
@@ -137,7 +138,7 @@ def _styled(figure: go.Figure, y_title: str) -> go.Figure:
         showlegend=True,
     )
     line = {"gridcolor": "rgba(138,143,152,0.25)", "zeroline": False, "automargin": True, "ticks": "outside"}
-    return figure.update_xaxes(title="latency, ms", **line).update_yaxes(title=y_title, **line)
+    return figure.update_xaxes(title=x_title, **line).update_yaxes(title=y_title, **line)
 
 
 def _scale(values: Sequence[float]) -> dict[str, Any]:

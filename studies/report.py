@@ -82,7 +82,7 @@ def _figures(front: Sequence[Record], references: Sequence[Record], records: Seq
     if not records and not references:
         return section(headings[0], "<p>No network was completed, so there is nothing to draw.</p>")
     notes = (
-        "<p>Up and to the left is better. Bars show half the spread of a latency either way.</p>",
+        "<p>Up and to the left is better. Bars show the standard error of a latency either way.</p>",
         f"<p>Networks of equal FLOPs differ in speed. g is the largest number of groups in a network. {FLOP}</p>",
     )
     figures = front_figure(front, references, records), flops_figure(references, records)

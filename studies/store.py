@@ -17,6 +17,7 @@ from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.engine import URL, make_url
 
 from search_space.errors import InputError
+from studies import latency_queue, ledger
 from studies.record import DIRECTIONS, OBJECTIVES, Record, record_of
 
 SETTINGS = "settings"
@@ -40,6 +41,17 @@ def check_storage(url: str) -> None:
         _check_is_ours(url)
 
 
+def check_storage_exists(url: str) -> None:
+    """Nothing; the next step would make an SQLite file that is not there.
+
+    Raises:
+        InputError: the URL names such a file.
+    """
+    database = _parsed(url).database
+    if url.startswith("sqlite") and not Path(database or "").is_file():
+        raise InputError(f"a storage must exist to be read, and there is no file {database!r}: check --storage")
+
+
 def open_storage(url: str, *, must_exist: bool = False) -> RDBStorage:
     """The Optuna storage at a database URL; an SQLite file is made in write-ahead mode where there is none.
 
@@ -47,10 +59,9 @@ def open_storage(url: str, *, must_exist: bool = False) -> RDBStorage:
         InputError: as `check_storage`, or `must_exist` and there is no such file.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    database = _parsed(url).database
     is_sqlite = url.startswith("sqlite")
-    if is_sqlite and must_exist and not Path(database or "").is_file():
-        raise InputError(f"a storage must exist to be read, and there is no file {database!r}: check --storage")
+    if must_exist:
+        check_storage_exists(url)
     check_storage(url)
     with _told_in_one_line(url):
         storage = RDBStorage(url)
@@ -77,7 +88,7 @@ def _check_is_ours(url: str) -> None:
         tables = sqlalchemy.inspect(engine).get_table_names()
     finally:
         engine.dispose()
-    if tables and "studies" not in tables:
+    if not set(tables) <= {*ledger.TABLES, *latency_queue.TABLES} and "studies" not in tables:
         raise InputError(f"a storage must be empty or hold studies; {url!r} holds the tables {', '.join(tables[:3])}")
 
 

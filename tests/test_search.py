@@ -19,6 +19,7 @@ from nas.search import Search
 from nas.settings import Settings, add_flags, settings_of
 from nas.workers import Failure
 from search_space import PRESETS, Architecture, Budget, SearchSpace
+from studies.ledger import Ledger
 from studies.record import Record, Rejected
 from studies.store import failures_of, open_storage, open_study, position_of, records_of, references_of
 
@@ -38,7 +39,10 @@ alignment = 8
 max_width = 4096
 """
 ANCHOR_MS = 4.0
-LATENCY = {"latency_ms": 2.5, "spread": 0.01, "noisy": False, "seconds": 2.0}
+LATENCY = {
+    **{"latency_ms": 2.5, "spread": 0.01, "noisy": False, "seconds": 2.0},
+    **{"fingerprint": "abc", "runtime": "onnxruntime", "taken_at": 1e9, "reference_p10_ms": 4.0},
+}
 
 Answer = Callable[[Architecture], Record | Rejected | Failure]
 
@@ -102,6 +106,7 @@ class Bench:
     def __init__(self, storage: RDBStorage, tmp_path: Path) -> None:
         self.study = open_study(storage, "one", {}, resume=False)
         self.references = references_of(self.study, storage)
+        self.ledger = Ledger(storage.engine)
         self.lines: list[str] = []
         self.default_space = SearchSpace.default(Budget.parse("140mflops"))
         file = tmp_path / "space.toml"
@@ -118,7 +123,8 @@ class Bench:
     ) -> FakeWorkers:
         settings = replace(settings_from("--sampler", "random", *flags), trials=trials)
         search = Search(
-            settings, space or self.default_space, self.study, self.references, ANCHOR_MS, self.lines.append
+            *(settings, space or self.default_space, self.study, self.references),
+            *(self.ledger, ANCHOR_MS, self.lines.append),
         )
         search.run(workers, references)  # type: ignore[arg-type]
         return workers

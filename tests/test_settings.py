@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from nas import settings as settings_module
-from nas.command import Parser
-from nas.settings import Settings, add_flags, default_workers, parse_time, settings_of
+from nas.command import Parser, parse_time
+from nas.settings import Settings, add_flags, default_workers, settings_of
 from search_space import Budget, InputError
 from search_space.choices import Choices
 
@@ -45,7 +45,7 @@ def image_folder(folder: Path) -> Path:
     ],
 )
 def test_a_time_is_a_number_with_its_unit(text: str, seconds: float) -> None:
-    assert parse_time(text) == seconds
+    assert parse_time("--time", text) == seconds
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_a_time_is_a_number_with_its_unit(text: str, seconds: float) -> None:
 )
 def test_what_is_no_time_is_refused(text: str) -> None:
     with pytest.raises(InputError, match=r"^--time must be a number above 0 with s, m or h, such as 10m; got "):
-        parse_time(text)
+        parse_time("--time", text)
 
 
 # Defaults and names
@@ -77,7 +77,7 @@ def test_a_budget_is_all_that_a_run_needs() -> None:
         "onnxruntime",
     )
     assert (settings.trials, settings.resume, settings.download) == (None, False, False)
-    assert settings.seconds == parse_time(settings_module.DEFAULT_TIME)
+    assert settings.seconds == parse_time("--time", settings_module.DEFAULT_TIME)
 
 
 def test_the_study_is_named_after_budget_and_data() -> None:
@@ -143,12 +143,42 @@ def test_two_workers_are_the_most_unless_asked_for(monkeypatch: pytest.MonkeyPat
     assert settings_from("--workers", "5").workers == 5
 
 
-def test_latency_is_measured_on_the_gpu_only_where_the_runtime_runs_there() -> None:
-    settings = settings_from()
-    assert settings.latency_device == "cpu"
-    assert replace(settings, device="cuda").latency_device == "cpu"
-    assert replace(settings, device="cuda", runtime="torch").latency_device == "cuda"
-    assert replace(settings, runtime="torch").latency_device == "cpu"
+def test_latency_is_measured_on_the_gpu_only_where_the_runtime_runs_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    def check(runtime: str, device: str) -> None:
+        if (runtime, device) == ("onnxruntime", "cuda"):
+            raise InputError("this ONNX Runtime has no CUDAExecutionProvider")
+
+    monkeypatch.setattr(settings_module, "check_runtime", check)
+    monkeypatch.setattr(settings_module, "_check_device", lambda device: None)
+    assert settings_from().latency_device == "cpu"
+    assert settings_from("--device", "cuda").latency_device == "cpu"
+    on_gpu = settings_from("--device", "cuda", "--runtime", "torch")
+    assert (on_gpu.latency_device, on_gpu.throughput_batch) == ("cuda", 64)
+    assert settings_from("--device", "cuda", "--runtime", "torch", "--latency-device", "cpu").latency_device == "cpu"
+    assert settings_from("--device", "cuda", "--latency-from", "pi").latency_device == "cpu"
+    with pytest.raises(InputError, match="no CUDAExecutionProvider"):
+        settings_from("--device", "cuda", "--latency-device", "cuda")
+
+
+def test_a_latency_budget_may_stand_alone_or_beside_another() -> None:
+    parser = Parser(prog="test")
+    add_flags(parser)
+    assert settings_of(parser.parse_args(["--latency-budget", "5ms"])).budget == Budget(latency_ms=5.0)
+    assert settings_from("--latency-budget", "5ms").budget == Budget(macs=140_000_000, latency_ms=5.0)
+    with pytest.raises(InputError, match="--latency-budget must be a time, such as 5ms; got '5mparams'"):
+        settings_from("--latency-budget", "5mparams")
+    with pytest.raises(InputError, match="bounds latency_ms twice"):
+        settings_from("--budget", "140mflops,6ms", "--latency-budget", "5ms")
+    with pytest.raises(InputError, match="give --budget 140mflops, or --latency-budget 5ms"):
+        settings_of(parser.parse_args([]))
+
+
+def test_another_device_measures_what_it_can_read() -> None:
+    settings = settings_from("--latency-from", "pi", "--latency-timeout", "90s")
+    assert (settings.latency_from, settings.latency_timeout_seconds) == ("pi", 90.0)
+    assert settings.identity()["latency_from"] == "pi"
+    with pytest.raises(InputError, match=r"as ONNX files, which onnxruntime.* read; got --runtime torch"):
+        settings_from("--latency-from", "pi", "--runtime", "torch")
 
 
 # What makes a study

@@ -1,0 +1,67 @@
+"""An ONNX file in ONNX Runtime, ready to be timed. Needs onnxruntime alone: bundles carry this file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+PROVIDERS = {
+    "cpu": ("CPUExecutionProvider",),
+    "cuda": ("CUDAExecutionProvider", "CPUExecutionProvider"),
+    "tensorrt": ("TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider"),
+}
+"""What an ONNX Runtime session is made of, the wanted provider first; those after it take what it cannot do."""
+
+
+def session_of(file: Path | str, provider: str = "cpu") -> Any:
+    """An ONNX Runtime session of the file, on one thread of the CPU.
+
+    Raises:
+        ValueError: the installed ONNX Runtime does not have the provider.
+    """
+    import onnxruntime
+
+    check_provider(provider)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    # Untrained weights can shrink activations to denormal numbers, which a CPU computes many times slower than others.
+    options.add_session_config_entry("session.set_denormal_as_zero", "1")
+    return onnxruntime.InferenceSession(str(file), options, providers=list(PROVIDERS[provider]))
+
+
+def check_provider(provider: str) -> None:
+    """Nothing, if the installed ONNX Runtime has the provider.
+
+    Raises:
+        ValueError: it has not.
+    """
+    import onnxruntime
+
+    name = PROVIDERS[provider][0]
+    if name not in onnxruntime.get_available_providers():
+        raise ValueError(f"this ONNX Runtime has no {name}: install onnxruntime-gpu, or measure in another runtime")
+
+
+def cpu_run(session: Any, example: Any) -> Callable[[], Any]:
+    """A call that runs the session once on the example and gives its first output."""
+    inputs = {session.get_inputs()[0].name: example}
+    return lambda: session.run(None, inputs)[0]
+
+
+def bound_run(session: Any, example: Any) -> Callable[[], Any]:
+    """The same for a session on a GPU: input and output stay there, and the call ends when the GPU is done."""
+    import onnxruntime
+
+    binding = session.io_binding()
+    value = onnxruntime.OrtValue.ortvalue_from_numpy(example, "cuda", 0)
+    binding.bind_ortvalue_input(session.get_inputs()[0].name, value)
+    binding.bind_output(session.get_outputs()[0].name, "cuda")
+
+    def run() -> Any:
+        session.run_with_iobinding(binding)
+        binding.synchronize_outputs()
+        return binding
+
+    return run

@@ -1,0 +1,40 @@
+"""Networks in LiteRT, once TensorFlow Lite, on the CPU through XNNPACK."""
+
+from __future__ import annotations
+
+import io
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from proxies.runtimes.loaded import Loaded, Shape
+from proxies.stopwatch import core_timed
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+def write_tflite(network: nn.Module, file: Path, shape: Shape, device: str) -> None:
+    """Nothing; the file then holds the network for inputs of exactly this shape `(n, c, h, w)`."""
+    import torch
+
+    with redirect_stdout(io.StringIO()):  # the converter prints its steps, and stdout belongs to results
+        import litert_torch
+
+        litert_torch.convert(network, (torch.zeros(shape),)).export(str(file))
+
+
+def load_tflite(file: Path, shape: Shape, device: str, example: Any) -> Loaded:
+    """The file's network in LiteRT."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(model_path=str(file), num_threads=1)
+    interpreter.allocate_tensors()
+    given, output = (each[0]["index"] for each in (interpreter.get_input_details(), interpreter.get_output_details()))
+    interpreter.set_tensor(given, example)
+
+    def run() -> Any:
+        interpreter.invoke()
+        return interpreter.get_tensor(output)
+
+    return Loaded(core_timed(run), run)

@@ -1,0 +1,19 @@
+"""What a runtime makes of a network's file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from proxies.stopwatch import Timed
+
+Shape = tuple[int, int, int, int]
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A network ready to be timed: `timed` runs it once, `output` runs it once and gives what it computed, as numpy."""
+
+    timed: Timed
+    output: Callable[[], Any]

@@ -1,0 +1,129 @@
+"""The ledger: every latency ever measured, with how it was measured, in the same database as the studies."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Column,
+    Engine,
+    Float,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    create_engine,
+    insert,
+    select,
+)
+from sqlalchemy.engine import make_url
+
+from search_space.architecture import Architecture
+
+SOURCES = ("run", "references", "bundle", "agent")
+_COPIED = (
+    *("runtime", "runtime_version", "precision", "fingerprint", "batch_size", "resolution"),
+    *("latency_ms", "reference_ms", "reference_p10_ms", "spread", "noisy", "taken_at"),
+)
+"""The fields of a measurement that have a column of their own, to be filtered and plotted by."""
+
+_metadata = MetaData()
+_latencies = Table(
+    "latency_measurements",
+    _metadata,
+    Column("digest", String(32), primary_key=True),
+    Column("network", String(64), nullable=False, index=True),
+    Column("architecture", JSON),
+    Column("classes", Integer, nullable=False),
+    Column("device", String(200), nullable=False),
+    Column("source", String(16), nullable=False),
+    Column("study", String(200), nullable=False),
+    *(Column(name, String(100)) for name in _COPIED[:4]),
+    *(Column(name, Integer) for name in _COPIED[4:6]),
+    *(Column(name, Float) for name in _COPIED[6:10]),
+    Column("noisy", Boolean),
+    Column("taken_at", Float, index=True),
+    Column("measurement", JSON, nullable=False),
+)
+TABLES = tuple(_metadata.tables)
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """One measurement: of which network, where, and `latency`, all that the protocol says of it as plain JSON.
+
+    `network` is an architecture's key or a hand-designed network's name; `architecture` is None for a network that is
+    none. `device` is the name that the user gave a device, or its fingerprint.
+    """
+
+    network: str
+    classes: int
+    device: str
+    source: str
+    latency: Mapping[str, Any] = field(hash=False)
+    architecture: Architecture | None = None
+    study: str = ""
+
+    @property
+    def digest(self) -> str:
+        """32 hexadecimal digits that name this measurement: entered twice, it is still one."""
+        text = json.dumps([self.network, self.classes, self.device, dict(self.latency)], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def engine_of(url: str) -> Engine:
+    """An engine on the database; on SQLite it waits for other processes' writes instead of failing."""
+    is_sqlite = make_url(url).get_backend_name() == "sqlite"
+    return create_engine(url, connect_args={"timeout": 60} if is_sqlite else {}, pool_pre_ping=not is_sqlite)
+
+
+class Ledger:
+    """The measurements in a database; its table is made where there is none."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        _metadata.create_all(engine)
+
+    def add(self, measurements: Iterable[Measured]) -> int:
+        """How many of the measurements were new; all are entered at once, or none."""
+        rows = {measured.digest: _row(measured) for measured in measurements}
+        with self._engine.begin() as connection:
+            wanted = _latencies.c.digest.in_(rows)
+            kept = set(connection.scalars(select(_latencies.c.digest).where(wanted)))
+            if new := [row for digest, row in rows.items() if digest not in kept]:
+                connection.execute(insert(_latencies), new)
+        return len(new)
+
+    def measurements(self, **columns: str | int) -> list[Measured]:
+        """The measurements whose columns have these values, oldest first."""
+        query = select(_latencies).order_by(_latencies.c.taken_at)
+        for name, value in columns.items():
+            query = query.where(_latencies.c[name] == value)
+        with self._engine.connect() as connection:
+            return [_measured(row) for row in connection.execute(query).mappings()]
+
+
+def _row(measured: Measured) -> dict[str, Any]:
+    return {
+        "digest": measured.digest,
+        "network": measured.network,
+        "architecture": measured.architecture.to_dict() if measured.architecture else None,
+        "classes": measured.classes,
+        "device": measured.device,
+        "source": measured.source,
+        "study": measured.study,
+        **{name: measured.latency.get(name) for name in _COPIED},
+        "measurement": dict(measured.latency),
+    }
+
+
+def _measured(row: Mapping[Any, Any]) -> Measured:
+    architecture = Architecture.from_dict(row["architecture"]) if row["architecture"] else None
+    names = ("network", "classes", "device", "source", "study")
+    return Measured(**{name: row[name] for name in names}, latency=row["measurement"], architecture=architecture)

@@ -1,0 +1,68 @@
+"""How well a measurement repeats: the spread of several of one thing, and how often two come in the right order."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import product
+from typing import Any
+
+ESTIMATES: Mapping[str, Callable[[Mapping[str, Any]], Any]] = {
+    "p10 / reference": lambda latency: latency["ratio"],
+    "median / reference": lambda latency: latency["median_ms"] / latency["reference_median_ms"],
+    "mean / reference": lambda latency: latency["mean_ms"] / latency["reference_mean_ms"],
+    "p10": lambda latency: latency["p10_ms"],
+    "median": lambda latency: latency["median_ms"],
+    "mean": lambda latency: latency["mean_ms"],
+}
+"""Name -> a latency's estimate from all that its measurement says. The first is the protocol's; others show why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Repeated:
+    """Measurements of one network, each in processes of its own; `latencies` are plain JSON of how each was taken."""
+
+    network: str
+    condition: str
+    latencies: tuple[Mapping[str, Any], ...] = field(hash=False)
+
+    def values(self, estimate: str) -> list[float]:
+        """One value a measurement of the estimate of that name."""
+        return [float(ESTIMATES[estimate](latency)) for latency in self.latencies]
+
+    @property
+    def median_ms(self) -> float:
+        """The median of the latencies."""
+        return float(statistics.median(latency["latency_ms"] for latency in self.latencies))
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """How far values that should be equal differ, relative to their median: their standard deviation, and the worst."""
+
+    deviation: float
+    worst: float
+
+
+def spread_between(values: Sequence[float]) -> Spread:
+    """The spread of two values or more."""
+    middle = statistics.median(values)
+    return Spread(statistics.stdev(values) / middle, max(abs(value / middle - 1) for value in values))
+
+
+def share_in_order(fast: Sequence[float], slow: Sequence[float]) -> float:
+    """Of all pairs of one value each, the share in which `fast` has the smaller one."""
+    return statistics.fmean(one < other for one, other in product(fast, slow))
+
+
+def reference_drift(latencies: Sequence[Mapping[str, Any]]) -> tuple[float, float]:
+    """How far the reference's own time has wandered, largest over smallest less 1, and over how many hours.
+
+    What slows reference and candidate alike is divided out; the drift says how much there was to divide out.
+    """
+    if not latencies:
+        return 0.0, 0.0
+    times = [float(latency["reference_p10_ms"]) for latency in latencies]
+    taken_at = [float(latency["taken_at"]) for latency in latencies]
+    return max(times) / min(times) - 1, (max(taken_at) - min(taken_at)) / 3600
