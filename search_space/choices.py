@@ -54,6 +54,11 @@ class Choices:
             raise InputError(f"the space file {str(path)!r} is not TOML: {error}") from error
         return _choices_from(data, str(path))
 
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Choices:
+        """The choices that `to_dict` wrote."""
+        return _choices_from(data, "the choices kept")
+
     def to_dict(self) -> dict[str, Any]:
         """The choices as plain JSON values, for provenance and for comparing two runs."""
         return {field.name: _plain(getattr(self, field.name)) for field in fields(self)}

@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 
 from search_space.architecture import Stage
 from studies.front import nearest_reference
+from studies.predicted import Predicted
 from studies.record import Record
 from studies.table import accuracy_text, mflops_text, ms_text, params_text, spread_text
 
@@ -39,17 +40,23 @@ def front_figure(front: Sequence[Record], references: Sequence[Record], records:
     return figure.update_xaxes(_scale([record.latency_ms for record in shown]))
 
 
-def flops_figure(references: Sequence[Record], records: Sequence[Record]) -> go.Figure:
-    """MFLOPs against latency: colours for the largest groups used, symbols for the unit, references by name."""
+def flops_figure(
+    references: Sequence[Record], records: Sequence[Record], predicted: Predicted | None = None
+) -> go.Figure:
+    """MFLOPs against latency: colours for the largest groups used, symbols for the unit, references by name.
+
+    Networks whose latency is only predicted are small crosses.
+    """
     kinds: dict[tuple[int, str], list[Record]] = {}
     for record in records:
         kinds.setdefault((_largest_groups(record), record.architecture.unit), []).append(record)
     groups_used = sorted({groups for groups, _ in kinds})
-    figure = go.Figure()
+    figure = go.Figure([_predictions(predicted)] if predicted else [])
     for (groups, unit), members in sorted(kinds.items()):
         colour = _BY_GROUPS[groups_used.index(groups) % len(_BY_GROUPS)]
         marker = {"color": colour, "symbol": _SYMBOLS[unit], "size": 8, "opacity": 0.8}
-        figure.add_trace(_points(f"{unit} g{groups}", members, _mflops, marker=marker))
+        bars = {**_error(members), "thickness": 1, "width": 0}
+        figure.add_trace(_points(f"{unit} g{groups}", members, _mflops, marker=marker, error_x=bars))
     figure.add_trace(_references(references, _mflops))
     shown = [*records, *references]
     figure = styled(figure, LATENCY, "MFLOPs").update_yaxes(_scale([_mflops(record) for record in shown]))
@@ -83,6 +90,17 @@ def _points(name: str, records: Sequence[Record], y: Callable[[Record], float], 
         hovertext=[_hover(record) for record in records],
         hoverinfo="text",
         **{"mode": "markers", **options},
+    )
+
+
+def _predictions(predicted: Predicted) -> go.Scatter:
+    return go.Scatter(
+        name="predicted",
+        x=[latency_ms for _, _, latency_ms in predicted.networks],
+        y=[macs / 1e6 for _, macs, _ in predicted.networks],
+        mode="markers",
+        marker={"color": GREY, "symbol": "x-thin", "size": 5, "opacity": 0.6, "line": {"width": 1, "color": GREY}},
+        hoverinfo="skip",
     )
 
 

@@ -140,7 +140,7 @@ def furthest_apart(networks: Sequence[TimedNetwork]) -> tuple[TimedNetwork, Time
 
 def kendall_tau(values: Sequence[float], others: Sequence[float]) -> float | None:
     """Kendall's tau-b of two series; None where either has fewer than two different values."""
-    from scipy.stats import kendalltau  # type: ignore[import-untyped]
+    from scipy.stats import kendalltau
 
     tau = float(kendalltau(values, others).statistic) if len(values) > 1 else math.nan
     return None if math.isnan(tau) else tau

@@ -14,6 +14,7 @@ from typing import Any
 from studies.figures import flops_figure, front_figure, stage_text
 from studies.front import PICKS, nearest_reference, pick
 from studies.page import figure_html, section, table_html, write_page
+from studies.predicted import Predicted, predicted_for
 from studies.record import Record
 from studies.table import COLUMNS, FLOP, NUMBERS, SPREAD, accuracy_text, comparison, ms_text, rows_of
 
@@ -42,7 +43,7 @@ def write_report(
     sections = (
         _header(title, len(records), len(front), len(references)),
         _picks(front, references),
-        _figures(front, references, records),
+        _figures(front, references, records, predicted_for([*records, *references], settings)),
         _table(front, references),
         _architectures(front),
         _definitions("Settings", settings),
@@ -77,17 +78,32 @@ def _card(name: str, record: Record, references: Sequence[Record]) -> str:
     )
 
 
-def _figures(front: Sequence[Record], references: Sequence[Record], records: Sequence[Record]) -> str:
+def _figures(
+    front: Sequence[Record], references: Sequence[Record], records: Sequence[Record], predicted: Predicted | None
+) -> str:
     headings = "Accuracy against latency", "FLOPs against latency"
     if not records and not references:
         return section(headings[0], "<p>No network was completed, so there is nothing to draw.</p>")
     notes = (
         "<p>Up and to the left is better. Bars show the standard error of a latency either way.</p>",
-        f"<p>Networks of equal FLOPs differ in speed. g is the largest number of groups in a network. {FLOP}</p>",
+        f"<p>Networks of equal FLOPs differ in speed. g is the largest number of groups in a network. "
+        f"{_of_predictions(predicted)}{FLOP}</p>",
     )
-    figures = front_figure(front, references, records), flops_figure(references, records)
+    figures = front_figure(front, references, records), flops_figure(references, records, predicted)
     drawn = [figure_html(figure, str(number)) for number, figure in enumerate(figures, start=1)]
     return "".join(section(*part) for part in zip(headings, map("".join, zip(notes, drawn, strict=True)), strict=True))
+
+
+def _of_predictions(predicted: Predicted | None) -> str:
+    if predicted is None:
+        return ""
+    errors, flops = predicted.model.errors, predicted.flops_alone
+    return (
+        f"Crosses are {len(predicted.networks)} networks of the space that were not measured, where a model fitted "
+        f"to the {predicted.model.measurements} measured ones expects them. Of networks left out of its fit it is within "
+        f"10 % for {100 * errors.within_10_percent:.0f} % (FLOPs alone: {100 * flops.within_10_percent:.0f} %), Kendall tau "
+        f"{errors.tau:.2f} ({flops.tau:.2f}). "
+    )
 
 
 def _table(front: Sequence[Record], references: Sequence[Record]) -> str:

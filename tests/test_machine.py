@@ -37,8 +37,8 @@ def test_a_pinned_process_stays_on_one_core() -> None:
 
 def test_the_priority_that_is_told_is_the_one_that_is_had() -> None:
     program = (
-        "import os; from proxies.machine import *; before = os.getpriority(os.PRIO_PROCESS, 0);"
-        "print(raise_priority(), '|', os.sched_getscheduler(0) == os.SCHED_FIFO, os.getpriority(os.PRIO_PROCESS, 0) < before)"
+        "import os; from proxies.machine import *; nice = lambda: os.getpriority(os.PRIO_PROCESS, 0); before = nice();"
+        "print(raise_priority(), '|', os.sched_getscheduler(0) == os.SCHED_FIFO, nice() < before)"
     )
     told, had = run_python(program).split(" | ")
     assert had == {"real-time": "True False", "nice -20": "False True", "ordinary": "False False"}[told]

@@ -21,17 +21,17 @@ def write_package(network: nn.Module, file: Path, shape: Shape, device: str) -> 
     """Nothing; the file then holds the network, compiled for the device and for one thread of a CPU.
 
     Raises:
-        InputError: there is no compiler that works.
+        InputError: there is no compiler that works, or on a GPU no CUDA toolkit.
     """
     import torch
-    from torch._inductor.exc import CppCompileError, InvalidCxxCompiler
+    from torch._inductor import aoti_compile_and_package, config
 
-    placed = copy.deepcopy(network).to(device)
-    try:
-        _compile(placed, _laid_out(torch.zeros(shape), device), file)
-    except (InvalidCxxCompiler, CppCompileError, OSError) as error:
-        what = "a C++ compiler" if device == "cpu" else "a C++ compiler and the CUDA toolkit (CUDA_HOME)"
-        raise InputError(f"the runtime torch-compiled needs {what}, and none works here: install g++") from error
+    _check_compiler(device)
+    x = _laid_out(torch.zeros(shape), device)
+    # Frozen weights let batch norms be folded into convolutions.
+    with _one_thread(), torch.no_grad(), config.patch(freezing=device == "cpu"):
+        program = torch.export.export(copy.deepcopy(network).to(device), (x,))
+        aoti_compile_and_package(program, package_path=str(file.absolute()))
 
 
 def load_package(file: Path, shape: Shape, device: str, example: Any) -> Loaded:
@@ -61,13 +61,22 @@ def _laid_out(x: torch.Tensor, device: str) -> torch.Tensor:
     return x.to(device, memory_format=order)
 
 
-def _compile(network: nn.Module, x: torch.Tensor, file: Path) -> None:
-    import torch
-    from torch._inductor import aoti_compile_and_package, config
+def _check_compiler(device: str) -> None:
+    from torch._inductor.cpp_builder import get_cpp_compiler
+    from torch._inductor.exc import InvalidCxxCompiler
+    from torch.utils.cpp_extension import CUDA_HOME
 
-    # Frozen weights let batch norms be folded into convolutions.
-    with _one_thread(), torch.no_grad(), config.patch(freezing=x.device.type == "cpu"):
-        aoti_compile_and_package(torch.export.export(network, (x,)), package_path=str(file.absolute()))
+    try:
+        get_cpp_compiler()
+    except InvalidCxxCompiler as error:
+        raise InputError(
+            "the runtime torch-compiled needs a C++ compiler, and none works here: install g++, or set CXX to yours"
+        ) from error
+    if device == "cuda" and CUDA_HOME is None:
+        raise InputError(
+            "the runtime torch-compiled needs the CUDA toolkit for device 'cuda', and CUDA_HOME names none here: "
+            "install it, or use the runtime torch"
+        )
 
 
 @contextmanager
