@@ -13,6 +13,7 @@ from importlib.metadata import version
 from typing import Any
 
 from optuna.study import Study
+from sqlalchemy.engine import make_url
 
 from nas.command import Parser, check_folder, make_folder, run_command
 from nas.outputs import PROVENANCE, findings_of, write_all
@@ -26,6 +27,8 @@ from search_space.reach import Task
 from search_space.space import SearchSpace
 from studies.latency_queue import LatencyQueue
 from studies.ledger import Ledger, engine_of
+from studies.record import Record
+from studies.repeatability import reference_drift
 from studies.store import check_storage, locked, open_storage, open_study, references_of
 from studies.table import render_table
 
@@ -69,10 +72,17 @@ def run(flags: argparse.Namespace) -> int:
             search_with(settings, study, references, workers, _ledger_and_queue(settings.storage))
     findings = findings_of(study, references)
     print(render_table(findings.front, findings.references))
+    print(drift_line([*findings.records, *findings.references]))
     for path in write_all(findings, settings.out):
         print(f"wrote {path}")
     print(f"dashboard: optuna-dashboard {settings.storage}")
     return 0
+
+
+def drift_line(records: Sequence[Record]) -> str:
+    """How far the machine itself wandered while the records were measured."""
+    drift, hours = reference_drift([record.latency for record in records])
+    return f"{ANCHOR}'s own time wandered by {100 * drift:.1f} % over {hours:.1f} hours, which is divided out"
 
 
 def search_with(settings: Settings, study: Study, references: Study, workers: Workers, ledger: Ledger) -> None:
@@ -101,8 +111,9 @@ def space_for(settings: Settings, anchor_ms: float) -> SearchSpace:
 
 
 def agent_line(settings: Settings) -> str:
-    """The command that starts the agent that a run waits for."""
-    return f"python -m nas.latency agent --device {settings.latency_from} --storage {settings.storage}"
+    """The command that starts the agent that a run waits for; a password in the URL is left out."""
+    storage = make_url(settings.storage).render_as_string(hide_password=True)
+    return f"python -m nas.latency agent --device {settings.latency_from} --storage {storage}"
 
 
 def _ledger_and_queue(url: str) -> Ledger:

@@ -16,6 +16,7 @@ from studies.front import PICKS, nearest_reference, pick
 from studies.page import figure_html, section, table_html, write_page
 from studies.predicted import Predicted, predicted_for
 from studies.record import Record
+from studies.repeatability import reference_drift
 from studies.table import COLUMNS, FLOP, NUMBERS, SPREAD, accuracy_text, comparison, ms_text, rows_of
 
 
@@ -154,8 +155,19 @@ def _limits(records: Sequence[Record]) -> str:
         "What the numbers do not say",
         "<ul><li>Accuracy is the validation accuracy of a <strong>short training</strong>: fit to rank networks, not "
         "what a full training reaches. References were trained in the same way.</li>"
-        f"<li>Latency is that of this device and runtime only{escape(where)}; on another, another front.</li>"
+        f"<li>Latency is that of this device and runtime only{escape(where)}; on another, another front. "
+        f"{_of_drift(records)}</li>"
         f"<li>{FLOP} Other counts in use, such as two operations for each, give larger numbers.</li></ul>",
+    )
+
+
+def _of_drift(records: Sequence[Record]) -> str:
+    if not all("taken_at" in record.latency for record in records) or not records:
+        return ""
+    drift, hours = reference_drift([record.latency for record in records])
+    return (
+        f"The reference network's own time wandered by {100 * drift:.1f} % over the {hours:.1f} hours of measuring; "
+        "that is divided out."
     )
 
 

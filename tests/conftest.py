@@ -2,12 +2,15 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from sqlalchemy import Engine, MetaData
+
+from studies.ledger import engine_of
 
 WAIT_SECONDS = 900
 """What nothing here takes: it only keeps a run that stands still from standing for ever."""
@@ -47,6 +50,20 @@ def run(command: Callable[..., list[str]]) -> Callable[..., subprocess.Completed
     return lambda module, *arguments: subprocess.run(
         command(module, *arguments), capture_output=True, text=True, check=False, timeout=WAIT_SECONDS
     )
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
+    """An engine on an empty database of either kind."""
+    url = f"sqlite:///{tmp_path}/study.db" if request.param == "sqlite" else os.environ.get("POSTGRESQL_URL")
+    if not url:
+        pytest.skip("needs POSTGRESQL_URL, such as postgresql+psycopg://user:password@localhost/empty")
+    engine = engine_of(url)
+    metadata = MetaData()
+    metadata.reflect(engine)
+    metadata.drop_all(engine)
+    yield engine
+    engine.dispose()
 
 
 def read_json(path: Path) -> dict:

@@ -1,20 +1,16 @@
 """Jobs for other devices: each is taken once, by the agent that speaks for the device, and nothing is lost."""
 
 import threading
-from pathlib import Path
-from typing import Any
 
 import pytest
+from sqlalchemy import Engine
 
 from studies.latency_queue import DONE, FAILED, TAKEN, WAITING, Answer, LatencyQueue
-from studies.ledger import engine_of
 
 
 @pytest.fixture
-def queue(tmp_path: Path) -> Any:
-    engine = engine_of(f"sqlite:///{tmp_path}/queue.db")
-    yield LatencyQueue(engine)
-    engine.dispose()
+def queue(database: Engine) -> LatencyQueue:
+    return LatencyQueue(database)
 
 
 def test_a_job_goes_to_its_device_in_order_and_comes_back_done(queue: LatencyQueue) -> None:

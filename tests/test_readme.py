@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from nas import cost, export, run
+from nas import cost, export, guidelines, latency, run
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 PARSERS = {"nas.run": run.make_parser, "nas.export": export.make_parser, "nas.cost": cost.make_parser}
+PARSERS |= {"nas.latency": latency.make_parser, "nas.guidelines": guidelines.make_parser}
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
 SHELL = "".join(text for language, text in BLOCKS if not language)
 COMMANDS = re.findall(r"(python -m (nas\.\w+)\b.*)", SHELL)

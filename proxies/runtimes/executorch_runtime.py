@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,11 +17,14 @@ if TYPE_CHECKING:
 def write_pte(network: nn.Module, file: Path, shape: Shape, device: str) -> None:
     """Nothing; the file then holds the network for inputs of exactly this shape `(n, c, h, w)`."""
     import torch
-    from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
-    from executorch.exir import to_edge_transform_and_lower
 
-    program = torch.export.export(with_pools_unpadded(network), (torch.zeros(shape),))
-    lowered = to_edge_transform_and_lower(program, partitioner=[XnnpackPartitioner()]).to_executorch()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of what ExecuTorch itself calls: no concern of the caller
+        from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
+        from executorch.exir import to_edge_transform_and_lower
+
+        program = torch.export.export(with_pools_unpadded(network), (torch.zeros(shape),))
+        lowered = to_edge_transform_and_lower(program, partitioner=[XnnpackPartitioner()]).to_executorch()
     with file.open("wb") as out:
         lowered.write_to_file(out)
 

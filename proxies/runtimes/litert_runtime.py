@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,9 @@ def write_tflite(network: nn.Module, file: Path, shape: Shape, device: str) -> N
     """Nothing; the file then holds the network for inputs of exactly this shape `(n, c, h, w)`."""
     import torch
 
-    with redirect_stdout(io.StringIO()):  # the converter prints its steps, and stdout belongs to results
+    # The converter prints its steps, and stdout belongs to results; its own warnings are no concern of the caller.
+    with redirect_stdout(io.StringIO()), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
         import litert_torch
 
         litert_torch.convert(network, (torch.zeros(shape),)).export(str(file))

@@ -1,0 +1,107 @@
+"""One evaluation: latency first, training after, and a noisy latency once more."""
+
+from collections.abc import Callable
+from dataclasses import fields
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from nas import evaluate
+from nas.command import Parser
+from nas.evaluate import Evaluator
+from nas.settings import Settings, add_flags, settings_of
+from proxies.latency import Latency
+from search_space import PRESETS
+from studies.record import Record, Rejected
+
+ARCHITECTURE = PRESETS["v2-0.5x"]
+
+
+def settings_from(*flags: str) -> Settings:
+    parser = Parser(prog="test")
+    add_flags(parser)
+    return settings_of(parser.parse_args(["--budget", "140mflops", *flags]))
+
+
+def latency(latency_ms: float, spread: float) -> Latency:
+    told = {"latency_ms": latency_ms, "spread": spread, "noisy": spread > 0.02}
+    return Latency.from_dict({field.name: told.get(field.name, 1) for field in fields(Latency)})
+
+
+@pytest.fixture
+def events(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What an evaluation did, in order."""
+    return []
+
+
+@pytest.fixture
+def evaluated(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, events: list[str]) -> Callable[..., Any]:
+    """Evaluates with these latencies, given as milliseconds and spread, and a training that takes no time."""
+
+    def evaluated(*latencies: tuple[float, float], flags: tuple[str, ...] = ()) -> Any:
+        waiting = [latency(*each) for each in latencies]
+
+        def compare(candidate: str, reference: str, **options: Any) -> Latency:
+            events.append(f"measure {Path(candidate).name} with {Path(reference).name}")
+            return waiting.pop(0)
+
+        def train(*arguments: Any, **options: Any) -> Any:
+            events.append("train")
+            return None, SimpleNamespace(accuracy=0.5, to_dict=lambda: {"seconds": 9.0})
+
+        monkeypatch.setattr(evaluate, "prepare", lambda network, stem, **options: str(stem))
+        monkeypatch.setattr(evaluate, "build", lambda *arguments: None)
+        monkeypatch.setattr(evaluate, "load", lambda *arguments, **options: None)
+        monkeypatch.setattr(evaluate, "compare", compare)
+        monkeypatch.setattr(evaluate, "train", train)
+        return Evaluator(settings_from(*flags), tmp_path).evaluate(ARCHITECTURE, 4.0)
+
+    return evaluated
+
+
+def test_a_calm_latency_is_measured_once_before_the_training(evaluated: Any, events: list[str]) -> None:
+    record = evaluated((2.0, 0.01))
+    assert isinstance(record, Record)
+    assert (record.latency_ms, record.latency["attempts"], record.noisy) == (2.0, 1, False)
+    assert events == ["measure candidate with anchor-1", "train"]
+
+
+def test_a_noisy_latency_is_measured_again_after_the_training_and_the_calmer_stands(
+    evaluated: Any, events: list[str]
+) -> None:
+    record = evaluated((2.0, 0.05), (2.1, 0.01))
+    assert (record.latency_ms, record.latency["attempts"], record.noisy) == (2.1, 2, False)
+    assert events == ["measure candidate with anchor-1", "train", "measure candidate with anchor-1"]
+
+
+def test_what_stays_noisy_is_kept_as_noisy(evaluated: Any) -> None:
+    record = evaluated((2.0, 0.04), (2.1, 0.05))
+    assert (record.latency_ms, record.latency["attempts"], record.noisy) == (2.0, 2, True)
+
+
+def test_what_is_too_slow_is_never_trained(evaluated: Any, events: list[str]) -> None:
+    rejected = evaluated((2.0, 0.01), flags=("--latency-budget", "1.9ms"))
+    assert isinstance(rejected, Rejected)
+    assert rejected.latency_ms == 2.0
+    assert "train" not in events
+
+
+def test_nothing_is_rejected_on_a_noisy_latency_alone(evaluated: Any, events: list[str]) -> None:
+    record = evaluated((2.0, 0.05), (1.8, 0.01), flags=("--latency-budget", "1.9ms"))
+    assert (record.latency_ms, record.latency["attempts"]) == (1.8, 2)
+    assert events == ["measure candidate with anchor-1"] * 2 + ["train"]
+
+
+def test_images_a_second_are_measured_at_a_batch_of_their_own(evaluated: Any, events: list[str]) -> None:
+    record = evaluated((2.0, 0.01), (32.0, 0.01), flags=("--throughput-batch", "16"))
+    assert (record.latency_ms, record.latency["images_per_second"], record.latency["throughput_batch"]) == (
+        2.0,
+        500,
+        16,
+    )
+    assert events == [
+        *("measure candidate with anchor-1", "measure candidate-batch with anchor-16"),
+        "train",
+    ]
