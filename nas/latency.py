@@ -13,6 +13,7 @@ from nas.command import Parser, run_command
 SUBCOMMANDS: Mapping[str, tuple[str, str, str]] = MappingProxyType(
     {
         "check": ("nas.latency_check", "check", "how well latencies repeat on this machine, quiet and under load"),
+        "measure": ("nas.latency_measure", "measure", "chosen architectures, or random ones of a space"),
         "references": ("nas.latency_references", "run", "hand-designed networks: FLOPs against latency"),
         "bundle": ("nas.latency_bundle", "bundle", "write networks to measure on a device without this project"),
         "import": ("nas.latency_bundle", "import_results", "enter what such a device measured into a storage"),

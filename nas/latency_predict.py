@@ -16,10 +16,12 @@ from nas.latency_list import group_of
 from search_space.architecture import Architecture
 from search_space.errors import InputError
 from studies.latency_model import (
+    BLOCKS,
     FLOPS_ALONE,
     LEAST_MEASUREMENTS,
     Errors,
     LatencyModel,
+    best_block,
     errors_of,
     fit,
     leave_one_out,
@@ -94,21 +96,21 @@ def _print_errors(
     table = Table(box=box.SIMPLE_HEAD, title=f"latency predicted from {model.measurements} networks")
     for column in ("model", "fitted to", "median error", "within 5 %", "within 10 %", "worst", "Kendall tau"):
         table.add_column(column, justify="left" if column in ("model", "fitted to") else "right")
-    for name, block in (("layers", model.block), ("FLOPs alone", FLOPS_ALONE)):
-        for fitted_to, errors in _all_errors(architectures, latencies_ms, block, model):
+    for name, blocks in (("layers", BLOCKS), ("FLOPs alone", (FLOPS_ALONE,))):
+        for fitted_to, errors in _all_errors(architectures, latencies_ms, blocks, model):
             table.add_row(name, fitted_to, *_texts(errors))
     console.print(table)
 
 
 def _all_errors(
-    architectures: Sequence[Architecture], latencies_ms: Sequence[float], block: int, model: LatencyModel
+    architectures: Sequence[Architecture], latencies_ms: Sequence[float], blocks: Sequence[int], model: LatencyModel
 ) -> Iterator[tuple[str, Errors]]:
-    _, work = matrix_of(architectures, block, model.resolution, model.classes)
     measured_ms = np.asarray(latencies_ms)
-    yield "all but one", errors_of(leave_one_out(work, measured_ms), measured_ms)
+    works = {block: matrix_of(architectures, block, model.resolution, model.classes)[1] for block in blocks}
+    yield "all but one", errors_of(leave_one_out(works[best_block(works, measured_ms)], measured_ms), measured_ms)
     for count in TRAINED_ON:
         if count + LEAST_MEASUREMENTS <= len(measured_ms):
-            yield f"{count}, {DRAWS} draws", unseen_errors(work, measured_ms, count, DRAWS, seed=0)
+            yield f"{count}, {DRAWS} draws", unseen_errors(works, measured_ms, count, DRAWS, seed=0)
 
 
 def _texts(errors: Errors) -> Iterator[str]:

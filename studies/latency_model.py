@@ -73,14 +73,19 @@ def fit(
     if len(architectures) < LEAST_MEASUREMENTS:
         raise ValueError(f"a model needs {LEAST_MEASUREMENTS} networks or more, got {len(architectures)}: measure more")
     measured = np.asarray(latencies_ms, dtype=np.float64)
-    found = []
-    for block in BLOCKS:
-        kinds, work = matrix_of(architectures, block, resolution, classes)
-        errors = errors_of(leave_one_out(work, measured), measured)
-        found.append((errors.median, block, kinds, work, errors))
-    _, block, kinds, work, errors = min(found, key=lambda row: row[:2])
+    works = {block: matrix_of(architectures, block, resolution, classes) for block in BLOCKS}
+    block = best_block({block: work for block, (_, work) in works.items()}, measured)
+    kinds, work = works[block]
     rates = dict(zip(kinds, rates_of(work, measured).tolist(), strict=True))
+    errors = errors_of(leave_one_out(work, measured), measured)
     return LatencyModel(rates, block, resolution, classes, len(measured), errors)
+
+
+def best_block(works: Mapping[int, Array], measured_ms: Array) -> int:
+    """The block whose work, a matrix each, predicts networks that were left out best."""
+    if len(works) == 1:
+        return next(iter(works))
+    return min(works, key=lambda block: errors_of(leave_one_out(works[block], measured_ms), measured_ms).median)
 
 
 def matrix_of(
@@ -118,13 +123,17 @@ def errors_of(predicted_ms: Array, measured_ms: Array) -> Errors:
     return Errors(float(np.median(relative)), within_5, within_10, float(relative.max()), tau)
 
 
-def unseen_errors(work: Array, measured_ms: Array, count: int, draws: int, seed: int) -> Errors:
-    """The mean errors on all other networks of fits to `count` networks, over random draws of those."""
+def unseen_errors(works: Mapping[int, Array], measured_ms: Array, count: int, draws: int, seed: int) -> Errors:
+    """The mean errors on all other networks of fits to `count` networks, over random draws of those.
+
+    `works` holds the work by block, of which each fit takes the one that does best on what it has seen.
+    """
     random = np.random.default_rng(seed)
     errors = []
     for _ in range(draws):
         order = random.permutation(len(measured_ms))
         seen, unseen = order[:count], order[count:]
+        work = works[best_block({block: work[seen] for block, work in works.items()}, measured_ms[seen])]
         errors.append(errors_of(work[unseen] @ rates_of(work[seen], measured_ms[seen]), measured_ms[unseen]))
     median, within_5, within_10, worst, tau = np.mean([astuple(error) for error in errors], axis=0).tolist()
     return Errors(median, within_5, within_10, worst, tau)

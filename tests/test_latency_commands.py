@@ -4,14 +4,16 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from nas import latency, latency_check
+from nas import latency, latency_check, latency_measure
+from proxies.latency import Latency
 from proxies.synthetic_load import loaded_cores
-from search_space import Architecture, Budget, SearchSpace, cost_of
+from search_space import PRESETS, Architecture, Budget, SearchSpace, cost_of
 from search_space.choosers import RandomChooser
 from studies.ledger import Ledger, Measured, engine_of
 
@@ -135,6 +137,38 @@ def test_a_check_that_cannot_be_made_is_refused(capsys: Captured, flags: tuple[s
     told = capsys.readouterr().err
     assert said in told
     assert told.count("\n") == 1
+
+
+# measure
+
+
+@pytest.mark.slow
+def test_what_is_measured_is_printed_and_kept_and_what_fails_costs_one_network(
+    tmp_path: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def compare(candidate: Any, reference: Any, **options: Any) -> Latency:
+        if options.get("seed") == 1:
+            raise RuntimeError("the measuring process died:\nkilled")
+        told = how(2.5, fingerprint="abc", batch_size=8, p10_ms=4.0)
+        return Latency.from_dict({field.name: told.get(field.name, 1) for field in fields(Latency)})
+
+    monkeypatch.setattr(latency_measure, "compare", compare)
+    url = f"sqlite:///{tmp_path}/study.db"
+    flags = ("--random", "2", "--budget", "5mflops", "--resolution", "64", "--runtime", "torch", "--batch-size", "8")
+    assert latency.main(["measure", "v2-0.5x", *flags, "--storage", url]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "v2-0.5x: 4.2 MFLOPs, 2.500 ms ±0.5 %, 3200 images/s"
+    assert lines[1].endswith("failed: RuntimeError: the measuring process died: killed")
+    engine = engine_of(url)
+    kept_ones = Ledger(engine).measurements(device="abc")
+    engine.dispose()
+    assert kept_ones[0].network == PRESETS["v2-0.5x"].key()
+    assert len(kept_ones) == len(lines) - 1 == 2
+
+
+def test_nothing_to_measure_is_a_mistake(capsys: Captured) -> None:
+    assert latency.main(["measure"]) == 2
+    assert "name presets or JSON files, or give --random 60" in capsys.readouterr().err
 
 
 # list

@@ -102,10 +102,10 @@ def test_errors_are_those_of_the_predictions() -> None:
 def test_errors_on_unseen_networks_fall_with_what_was_seen() -> None:
     random = np.random.default_rng(0)
     measured = np.array([made_up_ms(network) for network in NETWORKS]) * random.normal(1, 0.03, 60)
-    _, work = matrix_of(NETWORKS, 8, 224, 1000)
-    few, many = (unseen_errors(work, measured, count, draws=10, seed=0) for count in (12, 45))
+    works = {block: matrix_of(NETWORKS, block, 224, 1000)[1] for block in (8, 16)}
+    few, many = (unseen_errors(works, measured, count, draws=10, seed=0) for count in (12, 45))
     assert many.median < few.median
-    assert unseen_errors(work, measured, 45, draws=10, seed=0) == many
+    assert unseen_errors(works, measured, 45, draws=10, seed=0) == many
 
 
 def test_too_few_networks_are_refused() -> None:

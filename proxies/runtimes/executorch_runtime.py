@@ -36,7 +36,10 @@ def load_pte(file: Path, shape: Shape, device: str, example: Any) -> Loaded:
         RuntimeError: ExecuTorch does not keep to one thread.
     """
     import torch
-    from executorch.extension.pybindings import portable_lib
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that this part of it may change
+        from executorch.extension.pybindings import portable_lib
 
     portable_lib._unsafe_reset_threadpool(1)  # before the first load, or XNNPACK keeps the pool it then has
     threads = portable_lib._threadpool_get_thread_count()

@@ -1,0 +1,111 @@
+"""`python -m nas.latency measure`: latencies of chosen architectures, or of random ones of a space, into a storage."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from nas.command import Parser
+from nas.cost import read_architecture
+from nas.settings import ANCHOR, DEFAULT_RUNTIME
+from proxies.latency import Latency, check_runtime, compare, prepare
+from proxies.runtimes import RUNTIMES
+from search_space.architecture import Architecture
+from search_space.budget import Budget
+from search_space.choices import Choices
+from search_space.choosers import RandomChooser
+from search_space.cost import cost_of
+from search_space.errors import InputError
+from search_space.presets import PRESETS
+from search_space.reach import Task
+from search_space.space import SearchSpace
+from studies.ledger import Ledger, Measured, engine_of
+from studies.store import check_storage
+
+
+def add_flags(parser: Parser) -> None:
+    """Nothing: adds the flags of the subcommand to its parser."""
+    add = parser.add_argument
+    add("architectures", nargs="*", help="presets and JSON files of architectures")
+    add("--random", type=int, default=0, help="so many random architectures of the space too")
+    add("--budget", default="140mflops", help="what random architectures keep to")
+    add("--space", type=Path, help="a TOML file with the choices of random ones (default: the space that ships)")
+    add("--seed", type=int, default=0, help="seed of the first random architecture; the next has the next seed")
+    add("--runtime", default=DEFAULT_RUNTIME, help=f"one of {', '.join(RUNTIMES)}")
+    add("--device", default="cpu", help="cpu or cuda")
+    add("--resolution", type=int, default=224, help="pixels of the square input")
+    add("--classes", type=int, default=1000, help="classes of the classifier")
+    add("--batch-size", type=int, default=1, help="images that run at once")
+    add("--storage", help="database URL of the ledger that keeps each measurement (default: none is kept)")
+
+
+def measure(flags: argparse.Namespace) -> int:
+    """The exit status of a measurement with these flags: 1 where an architecture failed."""
+    for name, least in (("random", 0), ("seed", 0), ("resolution", 32), ("classes", 2), ("batch_size", 1)):
+        if getattr(flags, name) < least:
+            raise InputError(f"--{name.replace('_', '-')} must be at least {least}, got {getattr(flags, name)}")
+    chosen = list(_chosen(flags))
+    check_runtime(flags.runtime, flags.device)
+    ledger = None
+    if flags.storage:
+        check_storage(flags.storage)
+        ledger = Ledger(engine_of(flags.storage))
+    failed = 0
+    started = time.monotonic()
+    for number, (name, architecture, result) in enumerate(_measured(flags, chosen), start=1):
+        left = round((time.monotonic() - started) / number * (len(chosen) - number))
+        place = f"{number} of {len(chosen)} {name}"
+        print(f"{place} | about {left // 60}:{left % 60:02d} left", file=sys.stderr, flush=True)
+        print(_line(name, architecture, result, flags), flush=True)
+        failed += isinstance(result, str)
+        if ledger and isinstance(result, Latency):
+            device = result.fingerprint
+            ledger.add([Measured(architecture.key(), flags.classes, device, "run", result.to_dict(), architecture)])
+    return 1 if failed else 0
+
+
+def _chosen(flags: argparse.Namespace) -> Iterator[tuple[str, Architecture]]:
+    if not flags.architectures and not flags.random:
+        raise InputError("something must be measured: name presets or JSON files, or give --random 60")
+    for text in flags.architectures:
+        yield (text if text in PRESETS else Path(text).stem), read_architecture(text)
+    if flags.random:
+        choices = Choices.from_file(flags.space) if flags.space else Choices.default()
+        space = SearchSpace(choices, Budget.parse(flags.budget), Task(flags.resolution, flags.classes))
+        for number in range(flags.random):
+            architecture = space.suggest(RandomChooser(flags.seed + number))
+            yield f"{architecture.unit}-{architecture.key()[:8]}", architecture
+
+
+def _measured(
+    flags: argparse.Namespace, chosen: list[tuple[str, Architecture]]
+) -> Iterator[tuple[str, Architecture, Latency | str]]:
+    """Each architecture with its latency, or with the cause why it has none."""
+    from proxies.network import build
+
+    options = {
+        **{"resolution": flags.resolution, "batch_size": flags.batch_size},
+        **{"runtime": flags.runtime, "device": flags.device},
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        anchor = prepare(build(PRESETS[ANCHOR], flags.classes), Path(folder, "anchor"), **options)
+        anchor_ms = compare(anchor, anchor).p10_ms
+        for number, (name, architecture) in enumerate(chosen):
+            try:
+                candidate = prepare(build(architecture, flags.classes), Path(folder, "candidate"), **options)
+                yield name, architecture, compare(candidate, anchor, reference_ms=anchor_ms, seed=number)
+            except Exception as error:  # whatever an exporter or a runtime raises costs one network, not the rest
+                yield name, architecture, f"{type(error).__name__}: {' '.join(str(error).split())}"
+
+
+def _line(name: str, architecture: Architecture, result: Latency | str, flags: argparse.Namespace) -> str:
+    macs = cost_of(architecture, flags.resolution, flags.classes).macs / 1e6
+    if isinstance(result, str):
+        return f"{name}: {macs:.1f} MFLOPs, failed: {result}"
+    noisy = " noisy" if result.noisy else ""
+    images = f", {1000 * result.batch_size / result.latency_ms:.0f} images/s" if result.batch_size > 1 else ""
+    return f"{name}: {macs:.1f} MFLOPs, {result.latency_ms:.3f} ms ±{50 * result.spread:.1f} %{noisy}{images}"
