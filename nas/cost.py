@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import warnings
 from collections.abc import Sequence
-from pathlib import Path
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from nas.architectures import read_architecture
 from nas.command import Parser, run_command
 from search_space.architecture import Architecture
 from search_space.cost import Cost, cost_of
-from search_space.errors import InputError
 from search_space.plan import STEM_STRIDES
 from search_space.presets import PRESETS
 
@@ -56,25 +54,6 @@ def show_cost(flags: argparse.Namespace) -> int:
         f"at {flags.resolution} px, {flags.classes} classes, float32"
     )
     return _verify(architecture, cost, *task) if flags.verify else 0
-
-
-def read_architecture(text: str) -> Architecture:
-    """The preset of that name, or the architecture in that JSON file.
-
-    Raises:
-        InputError: it is neither, or the file holds no architecture that can be built.
-    """
-    if text in PRESETS:
-        return PRESETS[text]
-    try:
-        data = json.loads(Path(text).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(
-            f"an architecture is a JSON file or a preset, and {text!r} is neither: {error.strerror}"
-        ) from error
-    except ValueError as error:
-        raise InputError(f"an architecture is a JSON file, and {text!r} is not JSON: {error}") from error
-    return Architecture.from_dict(data)
 
 
 def _verify(architecture: Architecture, cost: Cost, resolution: int, classes: int, channels: int, stem: int) -> int:

@@ -15,8 +15,8 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
+from nas.architectures import named_architectures
 from nas.command import Parser, check_folder
-from nas.cost import read_architecture
 from proxies.measure_bundle import MANIFEST, RESULTS_SCHEMA, sealed
 from proxies.stopwatch import DEFAULT_TIMING, Reading
 from search_space.architecture import Architecture
@@ -72,8 +72,7 @@ def bundle(flags: argparse.Namespace) -> int:
 def _chosen(flags: argparse.Namespace) -> Iterator[tuple[str, Architecture]]:
     if not flags.architectures and not flags.storage:
         raise InputError("a bundle needs networks: name presets or JSON files, or a study's storage with --storage")
-    for text in flags.architectures:
-        yield (text if text in PRESETS else Path(text).stem), read_architecture(text)
+    yield from named_architectures(flags.architectures)
     if flags.storage:
         from nas.outputs import findings_of
         from studies.store import load_study, open_storage, references_of

@@ -9,8 +9,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from nas.architectures import named_architectures
 from nas.command import Parser
-from nas.cost import read_architecture
 from nas.settings import ANCHOR, DEFAULT_RUNTIME
 from proxies.latency import Latency, check_runtime, compare, prepare
 from proxies.runtimes import RUNTIMES
@@ -71,8 +71,7 @@ def measure(flags: argparse.Namespace) -> int:
 def _chosen(flags: argparse.Namespace) -> Iterator[tuple[str, Architecture]]:
     if not flags.architectures and not flags.random:
         raise InputError("something must be measured: name presets or JSON files, or give --random 60")
-    for text in flags.architectures:
-        yield (text if text in PRESETS else Path(text).stem), read_architecture(text)
+    yield from named_architectures(flags.architectures)
     if flags.random:
         choices = Choices.from_file(flags.space) if flags.space else Choices.default()
         space = SearchSpace(choices, Budget.parse(flags.budget), Task(flags.resolution, flags.classes))

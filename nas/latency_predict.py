@@ -10,8 +10,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from nas.architectures import named_architectures
 from nas.command import Parser
-from nas.cost import read_architecture
 from nas.latency_list import group_of
 from search_space.architecture import Architecture
 from search_space.errors import InputError
@@ -48,7 +48,7 @@ def add_flags(parser: Parser) -> None:
 
 def predict(flags: argparse.Namespace) -> int:
     """The exit status of a prediction with these flags."""
-    wanted = {text: read_architecture(text) for text in flags.architectures}
+    wanted = dict(named_architectures(flags.architectures))
     check_storage_exists(flags.storage)
     check_storage(flags.storage)
     columns = {name: getattr(flags, name) for name in FILTERS if getattr(flags, name) is not None}

@@ -101,9 +101,9 @@ def _of_predictions(predicted: Predicted | None) -> str:
     errors, flops = predicted.model.errors, predicted.flops_alone
     return (
         f"Crosses are {len(predicted.networks)} networks of the space that were not measured, where a model fitted "
-        f"to the {predicted.model.measurements} measured ones expects them. Of networks left out of its fit it is within "
-        f"10 % for {100 * errors.within_10_percent:.0f} % (FLOPs alone: {100 * flops.within_10_percent:.0f} %), Kendall tau "
-        f"{errors.tau:.2f} ({flops.tau:.2f}). "
+        f"to the {predicted.model.measurements} measured ones expects them. Of networks left out of its fit it is "
+        f"within 10 % for {100 * errors.within_10_percent:.0f} % (FLOPs alone: {100 * flops.within_10_percent:.0f} %), "
+        f"Kendall tau {errors.tau:.2f} ({flops.tau:.2f}). "
     )
 
 
