@@ -12,11 +12,13 @@ import tempfile
 import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, fields
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from nas.architectures import named_architectures
 from nas.command import Parser, check_folder
+from nas.settings import ANCHOR
 from proxies.measure_bundle import MANIFEST, RESULTS_SCHEMA, sealed
 from proxies.stopwatch import DEFAULT_TIMING, Reading
 from search_space.architecture import Architecture
@@ -25,7 +27,6 @@ from search_space.presets import PRESETS
 from studies.ledger import Ledger, Measured, engine_of
 
 BUNDLE_SCHEMA = 1
-REFERENCE = "v2-1.0x"
 SCRIPT = "measure.py"
 CARRIED = ("stopwatch.py", "machine.py", "expected.py", "onnx_session.py")
 """Files of `proxies` that need neither torch nor the rest of this project: a bundle holds them as they are."""
@@ -56,7 +57,7 @@ def bundle(flags: argparse.Namespace) -> int:
     if flags.out.exists():
         raise InputError(f"a bundle is written anew, and {str(flags.out)!r} exists: name another --out, or remove it")
     check_folder(flags.out.parent)
-    architectures = {REFERENCE: PRESETS[REFERENCE], **dict(_chosen(flags))}
+    architectures = {ANCHOR: PRESETS[ANCHOR], **dict(_chosen(flags))}
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch, "bundle")
         _write_bundle(folder, architectures, flags.resolution, flags.classes)
@@ -85,44 +86,54 @@ def _chosen(flags: argparse.Namespace) -> Iterator[tuple[str, Architecture]]:
 
 
 def _write_bundle(folder: Path, architectures: Mapping[str, Architecture], resolution: int, classes: int) -> None:
-    import proxies
-    from proxies.latency import prepare
-    from proxies.network import build
-
     (folder / "networks").mkdir(parents=True)
     rows = []
     for number, (name, architecture) in enumerate(architectures.items(), start=1):
-        stem = folder / "networks" / architecture.key()
-        ready = prepare(build(architecture, classes), stem, resolution=resolution)
-        content = Path(ready.file).read_bytes()
-        rows.append(
-            {
-                "network": architecture.key(),
-                "name": name,
-                "architecture": architecture.to_dict(),
-                "file": f"networks/{Path(ready.file).name}",
-                "sha256": hashlib.sha256(content).hexdigest(),
-                "shape": ready.shape,
-                "expected": asdict(ready.expected),
-            }
-        )
-        print(f"{number} of {len(architectures)} {name}: {len(content) / 1e6:.1f} MB", file=sys.stderr)
+        rows.append(_bundled(folder, name, architecture, resolution, classes))
+        size = (folder / rows[-1]["file"]).stat().st_size
+        print(f"{number} of {len(architectures)} {name}: {size / 1e6:.1f} MB", file=sys.stderr)
     manifest = {
         "schema": BUNDLE_SCHEMA,
-        "bundle": hashlib.sha256(json.dumps(rows, sort_keys=True).encode()).hexdigest(),
-        "reference": PRESETS[REFERENCE].key(),
+        "bundle": _identity_of(rows),
+        "reference": PRESETS[ANCHOR].key(),
         "classes": classes,
         "resolution": resolution,
         "timing": asdict(DEFAULT_TIMING),
         "networks": rows,
     }
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
-    ours = Path(str(proxies.__file__)).parent
+    _copy_script(folder)
+
+
+def _bundled(folder: Path, name: str, architecture: Architecture, resolution: int, classes: int) -> dict[str, Any]:
+    """What the manifest says of a network, which is written to the folder."""
+    from proxies.latency import prepare
+    from proxies.network import build
+
+    ready = prepare(build(architecture, classes), folder / "networks" / architecture.key(), resolution=resolution)
+    return {
+        "network": architecture.key(),
+        "name": name,
+        "architecture": architecture.to_dict(),
+        "file": f"networks/{Path(ready.file).name}",
+        "sha256": hashlib.sha256(Path(ready.file).read_bytes()).hexdigest(),
+        "shape": ready.shape,
+        "expected": asdict(ready.expected),
+    }
+
+
+def _copy_script(folder: Path) -> None:
+    ours = files("proxies")
     (folder / "proxies").mkdir()
     (folder / "proxies" / "__init__.py").write_text('"""What the measuring protocol needs."""\n', encoding="utf-8")
-    for file in CARRIED:
-        shutil.copy(ours / file, folder / "proxies" / file)
-    shutil.copy(ours / "measure_bundle.py", folder / SCRIPT)
+    for name in CARRIED:
+        (folder / "proxies" / name).write_text(ours.joinpath(name).read_text(encoding="utf-8"), encoding="utf-8")
+    script = ours.joinpath("measure_bundle.py").read_text(encoding="utf-8")
+    (folder / SCRIPT).write_text(script, encoding="utf-8")
+
+
+def _identity_of(rows: Any) -> str:
+    return hashlib.sha256(json.dumps(rows, sort_keys=True).encode()).hexdigest()
 
 
 def import_results(flags: argparse.Namespace) -> int:
@@ -154,8 +165,7 @@ def _read_manifest(path: Path) -> dict[str, Any]:
             return archive.read(MANIFEST).decode()
 
     manifest = _read_json(path, text)
-    rows = manifest.get("networks")
-    if manifest.get("bundle") != hashlib.sha256(json.dumps(rows, sort_keys=True).encode()).hexdigest():
+    if manifest.get("bundle") != _identity_of(manifest.get("networks")):
         raise InputError(f"a bundle must be as it was written, and {str(path)!r} was changed: bundle anew")
     return manifest
 

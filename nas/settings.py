@@ -25,6 +25,8 @@ DEVICES = ("cpu", "cuda")
 DEFAULT_TIME = "9m"
 DEFAULT_RUNTIME = "onnxruntime"
 GPU_THROUGHPUT_BATCH = 64
+LEAST = {"trials": 1, "resolution": 32, "classes": 2, "workers": 1, "seed": 0, "image_size": 8, "throughput_batch": 0}
+"""Flag -> the smallest number that it takes."""
 ONNX = ".onnx"
 ANCHOR = "v2-1.0x"
 """The network timed beside every other: latencies are scaled by it, so that a busy machine cancels out."""
@@ -123,19 +125,10 @@ def settings_of(flags: argparse.Namespace) -> Settings:
     _check_device(flags.device)
     latency_device = _latency_device(flags)
     _check_remote(flags.latency_from, flags.runtime)
-    numbers = {
-        **{"trials": 1, "resolution": 32, "classes": 2, "workers": 1, "seed": 0, "image_size": 8},
-        "throughput_batch": 0,
-    }
-    for name, least in numbers.items():
-        value = getattr(flags, name)
-        if value is not None and value < least:
-            raise InputError(f"--{name.replace('_', '-')} must be at least {least}, got {value}")
+    _check_numbers(flags)
     if flags.recipe not in RECIPES:
         raise InputError(f"--recipe must be one of {', '.join(RECIPES)}, got {flags.recipe!r}")
-    study = flags.study if flags.study is not None else _study_name(budget, flags.data)
-    if not re.fullmatch(r"\w[\w.+,-]*", study):
-        raise InputError(f"--study must begin with a letter or digit and hold only those and . , + - _; got {study!r}")
+    study = _study_of(flags, budget)
     out = flags.out or Path("runs") / study
     return Settings(
         budget=budget,
@@ -163,6 +156,20 @@ def settings_of(flags: argparse.Namespace) -> Settings:
         out=out,
         resume=flags.resume,
     )
+
+
+def _check_numbers(flags: argparse.Namespace) -> None:
+    for name, least in LEAST.items():
+        value = getattr(flags, name)
+        if value is not None and value < least:
+            raise InputError(f"--{name.replace('_', '-')} must be at least {least}, got {value}")
+
+
+def _study_of(flags: argparse.Namespace, budget: Budget) -> str:
+    study = flags.study if flags.study is not None else _study_name(budget, flags.data)
+    if not re.fullmatch(r"\w[\w.+,-]*", study):
+        raise InputError(f"--study must begin with a letter or digit and hold only those and . , + - _; got {study!r}")
+    return str(study)
 
 
 def default_workers() -> int:
