@@ -54,17 +54,17 @@ def test_help_lists_what_there_is(capsys: Captured) -> None:
     assert [name for name in latency.SUBCOMMANDS if f"    {name}" not in printed] == []
 
 
-@pytest.mark.parametrize("subcommand", latency.SUBCOMMANDS)
-def test_help_of_a_subcommand_needs_no_torch(subcommand: str) -> None:
+def test_help_of_a_subcommand_needs_no_torch() -> None:
     code = (
         "import sys; from nas.latency import main\n"
-        f"try: main([{subcommand!r}, '--help'])\n"
-        "except SystemExit as ended: assert ended.code == 0\n"
+        f"for subcommand in {list(latency.SUBCOMMANDS)}:\n"
+        "    try: main([subcommand, '--help'])\n"
+        "    except SystemExit as ended: assert ended.code == 0\n"
         "sys.exit('torch' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert f"python -m nas.latency {subcommand}" in done.stdout
+    assert done.stdout.count("usage: python -m nas.latency") == len(latency.SUBCOMMANDS)
 
 
 def test_a_subcommand_is_needed(capsys: Captured) -> None:

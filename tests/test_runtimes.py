@@ -30,8 +30,8 @@ SEED = 3
 GROUPS = (1, 2, 3, 4, 8)
 SPLITS = tuple(Fraction(text) for text in ("1/4", "1/3", "1/2", "2/3", "3/4"))
 PAIRS = [*product(GROUPS, SPLITS), (3, SPLITS[1]), (8, SPLITS[2])]
-COMPILED = ("v2-1", "v1-1")
-"""What is compiled here, for 12 s each. Inductor is given torch's own operators: unlike the others, no other format."""
+COMPILED = "v1-1"
+"""What is compiled here, for 12 s. Inductor is given torch's own operators: unlike the others, no other format."""
 
 
 def v2(number: int) -> Architecture:
@@ -95,6 +95,8 @@ def torch_as_it_was() -> Iterator[None]:
 
 def load(runtime: str, name: str, folder: Path) -> Loaded:
     """The network in the runtime; runtimes that read one format share the file."""
+    if runtime == "torch-compiled" and name != COMPILED:
+        pytest.skip(f"only {COMPILED} is compiled here")
     row = RUNTIMES[runtime]
     file = folder / f"{name}{row.suffix}"
     if not file.exists():
@@ -140,8 +142,6 @@ def test_the_networks_hold_every_group_count_and_split() -> None:
 @each_runtime
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_the_runtime_computes_what_torch_computes(name: str, runtime: str, folder: Path) -> None:
-    if runtime == "torch-compiled" and name not in COMPILED:
-        pytest.skip(f"only {' and '.join(COMPILED)} are compiled here")
     loaded = load(runtime, name, folder)
     expected(name, RUNTIMES[runtime].precision).check(loaded.output())
     loaded.timed()
@@ -167,7 +167,7 @@ def shuffles_left_out(network: nn.Module) -> None:
 @pytest.mark.slow
 @each_runtime
 @pytest.mark.parametrize("change", [stem_a_tenth_larger, stem_channels_swapped, shuffles_left_out])
-@pytest.mark.parametrize("name", COMPILED)
+@pytest.mark.parametrize("name", ["v2-1", "v1-1"])
 def test_a_file_of_other_weights_or_without_shuffles_is_refused(name, change, runtime: str, folder: Path) -> None:
     # The file is right and what is expected of it is wrong: as good, and nothing need be written twice.
     other = copy.deepcopy(network_of(name))
@@ -204,7 +204,7 @@ def test_averages_that_count_the_padding_are_the_same_with_the_padding_apart() -
 @pytest.mark.slow
 @each_runtime
 def test_a_run_takes_no_more_of_the_processor_than_one_thread_can(runtime: str, folder: Path) -> None:
-    loaded = load(runtime, COMPILED[0], folder)
+    loaded = load(runtime, COMPILED, folder)
     core_ms, wall_ms = (sum(times) for times in zip(*(loaded.timed() for _ in range(100)), strict=True))
     assert core_ms <= 1.2 * wall_ms  # two threads at work reach 2; a busy machine only lengthens the time by the wall
 

@@ -35,25 +35,19 @@ def loaded(forward: Forward, device: str) -> Loaded:
     return Loaded(core_timed(forward), lambda: forward().numpy())
 
 
-def forward_of(
-    file: Path, device: str, example: Any, transform: Callable[[nn.Module], Callable[..., Any]] | None = None
-) -> Forward:
-    """A call that runs the pickled network once, without gradients, on the example in channels-last order.
-
-    `transform` makes of the loaded network what is called in its place, such as its compiled form.
-    """
+def forward_of(file: Path, device: str, example: Any) -> Forward:
+    """A call that runs the pickled network once, without gradients, on the example in channels-last order."""
     import torch
 
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
     torch.backends.cudnn.allow_tf32 = False  # a GPU would else round the convolutions' inputs, and call it float32
     network = torch.load(file, map_location=device, weights_only=False).to(memory_format=torch.channels_last)
-    called = transform(network) if transform else network
     x = torch.from_numpy(example).to(device, memory_format=torch.channels_last)
 
     def forward() -> torch.Tensor:
         with torch.inference_mode():
-            output: torch.Tensor = called(x)
+            output: torch.Tensor = network(x)
         return output
 
     return forward
