@@ -18,8 +18,8 @@ from proxies.training import train
 from search_space.architecture import Architecture
 from search_space.cost import cost_of
 from search_space.presets import PRESETS
+from studies.database import engine_of
 from studies.latency_queue import LatencyQueue
-from studies.ledger import engine_of
 from studies.record import Record, Rejected
 
 

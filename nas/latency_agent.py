@@ -20,8 +20,8 @@ from proxies.latency import Latency, Prepared, Timing, compare
 from proxies.machine import device_facts, fingerprint
 from proxies.runtimes import RUNTIMES
 from search_space.errors import InputError
+from studies.database import engine_of
 from studies.latency_queue import DONE, FAILED, Answer, Job, LatencyQueue
-from studies.ledger import engine_of
 
 POLL_SECONDS = 0.5
 BEAT_SECONDS = 5.0

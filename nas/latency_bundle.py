@@ -17,14 +17,15 @@ from pathlib import Path
 from typing import Any
 
 from nas.architectures import named_architectures
-from nas.command import Parser, check_folder
+from nas.command import Parser, make_folder
 from nas.settings import ANCHOR
 from proxies.measure_bundle import MANIFEST, RESULTS_SCHEMA, sealed
 from proxies.stopwatch import DEFAULT_TIMING, Reading
 from search_space.architecture import Architecture
 from search_space.errors import InputError
 from search_space.presets import PRESETS
-from studies.ledger import Ledger, Measured, engine_of
+from studies.database import engine_of
+from studies.ledger import Ledger, Measured
 
 BUNDLE_SCHEMA = 1
 SCRIPT = "measure.py"
@@ -56,7 +57,7 @@ def bundle(flags: argparse.Namespace) -> int:
     """The exit status of bundling with these flags."""
     if flags.out.exists():
         raise InputError(f"a bundle is written anew, and {str(flags.out)!r} exists: name another --out, or remove it")
-    check_folder(flags.out.parent)
+    make_folder(flags.out.parent)
     architectures = {ANCHOR: PRESETS[ANCHOR], **dict(_chosen(flags))}
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch, "bundle")

@@ -10,7 +10,8 @@ from rich.console import Console
 from rich.table import Table
 
 from nas.command import Parser
-from studies.ledger import Ledger, Measured, engine_of
+from studies.database import engine_of
+from studies.ledger import Ledger, Measured
 from studies.repeatability import reference_drift
 from studies.store import check_storage, check_storage_exists
 

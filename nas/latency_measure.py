@@ -23,7 +23,8 @@ from search_space.errors import InputError
 from search_space.presets import PRESETS
 from search_space.reach import Task
 from search_space.space import SearchSpace
-from studies.ledger import Ledger, Measured, engine_of
+from studies.database import engine_of
+from studies.ledger import Ledger, Measured
 from studies.store import check_storage
 
 

@@ -15,6 +15,7 @@ from nas.command import Parser
 from nas.latency_list import group_of
 from search_space.architecture import Architecture
 from search_space.errors import InputError
+from studies.database import engine_of
 from studies.latency_model import (
     BLOCKS,
     FLOPS_ALONE,
@@ -28,7 +29,7 @@ from studies.latency_model import (
     matrix_of,
     unseen_errors,
 )
-from studies.ledger import Ledger, Measured, engine_of
+from studies.ledger import Ledger, Measured
 from studies.store import check_storage, check_storage_exists
 
 TRAINED_ON = (20, 40, 60, 80)

@@ -21,7 +21,8 @@ from proxies.runtimes import RUNTIMES
 from proxies.stopwatch import DEFAULT_TIMING
 from search_space.errors import InputError
 from search_space.presets import PRESETS
-from studies.ledger import Ledger, Measured, engine_of
+from studies.database import engine_of
+from studies.ledger import Ledger, Measured
 from studies.misleading import FailedNetwork, TimedNetwork, Verdict, verdict_of
 from studies.reference_report import ReferenceStudy, render_references, write_reference_page
 from studies.store import check_storage

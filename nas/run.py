@@ -25,8 +25,9 @@ from nas.workers import Workers
 from proxies.recipes import stem_stride_for
 from search_space.reach import Task
 from search_space.space import SearchSpace
+from studies.database import engine_of
 from studies.latency_queue import LatencyQueue
-from studies.ledger import Ledger, engine_of
+from studies.ledger import Ledger
 from studies.record import Record
 from studies.repeatability import reference_drift
 from studies.store import check_storage, locked, open_storage, open_study, references_of

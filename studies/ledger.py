@@ -18,11 +18,9 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
-    create_engine,
     insert,
     select,
 )
-from sqlalchemy.engine import make_url
 
 from search_space.architecture import Architecture
 
@@ -75,12 +73,6 @@ class Measured:
         """32 hexadecimal digits that name this measurement: entered twice, it is still one."""
         text = json.dumps([self.network, self.classes, self.device, dict(self.latency)], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:32]
-
-
-def engine_of(url: str) -> Engine:
-    """An engine on the database; on SQLite it waits for other processes' writes instead of failing."""
-    is_sqlite = make_url(url).get_backend_name() == "sqlite"
-    return create_engine(url, connect_args={"timeout": 60} if is_sqlite else {}, pool_pre_ping=not is_sqlite)
 
 
 class Ledger:

@@ -14,10 +14,10 @@ import sqlalchemy
 from optuna.storages import RDBStorage
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy.engine import URL, make_url
 
 from search_space.errors import InputError
 from studies import latency_queue, ledger
+from studies.database import parsed_url, told_in_one_line
 from studies.record import DIRECTIONS, OBJECTIVES, Record, record_of
 
 SETTINGS = "settings"
@@ -34,10 +34,10 @@ def check_storage(url: str) -> None:
     Raises:
         InputError: no database URL, a database that cannot be opened, or one that holds something else.
     """
-    database = _parsed(url).database
+    database = parsed_url(url).database
     if url.startswith("sqlite") and not Path(database or "").is_file():
         return
-    with _told_in_one_line(url):
+    with told_in_one_line(url):
         _check_is_ours(url)
 
 
@@ -47,7 +47,7 @@ def check_storage_exists(url: str) -> None:
     Raises:
         InputError: the URL names such a file.
     """
-    database = _parsed(url).database
+    database = parsed_url(url).database
     if url.startswith("sqlite") and not Path(database or "").is_file():
         raise InputError(f"a storage must exist to be read, and there is no file {database!r}: check --storage")
 
@@ -63,23 +63,12 @@ def open_storage(url: str, *, must_exist: bool = False) -> RDBStorage:
     if must_exist:
         check_storage_exists(url)
     check_storage(url)
-    with _told_in_one_line(url):
+    with told_in_one_line(url):
         storage = RDBStorage(url)
         if is_sqlite:
             with storage.engine.connect() as connection:
                 connection.execute(sqlalchemy.text("PRAGMA journal_mode=WAL"))
     return storage
-
-
-@contextmanager
-def _told_in_one_line(url: str) -> Iterator[None]:
-    try:
-        yield
-    except (sqlalchemy.exc.SQLAlchemyError, ImportError, RuntimeError) as error:
-        reason = str(error.__cause__ or error).splitlines()[0]
-        raise InputError(
-            f"a storage is the URL of a database that opens, such as sqlite:///study.db; {url!r}: {reason}"
-        ) from error
 
 
 def _check_is_ours(url: str) -> None:
@@ -219,7 +208,7 @@ def locked(url: str) -> Iterator[None]:
     Raises:
         InputError: another process holds it, or there is no such place.
     """
-    database = _parsed(url).database
+    database = parsed_url(url).database
     if not url.startswith("sqlite") or not database or os.name != "posix":
         yield
         return
@@ -238,10 +227,3 @@ def locked(url: str) -> Iterator[None]:
                 "wait for it, or use a PostgreSQL storage"
             ) from error
         yield
-
-
-def _parsed(url: str) -> URL:
-    try:
-        return make_url(url)
-    except sqlalchemy.exc.ArgumentError as error:
-        raise InputError(f"a storage is the URL of a database, such as sqlite:///study.db; got {url!r}") from error

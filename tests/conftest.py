@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from sqlalchemy import Engine, MetaData
 
-from studies.ledger import engine_of
+from studies.database import engine_of
 
 WAIT_SECONDS = 900
 """What nothing here takes: it only keeps a run that stands still from standing for ever."""

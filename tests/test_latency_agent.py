@@ -16,8 +16,8 @@ from nas.latency_agent import Agent
 from nas.remote_device import RemoteDevice
 from proxies.latency import Prepared, Timing, prepare
 from search_space import InputError
+from studies.database import engine_of
 from studies.latency_queue import LatencyQueue
-from studies.ledger import engine_of
 
 SHORT = Timing(processes=2, max_processes=2, rounds=2, runs=5, warmup_runs=2, least_rounds=2, tolerance=1.0)
 WITHOUT = ("torch", "torchvision", "optuna", "plotly", "rich", "fvcore", "scipy", "PIL", "onnx")

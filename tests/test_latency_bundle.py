@@ -13,7 +13,8 @@ import pytest
 from nas import latency
 from proxies.measure_bundle import sealed
 from search_space import PRESETS
-from studies.ledger import Ledger, engine_of
+from studies.database import engine_of
+from studies.ledger import Ledger
 
 SMALL = ("--resolution", "32", "--classes", "4")
 KEY = PRESETS["v2-0.5x"].key()

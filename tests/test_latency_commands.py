@@ -15,7 +15,8 @@ from proxies.latency import Latency
 from proxies.synthetic_load import loaded_cores
 from search_space import PRESETS, Architecture, Budget, SearchSpace, cost_of
 from search_space.choosers import RandomChooser
-from studies.ledger import Ledger, Measured, engine_of
+from studies.database import engine_of
+from studies.ledger import Ledger, Measured
 
 SPACE = SearchSpace.default(Budget.parse("140mflops"))
 Captured = pytest.CaptureFixture[str]

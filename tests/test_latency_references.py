@@ -19,7 +19,8 @@ from nas.latency_references import Conditions, add_flags, names_of, run, time_ne
 from proxies.latency import Latency, Timing
 from proxies.reference_names import REFERENCE_NAMES
 from search_space import PRESETS, InputError
-from studies.ledger import Ledger, engine_of
+from studies.database import engine_of
+from studies.ledger import Ledger
 from studies.misleading import FailedNetwork, TimedNetwork
 
 ROOT = Path(__file__).parents[1]

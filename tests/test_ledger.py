@@ -8,7 +8,8 @@ import pytest
 from sqlalchemy import Engine
 
 from search_space import PRESETS
-from studies.ledger import Ledger, Measured, engine_of
+from studies.database import engine_of
+from studies.ledger import Ledger, Measured
 from studies.store import check_storage, open_storage
 
 LATENCY = {
