@@ -109,7 +109,13 @@ def test_a_killed_run_is_resumed_without_loss_or_repetition(command, run, images
 @pytest.mark.slow
 def test_ctrl_c_ends_with_the_front_so_far(command, images: Path) -> None:
     line = command("nas.run", *TINY, "--data", f"folder:{images}", "--trials", 50)
-    process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    process = subprocess.Popen(
+        line,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore Ctrl-C
+    )
     _wait_for_a_trial(process)
     process.send_signal(signal.SIGINT)
     printed, _ = process.communicate(timeout=WAIT_SECONDS)
