@@ -22,8 +22,8 @@ def engine_of(url: str) -> Engine:
         engine = sqlalchemy.create_engine(
             url, connect_args={"timeout": 60} if is_sqlite else {}, pool_pre_ping=not is_sqlite
         )
-        with engine.connect():
-            return engine
+        sqlalchemy.inspect(engine).get_table_names()  # SQLite opens any file: only reading shows what it is
+    return engine
 
 
 @contextmanager

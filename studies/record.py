@@ -43,12 +43,12 @@ class Record:
 
     @property
     def latency_spread(self) -> float:
-        """How far two halves of the latency measurement differ, as a share of it."""
+        """Twice the standard error of the latency, as a share of it."""
         return float(self.latency["spread"])
 
     @property
     def noisy(self) -> bool:
-        """Whether those halves differ by more than the protocol accepts."""
+        """Whether that is more than the protocol accepts."""
         return bool(self.latency["noisy"])
 
     @property

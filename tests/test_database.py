@@ -21,6 +21,12 @@ def test_what_is_no_database_is_refused_in_one_line(url: str) -> None:
         engine_of(url)
 
 
+def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "x.db").write_text("no database")
+    with pytest.raises(InputError, match="file is not a database"):
+        engine_of(f"sqlite:///{tmp_path}/x.db")
+
+
 def test_a_password_is_not_told() -> None:
     pytest.importorskip("psycopg", reason="python -m pip install -e '.[postgresql]'")
     with pytest.raises(InputError) as refused:

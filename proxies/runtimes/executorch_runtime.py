@@ -59,7 +59,7 @@ def with_pools_unpadded(network: nn.Module) -> nn.Module:
     """A copy of the network that computes the same, with the padding of average pools as layers of their own.
 
     XNNPACK has no average pool that counts the padding, as a v1 unit's does; left as it is, the pool runs in
-    ExecuTorch's portable kernels, which made V1 three times slower.
+    ExecuTorch's portable kernels, which are slow.
     """
     from torch import nn
 
