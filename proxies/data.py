@@ -1,8 +1,8 @@
 """Loads image data into memory as uint8 tensors, and gives it out in random, augmented batches."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
+from torchvision.transforms.v2.functional import resize
 
 from proxies import fashion_mnist_12k
 from proxies.data_names import EMBEDDED, FOLDER, TORCHVISION_SETS, cache_folder, check_name, folder_path
@@ -67,6 +68,14 @@ class ImageData:
             deviations.append((share * (values - mean) ** 2).sum().sqrt().item())
         return tuple(means), tuple(deviations)
 
+    def resized(self, image_size: int) -> "ImageData":
+        """Returns the data with images of ``image_size`` pixels: itself where they are."""
+        if image_size == self.image_size:
+            return self
+        shrunk = (resize(images, [image_size, image_size]) for images in (self.train_images, self.val_images))
+        train_images, val_images = shrunk
+        return replace(self, train_images=train_images, val_images=val_images)
+
 
 def load(
     name: str,
@@ -89,14 +98,16 @@ def load(
         InputError: for an unknown name, data that is missing or cannot be read, or a class too small to split.
     """
     check_name(name)
-    _check_numbers(image_size, val_share)
+    check_image_size(image_size)
+    if not 0 < val_share < 1:
+        raise InputError(f"val_share must lie between 0 and 1, but got {val_share}; give a share such as 0.2")
     val: Labelled | None
     if name == EMBEDDED:
         train, val, classes = _embedded(image_size)
     elif name.startswith(FOLDER):
         train, val, classes = read_folder(folder_path(name), image_size or FOLDER_IMAGE_SIZE, cache)
     else:
-        train, classes = _torchvision_set(name, root or cache_folder(), image_size, download)
+        train, classes = read_torchvision_set(name, TORCHVISION_SETS[name].options, root, image_size, download)
         val = None
     if val is None:
         train, val = split(train, classes, val_share, seed)
@@ -169,11 +180,14 @@ def normalise(batch: Tensor, mean: Sequence[float], std: Sequence[float]) -> Ten
     return floats.contiguous(memory_format=torch.channels_last)  # last, for on a CPU bytes reorder far more slowly
 
 
-def _check_numbers(image_size: int | None, val_share: float) -> None:
+def check_image_size(image_size: int | None) -> None:
+    """Returns nothing where images can be resized to ``image_size`` pixels, or are not to be.
+
+    Raises:
+        InputError: for a size that is too small for a network.
+    """
     if image_size is not None and image_size < SMALLEST_IMAGE:
         raise InputError(f"image_size must be {SMALLEST_IMAGE} or more pixels, but got {image_size}; give a larger one")
-    if not 0 < val_share < 1:
-        raise InputError(f"val_share must lie between 0 and 1, but got {val_share}; give a share such as 0.2")
 
 
 def _embedded(image_size: int | None) -> tuple[Labelled, Labelled, tuple[str, ...]]:
@@ -185,8 +199,17 @@ def _embedded(image_size: int | None) -> tuple[Labelled, Labelled, tuple[str, ..
     return labelled(train_images, train_labels), labelled(val_images, val_labels), fashion_mnist_12k.CLASSES
 
 
-def _torchvision_set(name: str, root: Path, image_size: int | None, download: bool) -> tuple[Labelled, tuple[str, ...]]:
-    dataset = _open_torchvision_set(name, root, download)
+def read_torchvision_set(
+    name: str, options: Mapping[str, object], root: Path | None, image_size: int | None, download: bool
+) -> tuple[Labelled, tuple[str, ...]]:
+    """Returns one split of a torchvision set, as its class's ``options`` choose it, and the class names.
+
+    ``root``, ``image_size`` and ``download`` are as in ``load``.
+
+    Raises:
+        InputError: for data that is missing or cannot be read.
+    """
+    dataset = _open_torchvision_set(name, options, root or cache_folder(), download)
     labels = np.empty(len(dataset), dtype=np.int64)
 
     def read(row: int) -> NDArray[np.uint8]:
@@ -198,12 +221,11 @@ def _torchvision_set(name: str, root: Path, image_size: int | None, download: bo
     return Labelled(images, labels), tuple(str(each) for each in classes)
 
 
-def _open_torchvision_set(name: str, root: Path, download: bool) -> Any:
+def _open_torchvision_set(name: str, options: Mapping[str, object], root: Path, download: bool) -> Any:
     import torchvision  # here, for the embedded data and folders do not need it, and it takes seconds to import
 
-    row = TORCHVISION_SETS[name]
     try:
-        return getattr(torchvision.datasets, row.class_name)(root, download=download, **row.options)
+        return getattr(torchvision.datasets, TORCHVISION_SETS[name].class_name)(root, download=download, **options)
     except ImportError as error:
         raise InputError(f"{name} needs a package that is missing ({error}); install it") from error
     except (RuntimeError, OSError) as error:

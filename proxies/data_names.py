@@ -14,7 +14,7 @@ FOLDER = "folder:"
 
 @dataclass(frozen=True)
 class TorchvisionSet:
-    """The official training split of a ``torchvision.datasets`` class: never its test split.
+    """A ``torchvision.datasets`` class, with the ``options`` that give its official training split.
 
     ``mirrors`` says whether an image seen in a mirror still is of its class: a digit is not.
     """
@@ -22,6 +22,12 @@ class TorchvisionSet:
     class_name: str
     options: Mapping[str, object] = field(default_factory=lambda: {"train": True})
     mirrors: bool = True
+
+    @property
+    def test_options(self) -> dict[str, object]:
+        """Returns the options that give the official test split."""
+        test_split = {("train", True): False, ("split", "train"): "test", ("split", "trainval"): "test"}
+        return {name: test_split.get((name, value), value) for name, value in self.options.items()}
 
 
 _TRAIN_SPLIT = MappingProxyType({"split": "train"})

@@ -48,6 +48,23 @@ def read_folder(
     return Labelled(images[:split], train_labels), kept, tuple(train)
 
 
+def read_test_folder(folder: Path, image_size: int, cache: Path | None = None) -> Labelled | None:
+    """Returns the images of ``test/``, labelled as those of ``train/``; None where the folder has not both.
+
+    They are decoded and kept as ``read_folder`` does.
+
+    Raises:
+        InputError: as ``read_folder``, and for classes that differ between ``train/`` and ``test/``.
+    """
+    train_folder, _ = _layout(folder)
+    if train_folder == folder or not (folder / "test").is_dir():
+        return None
+    test = _class_files(folder / "test")
+    _check_same_classes(_class_files(train_folder), test, "test")
+    files = [file for rows in test.values() for file in rows]
+    return Labelled(_cached(folder, files, image_size, cache or cache_folder()), _labels(test))
+
+
 def class_files(folder: Path) -> tuple[dict[str, list[Path]], dict[str, list[Path]]]:
     """Returns the image files of each class, sorted: to train on, and those of ``val/``, which may be none.
 
@@ -58,7 +75,7 @@ def class_files(folder: Path) -> tuple[dict[str, list[Path]], dict[str, list[Pat
     train = _class_files(train_folder)
     val = _class_files(val_folder) if val_folder else {}
     if val:
-        _check_same_classes(train, val)
+        _check_same_classes(train, val, "val")
     return train, val
 
 
@@ -119,12 +136,12 @@ def _image_files(folder: Path) -> list[Path]:
     return sorted(f for f in folder.rglob("*") if f.suffix.lower() in SUFFIXES and visible(f) and f.is_file())
 
 
-def _check_same_classes(train: Iterable[str], val: Iterable[str]) -> None:
-    lone = {"train": set(train) - set(val), "val": set(val) - set(train)}
+def _check_same_classes(train: Iterable[str], others: Iterable[str], other: str) -> None:
+    lone = {"train": set(train) - set(others), other: set(others) - set(train)}
     for where, names in lone.items():
         if names:
-            listed = ", ".join(sorted(names))
-            raise InputError(f"train/ and val/ must hold the same classes, but only {where}/ has {listed}; align them")
+            rule = f"train/ and {other}/ must hold the same classes"
+            raise InputError(f"{rule}, but only {where}/ has {', '.join(sorted(names))}; align them")
 
 
 def _labels(classes: dict[str, list[Path]]) -> NDArray[np.int64]:
