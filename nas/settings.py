@@ -122,7 +122,7 @@ def settings_of(flags: argparse.Namespace) -> Settings:
     if flags.data.startswith(FOLDER):
         class_files(folder_path(flags.data))
     check_sampler(flags.sampler)
-    _check_device(flags.device)
+    check_device(flags.device)
     latency_device = _latency_device(flags)
     _check_remote(flags.latency_from, flags.runtime)
     _check_numbers(flags)
@@ -220,7 +220,12 @@ def _check_remote(device: str | None, runtime: str) -> None:
     raise InputError(f"networks go to another device as ONNX files, which {able} read; got --runtime {runtime}")
 
 
-def _check_device(device: str) -> None:
+def check_device(device: str) -> None:
+    """Nothing.
+
+    Raises:
+        InputError: no device to train on, or a GPU that is not there.
+    """
     if device not in DEVICES:
         raise InputError(f"--device must be one of {', '.join(DEVICES)}, got {device!r}")
     if device == "cuda":

@@ -25,6 +25,20 @@ class RandomChooser:
         return self.params[name]
 
 
+class PinnedChooser(RandomChooser):
+    """Chooses at random, but for the integers that are pinned by name."""
+
+    def __init__(self, seed: int, pinned: Mapping[str, int]) -> None:
+        super().__init__(seed)
+        self._pinned = dict(pinned)
+
+    def suggest_int(self, name: str, low: int, high: int, *, step: int = 1) -> int:
+        """The pinned number, or one of low, low + step, ..., high."""
+        chosen = super().suggest_int(name, low, high, step=step)
+        self.params[name] = self._pinned.get(name, chosen)
+        return int(self.params[name])
+
+
 class FixedChooser:
     """Gives back known parameters, as a trial's `params` hold them."""
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise
 from math import gcd, inf, lcm, sqrt
 
-from search_space.architecture import BOTTLENECK
+from search_space.architecture import BOTTLENECK, Architecture
 from search_space.errors import InputError
 
 
@@ -50,6 +50,25 @@ def narrowest(unit: str, c_in: int, stage_quantum: int, at_least: int = 0) -> in
     if unit == "v1":
         at_least = max(at_least, c_in + 1)
     return stage_quantum * max(1, -(-at_least // stage_quantum))
+
+
+def scaled(architecture: Architecture, share: float) -> Architecture:
+    """The architecture with stage widths of about `share` of its own, as near as divisibility lets them be."""
+    if share == 1:
+        return architecture
+    stages = architecture.stages
+    structure = Structure(
+        architecture.unit,
+        architecture.stem,
+        tuple(stage.groups for stage in stages),
+        tuple(stage.split for stage in stages),
+    )
+    widths: list[int] = []
+    for step, stage in zip(quanta(structure, alignment=1), stages, strict=True):
+        wanted = step * round(share * stage.width / step)
+        widths.append(narrowest(structure.unit, widths[-1] if widths else structure.stem, step, at_least=wanted))
+    narrowed = tuple(replace(stage, width=width) for stage, width in zip(stages, widths, strict=True))
+    return replace(architecture, stages=narrowed)
 
 
 def solve_widths(

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from proxies.augmentation import AUGMENTATIONS
 from proxies.recipes import RECIPES, Recipe, stem_stride_for
+from proxies.schedules import SCHEDULES
 
 
 def test_recipes_stand_under_their_own_names() -> None:
@@ -40,7 +42,31 @@ def test_a_recipe_by_hand() -> None:
         "warmup_share": 0.2,
         "crop_padding": 2,
         "max_images": 100,
+        "decay_norms": True,
+        "schedule": "onecycle",
+        "augmentation": "none",
+        "mixup": 0.0,
+        "cutmix": 0.0,
+        "mix_from_images": 50_000,
+        "ema_share": 0.0,
+        "image_scale": 1.0,
+        "stem_stride": None,
+        "channel_scale": 1.0,
+        "validate_every": 1,
     }
+
+
+@pytest.mark.parametrize(
+    ("scale", "own", "trained"), [(0.5, 32, 16), (0.5, 28, 16), (0.5, 64, 32), (0.5, 12, 12), (1, 96, 96)]
+)
+def test_images_shrink_by_the_recipes_scale_but_not_below_16_pixels(scale: float, own: int, trained: int) -> None:
+    assert Recipe("tiny", epochs=1, learning_rate=0.1, image_scale=scale).image_size(own) == trained
+
+
+def test_every_recipe_names_a_schedule_and_an_augmentation_that_exist() -> None:
+    for recipe in RECIPES.values():
+        assert recipe.schedule in SCHEDULES
+        assert recipe.augmentation in AUGMENTATIONS
 
 
 def test_a_recipe_cannot_be_changed() -> None:

@@ -149,7 +149,7 @@ def test_latency_is_measured_on_the_gpu_only_where_the_runtime_runs_there(monkey
             raise InputError("this ONNX Runtime has no CUDAExecutionProvider")
 
     monkeypatch.setattr(settings_module, "check_runtime", check)
-    monkeypatch.setattr(settings_module, "_check_device", lambda device: None)
+    monkeypatch.setattr(settings_module, "check_device", lambda device: None)
     assert settings_from().latency_device == "cpu"
     assert settings_from("--device", "cuda").latency_device == "cpu"
     on_gpu = settings_from("--device", "cuda", "--runtime", "torch")

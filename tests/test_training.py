@@ -15,7 +15,9 @@ from proxies import training
 from proxies.data import ImageData, load
 from proxies.network import build
 from proxies.recipes import Recipe
-from proxies.training import Training, TrainingError, train, validate
+from proxies.sgd import Sgd
+from proxies.training import Trainer, Training, TrainingError, train
+from proxies.validation import validate
 from search_space import PRESETS, Architecture, Stage
 
 HALF = Fraction(1, 2)
@@ -90,13 +92,13 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> Seen:
 def rates(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The learning rate of every step of the optimizer."""
     found: list[float] = []
+    step = Sgd.step
 
-    class Spy(torch.optim.SGD):
-        def step(self, closure: Any = None) -> Any:
-            found.append(float(self.param_groups[0]["lr"]))
-            return super().step(closure)
+    def spied(optimizer: Sgd) -> None:
+        found.append(optimizer.learning_rate.item())
+        step(optimizer)
 
-    monkeypatch.setattr(torch.optim, "SGD", Spy)
+    monkeypatch.setattr(Sgd, "step", spied)
     return found
 
 
@@ -272,7 +274,7 @@ def test_batch_norm_statistics_are_those_of_training_batches_under_the_final_wei
 
 def test_without_new_statistics_validation_would_give_other_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
     _, estimated = train(SMALL, noise_data(), RECIPE, seed=0)
-    monkeypatch.setattr(training, "_estimate_statistics", lambda *_: None)
+    monkeypatch.setattr(training, "estimate_statistics", lambda *_: None)
     _, running = train(SMALL, noise_data(), RECIPE, seed=0)
     assert estimated.training_losses == running.training_losses
     assert abs(estimated.validation_losses[-1] - running.validation_losses[-1]) > 0.01
@@ -367,8 +369,8 @@ def test_a_preset_learns_from_the_embedded_images() -> None:
 def test_a_loss_that_is_no_number_ends_training_and_names_the_epoch(
     monkeypatch: pytest.MonkeyPatch, epoch: int
 ) -> None:
-    # An epoch of 16 images has 3 batches: one to train on, one for statistics, one to validate on.
-    monkeypatch.setattr(training, "normalise", nan_after(3 * (epoch - 1), training.normalise))
+    # An epoch of 16 images has one batch.
+    monkeypatch.setattr(training, "normalise", nan_after(epoch - 1, training.normalise))
     with pytest.raises(TrainingError, match=f"the training loss is nan in epoch {epoch} of 2"):
         train(SMALL, noise_data(16), RECIPE, seed=0)
 
@@ -376,3 +378,81 @@ def test_a_loss_that_is_no_number_ends_training_and_names_the_epoch(
 def test_a_learning_rate_that_overflows_is_an_error_and_no_accuracy() -> None:
     with pytest.raises(TrainingError, match=r"the training loss is (nan|inf) in epoch \d of 2"):
         train(SMALL, noise_data(), replace(RECIPE, learning_rate=1e30), seed=0)
+
+
+# The recipe's other parts
+
+
+def test_images_are_shrunk_as_the_recipe_says_but_not_below_16_pixels(seen: Seen) -> None:
+    for size, expected in ((64, 32), (24, 16), (12, 12)):
+        _, result = train(SMALL, noise_data(16, size=size), replace(RECIPE, image_scale=0.5), seed=0)
+        assert result.image_size == expected
+        assert seen[True][-1].shape[-1] == expected
+
+
+def test_a_recipe_can_set_the_stems_stride() -> None:
+    _, result = train(SMALL, noise_data(16, size=32), replace(RECIPE, stem_stride=1), seed=0)
+    assert result.stem_stride == 1
+
+
+def test_epochs_are_validated_as_often_as_the_recipe_says_and_the_last_one_always() -> None:
+    _, result = train(SMALL, noise_data(), replace(RECIPE, epochs=5, validate_every=2), seed=0)
+    assert result.validated_epochs == (2, 4, 5)
+    assert len(result.training_losses) == 5
+    assert len(result.validation_losses) == len(result.validation_accuracies) == 3
+
+
+def test_a_narrower_network_is_trained_where_the_recipe_says_so() -> None:
+    network, _ = train(SMALL, noise_data(), replace(RECIPE, channel_scale=0.5), seed=0)
+    assert network[-1](torch.zeros(1, 32, 1, 1)).shape == (1, 4)
+
+
+def test_the_average_is_validated_and_given_back_where_the_recipe_has_one() -> None:
+    plain, without = train(SMALL, noise_data(), RECIPE, seed=0)
+    averaged, result = train(SMALL, noise_data(), replace(RECIPE, ema_share=0.5), seed=0)
+    assert result.training_losses == without.training_losses
+    assert result.validation_losses != without.validation_losses
+    assert not torch.equal(next(averaged.parameters()), next(plain.parameters()))
+
+
+def test_norms_and_biases_are_decayed_only_where_the_recipe_says_so() -> None:
+    heavy = replace(RECIPE, weight_decay=5.0, learning_rate=0.01)
+    decayed, _ = train(SMALL, noise_data(), heavy, seed=0)
+    spared, _ = train(SMALL, noise_data(), replace(heavy, decay_norms=False), seed=0)
+    norms = [
+        torch.stack([m.weight.abs().mean() for m in network.modules() if isinstance(m, nn.BatchNorm2d)]).mean()
+        for network in (decayed, spared)
+    ]
+    assert norms[0] < 0.9 < norms[1]
+
+
+def test_a_training_that_goes_on_from_its_state_gives_the_same_network_bit_for_bit() -> None:
+    recipe = replace(RECIPE, epochs=3, ema_share=0.3, augmentation="trivial", mixup=0.2, cutmix=1.0, mix_from_images=0)
+    unbroken, expected = train(SMALL, noise_data(), recipe, seed=3)
+    first = Trainer(SMALL, noise_data(), recipe, seed=3)
+    first.run_epoch()
+    state = copy.deepcopy(first.state_dict())
+    second = Trainer(SMALL, noise_data(), recipe, seed=3)
+    second.load_state_dict(state)
+    while not second.is_done:
+        second.run_epoch()
+    assert numbers(second.training) == numbers(expected)
+    theirs = unbroken.state_dict()
+    assert all(torch.equal(value, theirs[name]) for name, value in second.trained_network.state_dict().items())
+
+
+# What gives no network
+
+
+def test_memory_that_runs_out_is_told_with_the_batch_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(trainer: Trainer) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+    monkeypatch.setattr(Trainer, "run_epoch", full)
+    with pytest.raises(TrainingError, match="out of memory with batches of 16: CUDA out of memory"):
+        train(SMALL, noise_data(), RECIPE, seed=0)
+
+
+def test_a_single_class_is_told() -> None:
+    with pytest.raises(TrainingError, match="two classes or more to tell apart, got 1"):
+        train(SMALL, data_of(noise(16), noise(8), classes=1), RECIPE, seed=0)
