@@ -37,7 +37,7 @@ def export(flags: argparse.Namespace) -> int:
     """The exit status of an export with these flags."""
     limit_ms = _limit_ms(flags.max_latency)
     check_folder(flags.out)
-    storage = open_storage(flags.storage or _default_storage(flags.study), must_exist=True)
+    storage = open_storage(flags.storage or default_storage(flags.study), must_exist=True)
     study = load_study(storage, flags.study)
     findings = findings_of(study, references_of(study, storage))
     if not findings.front:
@@ -65,7 +65,12 @@ def _limit_ms(text: str | None) -> float | None:
     return budget.latency_ms
 
 
-def _default_storage(study: str | None) -> str:
+def default_storage(study: str | None) -> str:
+    """The URL of the SQLite file of a study under `runs`, or of the only one there is.
+
+    Raises:
+        InputError: there is not exactly one.
+    """
     found = sorted(Path("runs").glob(f"{study or '*'}/study.db"))
     if len(found) != 1:
         listed = ", ".join(str(path) for path in found) or "none"

@@ -15,6 +15,7 @@ from typing import Any
 from optuna.study import Study
 from sqlalchemy.engine import make_url
 
+from nas.accuracy import Accuracy, accuracy_for
 from nas.command import Parser, check_folder, make_folder, run_command
 from nas.outputs import PROVENANCE, findings_of, write_all
 from nas.progress import SearchProgress
@@ -35,6 +36,7 @@ from studies.table import render_table
 
 PACKAGES = ("torch", "torchvision", "onnxruntime", "optuna", "numpy")
 ANCHOR_MS = "anchor_ms"
+ACCURACY = "accuracy"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -69,15 +71,24 @@ def run(flags: argparse.Namespace) -> int:
             identity = {**settings.identity(), "data_fingerprint": data["fingerprint"]}
             study = open_study(storage, settings.study, identity, resume=settings.resume)
             references = references_of(study, storage)
-            study.set_user_attr(PROVENANCE, provenance_of(settings, data))
-            search_with(settings, study, references, workers, _ledger_and_queue(settings.storage))
+            accuracy = accuracy_of(study, settings, data["fingerprint"])
+            study.set_user_attr(PROVENANCE, {**provenance_of(settings, data), ACCURACY: accuracy.told})
+            search_with(settings, study, references, workers, _ledger_and_queue(settings.storage), accuracy)
     findings = findings_of(study, references)
     print(render_table(findings.front, findings.references))
+    print(f"accuracy: {accuracy.told}")
     print(drift_line([*findings.records, *findings.references]))
     for path in write_all(findings, settings.out):
         print(f"wrote {path}")
     print(f"dashboard: optuna-dashboard {settings.storage}")
     return 0
+
+
+def accuracy_of(study: Study, settings: Settings, fingerprint: str) -> Accuracy:
+    """How the study's accuracies are had, fixed when it is first run: two fits' numbers cannot be compared."""
+    if ACCURACY not in study.user_attrs:
+        study.set_user_attr(ACCURACY, accuracy_for(settings, fingerprint).to_dict())
+    return Accuracy.from_dict(study.user_attrs[ACCURACY])
 
 
 def drift_line(records: Sequence[Record]) -> str:
@@ -86,7 +97,9 @@ def drift_line(records: Sequence[Record]) -> str:
     return f"{ANCHOR}'s own time wandered by {100 * drift:.1f} % over {hours:.1f} hours, which is divided out"
 
 
-def search_with(settings: Settings, study: Study, references: Study, workers: Workers, ledger: Ledger) -> None:
+def search_with(
+    settings: Settings, study: Study, references: Study, workers: Workers, ledger: Ledger, accuracy: Accuracy
+) -> None:
     """Nothing: searches until trials or time are used up, or Ctrl-C."""
     anchor_ms = study.user_attrs.get(ANCHOR_MS)
     if anchor_ms is None:
@@ -97,7 +110,8 @@ def search_with(settings: Settings, study: Study, references: Study, workers: Wo
     space = space_for(settings, anchor_ms)
     with SearchProgress(study, settings.trials, settings.seconds) as progress:
         progress.report(_headline(settings, space, anchor_ms))
-        search = Search(settings, space, study, references, ledger, anchor_ms, progress.report)
+        progress.report(f"accuracy: {accuracy.told}")
+        search = Search(settings, space, study, references, ledger, anchor_ms, accuracy, progress.report)
         try:
             search.run(workers, references_for(space.budget, space.task))
         except KeyboardInterrupt:

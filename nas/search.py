@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from optuna.study import Study
 from optuna.trial import Trial, TrialState
 
+from nas.accuracy import Accuracy
 from nas.references import starting_params
 from nas.settings import Settings
 from nas.workers import Failure, Worker, Workers
@@ -51,6 +52,7 @@ class Search:
         references: Study,
         ledger: Ledger,
         anchor_ms: float,
+        accuracy: Accuracy,
         report: Callable[[str], None],
     ) -> None:
         self._settings = settings
@@ -59,6 +61,7 @@ class Search:
         self._references = references
         self._ledger = ledger
         self._anchor_ms = anchor_ms
+        self._accuracy = accuracy
         self._report = report
         self._running: dict[Worker, _Task] = {}
         known = [*records_of(references), *records_of(study)]
@@ -85,7 +88,7 @@ class Search:
             while self._start_tasks(workers, missing) or self._running:
                 for worker in workers.ready(list(self._running), POLL_SECONDS):
                     self._finish(self._running.pop(worker), worker.receive())
-                workers.replace_dead()
+                workers.replace_dead(self._running)
                 self._report("")
         finally:
             for study in (self._references, self._study):
@@ -136,7 +139,7 @@ class Search:
 
     def _finish(self, task: _Task, result: Result) -> None:
         if isinstance(result, Record):
-            result = replace(result, reference=task.reference)
+            result = replace(self._accuracy.predicted(result), reference=task.reference)
             self._durations.append(result.seconds)
         if not isinstance(result, Failure):
             self._known[task.architecture.key()] = result
@@ -184,7 +187,7 @@ def _line(task: _Task, result: Result) -> str:
         noisy = ", noisy" if result.noisy else ""
         return (
             f"{label}: {result.macs / 1e6:.1f} MFLOPs, {result.latency_ms:.3f} ms{noisy}, "
-            f"{100 * result.accuracy:.1f} %, {result.seconds:.0f} s"
+            f"{100 * result.accuracy:.1f} % (proxy {100 * result.proxy_accuracy:.1f} %), {result.seconds:.0f} s"
         )
     if isinstance(result, Rejected):
         return f"{label}: {result.latency_ms:.3f} ms is over the latency budget, not trained"

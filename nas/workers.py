@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from importlib import import_module
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Self
 
-from nas.settings import Settings
 from search_space.errors import InputError
 
 PARENT_CHECK_SECONDS = 1.0
+TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3
+"""What mallopt(3) calls M_TRIM_THRESHOLD and M_MMAP_THRESHOLD."""
+EVALUATOR = "nas.evaluate:Evaluator"
 LAST_SECONDS = 5.0
 """What a worker has to end in an orderly way: one long call into torch may hold it up."""
 
@@ -35,11 +39,11 @@ class Failure:
 class Worker:
     """A process with an evaluator; one call at a time."""
 
-    def __init__(self, settings: Settings, folder: Path, core: int | None) -> None:
+    def __init__(self, evaluator: str, settings: Any, folder: Path, core: int | None) -> None:
         context = get_context("spawn")
         self.connection, theirs = context.Pipe()
         folder.mkdir()
-        self._process = context.Process(target=_serve, args=(theirs, settings, folder, core, os.getpid()))
+        self._process = context.Process(target=_serve, args=(theirs, evaluator, settings, folder, core, os.getpid()))
         self._process.start()
         # The child's end is closed here, so that its death shows as the end of the stream.
         theirs.close()
@@ -86,10 +90,14 @@ class Worker:
 
 
 class Workers:
-    """Several workers, each pinned to a core where the system lets them be; a context that stops them."""
+    """Several workers, each pinned to a core where the system lets them be; a context that stops them.
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+    `settings.workers` of them; `evaluator` names, as "module:Class", what each makes of the settings and a folder of
+    its own: imported there only, so that this process need not wait for torch.
+    """
+
+    def __init__(self, settings: Any, evaluator: str = EVALUATOR) -> None:
+        self._settings, self._evaluator = settings, evaluator
         self._folder = TemporaryDirectory(prefix="shufflenet-nas-")
         self._started = 0
         cores: Sequence[int | None] = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [None]
@@ -109,28 +117,28 @@ class Workers:
         connections = {worker.connection: worker for worker in busy}
         return [connections[each] for each in wait(list(connections), timeout_seconds) if isinstance(each, Connection)]
 
-    def replace_dead(self) -> None:
-        """Nothing: starts a new worker for each that died."""
+    def replace_dead(self, busy: Collection[Worker]) -> None:
+        """Nothing: starts a new worker for each that died; one of `busy` shows that by its result first."""
         for number, worker in enumerate(self.all):
-            if not worker.alive:
+            if not worker.alive and worker not in busy:
                 worker.stop()
                 self.all[number] = self._start(self._cores[number])
 
     def _start(self, core: int | None) -> Worker:
         self._started += 1
-        return Worker(self._settings, Path(self._folder.name, str(self._started)), core)
+        return Worker(self._evaluator, self._settings, Path(self._folder.name, str(self._started)), core)
 
 
-def _serve(connection: Connection, settings: Settings, folder: Path, core: int | None, parent: int) -> None:
+def _serve(connection: Connection, name: str, settings: Any, folder: Path, core: int | None, parent: int) -> None:
     """Nothing: answers calls until the parent closes the connection or dies."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
     signal.signal(signal.SIGTERM, _exit)
     threading.Thread(target=_die_with, args=(parent,), daemon=True).start()
     if core is not None:
         os.sched_setaffinity(0, {core})
-    from nas.evaluate import Evaluator
-
-    evaluator = Evaluator(settings, folder)
+    _keep_freed_memory()
+    module, _, cls = name.partition(":")
+    evaluator = getattr(import_module(module), cls)(settings, folder)
     while True:
         try:
             method, arguments = connection.recv()
@@ -147,6 +155,14 @@ def _answer(evaluator: Any, method: str, arguments: tuple[Any, ...]) -> Any:
         if isinstance(error, InputError):
             return Failure(text, is_input_error=True)
         return Failure(f"{type(error).__name__}: {text}")
+
+
+def _keep_freed_memory() -> None:
+    """Nothing: glibc keeps what is freed, or each of a training's steps would be given its pages anew."""
+    with suppress(OSError, AttributeError):  # another C library
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(TRIM_THRESHOLD, 2**31 - 1)
+        mallopt(MMAP_THRESHOLD, 32 * 2**20)
 
 
 def _exit(number: int, frame: object) -> None:

@@ -12,7 +12,7 @@ from search_space.architecture import Stage
 from studies.front import nearest_reference
 from studies.predicted import Predicted
 from studies.record import Record
-from studies.table import accuracy_text, mflops_text, ms_text, params_text, spread_text
+from studies.table import accuracy_text, mflops_text, ms_text, params_text, proxy_text, spread_text
 
 GREY, BLUE, ORANGE = "#8a8f98", "#2f8fe0", "#e0701f"
 _BY_GROUPS = (BLUE, "#1fa187", "#d9a514", "#a05cd6", "#d6457f", "#7d8b1f")
@@ -36,7 +36,7 @@ def front_figure(front: Sequence[Record], references: Sequence[Record], records:
         ]
     )
     shown = [*records, *references]
-    figure = styled(figure, LATENCY, "validation accuracy, %")
+    figure = styled(figure, LATENCY, "predicted accuracy, %")
     return figure.update_xaxes(_scale([record.latency_ms for record in shown]))
 
 
@@ -133,7 +133,7 @@ def _error(records: Sequence[Record]) -> dict[str, Any]:
 def _hover(record: Record) -> str:
     lines = [
         f"<b>{escape(record.name)}</b>, unit {record.architecture.unit}",
-        f"{accuracy_text(record)} %, {ms_text(record)} ms {spread_text(record)}",
+        f"{accuracy_text(record)} % (proxy {proxy_text(record)} %), {ms_text(record)} ms {spread_text(record)}",
         f"{mflops_text(record)} MFLOPs, {params_text(record)} M params",
         *(f"stage {number}: {stage_text(stage)}" for number, stage in enumerate(record.architecture.stages, start=2)),
     ]

@@ -18,9 +18,10 @@ DIRECTIONS: list[Literal["maximize", "minimize"]] = ["maximize", "minimize"]
 class Record:
     """What was measured of one architecture, under one study's settings.
 
-    `accuracy` in [0, 1]; `latency` and `training` are plain JSON of how those numbers were had (latency: spread, noisy,
-    rounds, runtime, ...; training: curves by epoch, seconds, device, ...). `reference` is the preset's name where the
-    network is a hand-designed one, "" where the search found it; `number` is the trial's.
+    `accuracy` in [0, 1] is what the full recipe is predicted to reach; `latency` and `training` are plain JSON of how
+    those numbers were had (latency: spread, noisy, rounds, runtime, ...; training: curves by epoch, seconds, device,
+    ...). `reference` is the preset's name where the network is a hand-designed one, "" where the search found it;
+    `number` is the trial's.
     """
 
     architecture: Architecture
@@ -50,6 +51,11 @@ class Record:
     def noisy(self) -> bool:
         """Whether that is more than the protocol accepts."""
         return bool(self.latency["noisy"])
+
+    @property
+    def proxy_accuracy(self) -> float:
+        """The short training's own last validation accuracy, in [0, 1]."""
+        return float(self.training["validation_accuracies"][-1])
 
     @property
     def seconds(self) -> float:
@@ -93,6 +99,7 @@ def attributes_of(record: Record) -> dict[str, Any]:
         "architecture": record.architecture.to_dict(),
         "key": record.architecture.key(),
         **{name: getattr(record, name) for name in _PLAIN},
+        "proxy_accuracy": record.proxy_accuracy,
         "latency_spread": record.latency_spread,
         "seconds": record.seconds,
         **({"reference": record.reference} if record.reference else {}),

@@ -49,7 +49,7 @@ def write_report(
         _architectures(front),
         _definitions("Settings", settings),
         _definitions("How the numbers were had", provenance),
-        _limits([*records, *references]),
+        _limits([*records, *references], provenance.get("accuracy", "")),
     )
     return write_page(path, title, sections)
 
@@ -148,13 +148,13 @@ def _plain(value: Any) -> str:
     return ", ".join(map(_plain, value)) if isinstance(value, list | tuple) else str(value)
 
 
-def _limits(records: Sequence[Record]) -> str:
+def _limits(records: Sequence[Record], accuracy: str) -> str:
     measured = {f"{r.latency.get('runtime', '')} {r.latency.get('device', '')}".strip() for r in records} - {""}
     where = f" ({'; '.join(sorted(measured))})" if measured else ""
     return section(
         "What the numbers do not say",
-        "<ul><li>Accuracy is the validation accuracy of a <strong>short training</strong>: fit to rank networks, not "
-        "what a full training reaches. References were trained in the same way.</li>"
+        "<ul><li>Accuracy is <strong>predicted</strong> from a short training, whose own accuracy is called the "
+        f"proxy's. References were scored in the same way. {escape(accuracy[:1].upper() + accuracy[1:])}.</li>"
         f"<li>Latency is that of this device and runtime only{escape(where)}; on another, another front. "
         f"{_of_drift(records)}</li>"
         f"<li>{FLOP} Other counts in use, such as two operations for each, give larger numbers.</li></ul>",

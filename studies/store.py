@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,12 +16,15 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from search_space.errors import InputError
-from studies import latency_queue, ledger
+from studies import calibrations, evaluations, latency_queue, ledger
 from studies.database import parsed_url, told_in_one_line
 from studies.record import DIRECTIONS, OBJECTIVES, Record, record_of
 
 SETTINGS = "settings"
 REFERENCES = "-references"
+FINALISTS = "-finalists"
+KEPT_ENDINGS = {REFERENCES: "references", FINALISTS: "finalists"}
+"""How the names of studies end that belong to another one, and what they hold."""
 CAUSE = "cause"
 INTERRUPTED = "interrupted"
 FIXED_PARAMS = "fixed_params"
@@ -77,7 +80,8 @@ def _check_is_ours(url: str) -> None:
         tables = sqlalchemy.inspect(engine).get_table_names()
     finally:
         engine.dispose()
-    if not set(tables) <= {*ledger.TABLES, *latency_queue.TABLES} and "studies" not in tables:
+    ours = {*ledger.TABLES, *latency_queue.TABLES, *evaluations.TABLES, *calibrations.TABLES}
+    if not set(tables) <= ours and "studies" not in tables:
         raise InputError(f"a storage must be empty or hold studies; {url!r} holds the tables {', '.join(tables[:3])}")
 
 
@@ -85,10 +89,12 @@ def open_study(storage: RDBStorage, name: str, settings: Mapping[str, Any], *, r
     """The study of that name, made with `settings` or, to resume, checked against them.
 
     Raises:
-        InputError: it exists and is not to be resumed, was made with other settings, or has a name kept for references.
+        InputError: it exists and is not to be resumed, was made with other settings, or has a name kept for what
+            belongs to another study.
     """
-    if name.endswith(REFERENCES):
-        raise InputError(f"a study's name must not end in {REFERENCES!r}, which is kept for references; got {name!r}")
+    for ending, held in KEPT_ENDINGS.items():
+        if name.endswith(ending):
+            raise InputError(f"a study's name must not end in {ending!r}, which is kept for {held}; got {name!r}")
     if name not in study_names(storage):
         study = _create(storage, name)
         study.set_user_attr(SETTINGS, dict(settings))
@@ -134,7 +140,7 @@ def load_study(storage: RDBStorage, name: str | None) -> Study:
     Raises:
         InputError: there is no such study, or several where none is named.
     """
-    names = [each for each in study_names(storage) if not each.endswith(REFERENCES)]
+    names = [each for each in study_names(storage) if not each.endswith(tuple(KEPT_ENDINGS))]
     if name is None and len(names) == 1:
         name = names[0]
     if name not in names:
@@ -149,6 +155,33 @@ def references_of(study: Study, storage: RDBStorage) -> Study:
     They stand apart since they are no points of the search space: a sampler must not learn from them.
     """
     return optuna.load_study(study_name=study.study_name + REFERENCES, storage=storage)
+
+
+def keep_results(storage: RDBStorage, name: str, settings: Mapping[str, Any], trials: Sequence[FrozenTrial]) -> Study:
+    """The study `name`, which no search is on: it holds these completed trials now, each once, and no others.
+
+    What is missing is added. Where it holds something else, or was made with other settings, it is made anew.
+
+    Raises:
+        InputError: it exists and is a study of another kind: `settings` of the same kind have the same names.
+    """
+    study = optuna.load_study(study_name=name, storage=storage) if name in study_names(storage) else None
+    wanted = [(trial.values, trial.user_attrs) for trial in trials]
+    kept = [(trial.values, trial.user_attrs) for trial in study.get_trials(deepcopy=False)] if study else []
+    if study is not None:
+        was = study.user_attrs.get(SETTINGS, {})
+        if (was or kept) and was.keys() != settings.keys():
+            raise InputError(f"the study {name!r} is in the way: its name is kept for what belongs to another study")
+        if was != settings or any(each not in wanted for each in kept):
+            optuna.delete_study(study_name=name, storage=storage)
+            study, kept = None, []
+    if study is None:
+        study = _create(storage, name)
+        study.set_user_attr(SETTINGS, dict(settings))
+    for trial, content in zip(trials, wanted, strict=True):
+        if content not in kept:
+            study.add_trial(trial)
+    return study
 
 
 def study_names(storage: RDBStorage) -> list[str]:

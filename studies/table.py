@@ -17,8 +17,8 @@ from studies.record import Record
 
 FLOP = "1 FLOP = 1 multiply-add of convolution and linear layers."
 SPREAD = "± is a latency's standard error over the processes that measured it; noisy: more than the protocol accepts."
-COLUMNS = ("name", "unit", "MFLOPs", "M params", "latency ms", "accuracy %", "beside nearest reference")
-NUMBERS = ("MFLOPs", "M params", "latency ms", "accuracy %")
+COLUMNS = ("name", "unit", "MFLOPs", "M params", "latency ms", "accuracy %", "proxy %", "beside nearest reference")
+NUMBERS = ("MFLOPs", "M params", "latency ms", "accuracy %", "proxy %")
 TIE = 1.02
 """Latencies whose ratio is smaller are the same: repeated measurements differ by as much."""
 _UNBOUNDED = 10_000
@@ -95,6 +95,11 @@ def spread_text(record: Record) -> str:
     return f"±{100 * record.latency_spread / 2:.1f} %" + (" noisy" if record.noisy else "")
 
 
+def proxy_text(record: Record) -> str:
+    """The short training's own accuracy in percent."""
+    return f"{100 * record.proxy_accuracy:.1f}"
+
+
 def accuracy_text(record: Record) -> str:
     """Accuracy in percent, "61.2"."""
     return f"{100 * record.accuracy:.1f}"
@@ -103,7 +108,7 @@ def accuracy_text(record: Record) -> str:
 def _numbers(record: Record) -> tuple[str, ...]:
     latency = f"{ms_text(record)} {spread_text(record)}"
     counts = mflops_text(record), params_text(record)
-    return record.name, record.architecture.unit, *counts, latency, accuracy_text(record)
+    return record.name, record.architecture.unit, *counts, latency, accuracy_text(record), proxy_text(record)
 
 
 def _beside(record: Record, references: Sequence[Record]) -> str:

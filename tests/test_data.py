@@ -147,6 +147,30 @@ def test_an_image_size_resizes_the_embedded_set_and_changes_its_fingerprint(embe
     assert abs(half.channel_stats[0][0] - embedded.channel_stats[0][0]) < 0.01
 
 
+def test_resized_data_has_smaller_images_and_is_else_the_same(embedded: ImageData) -> None:
+    small = embedded.resized(14)
+    assert small.train_images.shape == (10_000, 1, 14, 14)
+    assert small.val_images.shape == (2_000, 1, 14, 14)
+    assert small.train_images.dtype == torch.uint8
+    assert (small.image_size, small.classes, small.fingerprint) == (14, embedded.classes, embedded.fingerprint)
+    assert torch.equal(small.train_labels, embedded.train_labels)
+    assert torch.equal(small.val_labels, embedded.val_labels)
+    assert small.channel_stats != embedded.channel_stats, "they are those of the images that it holds"
+    assert embedded.image_size == 28, "what it was made of is left as it was"
+
+
+def test_data_of_that_size_is_itself(embedded: ImageData) -> None:
+    assert embedded.resized(28) is embedded
+
+
+def test_halved_images_are_what_pillow_makes_of_them(embedded: ImageData) -> None:
+    small = embedded.resized(14)
+    for number in range(20):
+        theirs = Image.fromarray(embedded.val_images[number, 0].numpy()).resize((14, 14), Image.Resampling.BILINEAR)
+        difference = small.val_images[number, 0].int() - torch.from_numpy(np.array(theirs)).int()
+        assert difference.abs().max() <= 1
+
+
 def test_the_fingerprint_depends_on_the_content_alone(tmp_path: Path) -> None:
     data = load_folder(fill(tmp_path / "one"))
     assert len(data.fingerprint) == 16

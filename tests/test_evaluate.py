@@ -49,7 +49,7 @@ def evaluated(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, events: list[str]
 
         def train(*arguments: Any, **options: Any) -> Any:
             events.append("train")
-            return None, SimpleNamespace(accuracy=0.5, to_dict=lambda: {"seconds": 9.0})
+            return None, SimpleNamespace(accuracy=0.5, to_dict=lambda: {"seconds": 9.0, "validation_accuracies": [0.5]})
 
         monkeypatch.setattr(evaluate, "prepare", lambda network, stem, **options: str(stem))
         monkeypatch.setattr(evaluate, "build", lambda *arguments: None)

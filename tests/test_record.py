@@ -13,7 +13,7 @@ from studies.record import DIRECTIONS, Record, attributes_of, record_of
 
 def record(**changes: Any) -> Record:
     latency = {"spread": 0.012, "noisy": False, "seconds": 2.5, "runtime": "onnxruntime", "rounds": [3.4, 3.5]}
-    training = {"seconds": 80.0, "accuracies": [0.3, 0.5], "device": "cpu"}
+    training = {"seconds": 80.0, "validation_accuracies": [0.3, 0.5], "device": "cpu"}
     fields: dict[str, Any] = {
         "architecture": PRESETS["v2-1.0x"],
         "macs": 144_894_000,

@@ -27,7 +27,9 @@ def record(architecture: Any, accuracy: float, latency_ms: float, reference: str
     latency = {"spread": 0.02, "noisy": False, "runtime": "onnxruntime", "device": "A CPU"}
     cost = cost_of(architecture)
     counts = cost.macs, cost.params, cost.peak_bytes, cost.memory_access_bytes
-    return Record(architecture, *counts, accuracy, latency_ms, latency, {}, reference=reference)
+    return Record(
+        architecture, *counts, accuracy, latency_ms, latency, {"validation_accuracies": [0.5]}, reference=reference
+    )
 
 
 # Accuracy rises with latency in two of three: the third is slower than its neighbour, and worse.

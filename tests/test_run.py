@@ -58,7 +58,8 @@ def _check_front(content: dict, out: Path) -> None:
         assert (cost.macs, cost.params) == (row["macs"], row["params"])
         assert cost.macs <= 2_000_000
         assert row["latency_ms"] > 0
-        assert len(row["training"]["validation_accuracies"]) == content["settings"]["recipe"]["epochs"]
+        assert len(row["training"]["training_losses"]) == content["settings"]["recipe"]["epochs"]
+        assert row["proxy_accuracy"] == row["training"]["validation_accuracies"][-1]
     assert {row["reference"][:2] for row in content["references"]} == {"v1", "v2"}
     assert content["provenance"]["data"]["training_images"] + content["provenance"]["data"]["validation_images"] == 80
 

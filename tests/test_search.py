@@ -14,6 +14,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from nas import search as search_module
+from nas.accuracy import Accuracy
 from nas.command import Parser
 from nas.search import Search
 from nas.settings import Settings, add_flags, settings_of
@@ -49,7 +50,18 @@ Answer = Callable[[Architecture], Record | Rejected | Failure]
 
 def record(architecture: Architecture, accuracy: float = 0.5) -> Record:
     """A made-up record: 10 seconds in all."""
-    return Record(architecture, 100, 200, 300, 400, accuracy, 2.5, LATENCY, {"seconds": 8.0}, where="here")
+    return Record(
+        architecture,
+        100,
+        200,
+        300,
+        400,
+        accuracy,
+        2.5,
+        LATENCY,
+        {"seconds": 8.0, "validation_accuracies": [accuracy]},
+        where="here",
+    )
 
 
 class FakeWorker:
@@ -82,7 +94,7 @@ class FakeWorkers:
     def ready(self, busy: Sequence[FakeWorker], timeout_seconds: float) -> list[FakeWorker]:
         return list(busy[:1])
 
-    def replace_dead(self) -> None:
+    def replace_dead(self, busy: object) -> None:
         pass
 
 
@@ -108,6 +120,7 @@ class Bench:
         self.references = references_of(self.study, storage)
         self.ledger = Ledger(storage.engine)
         self.lines: list[str] = []
+        self.accuracy = Accuracy(None, "the training's own")
         self.default_space = SearchSpace.default(Budget.parse("140mflops"))
         file = tmp_path / "space.toml"
         file.write_text(ONE_CHOICE)
@@ -124,7 +137,7 @@ class Bench:
         settings = replace(settings_from("--sampler", "random", *flags), trials=trials)
         search = Search(
             *(settings, space or self.default_space, self.study, self.references),
-            *(self.ledger, ANCHOR_MS, self.lines.append),
+            *(self.ledger, ANCHOR_MS, self.accuracy, self.lines.append),
         )
         search.run(workers, references)  # type: ignore[arg-type]
         return workers
@@ -482,7 +495,7 @@ def test_an_interrupted_search_proposes_what_an_unbroken_one_does(bench: Bench, 
 def test_each_evaluation_is_reported_in_a_line(bench: Bench) -> None:
     workers = bench.run(FakeWorkers(), trials=1, references=["v2-0.5x"])
     key = workers.sent[1].key()[:8]
-    numbers = "0.0 MFLOPs, 2.500 ms, 50.0 %, 10 s"
+    numbers = "0.0 MFLOPs, 2.500 ms, 50.0 % (proxy 50.0 %), 10 s"
     assert [line for line in bench.lines if line] == [
         f"reference v2-0.5x: {numbers}",
         f"trial 0 {workers.sent[1].unit}-{key}: {numbers}",

@@ -91,7 +91,9 @@ def evaluated(study: Study, accuracy: float) -> int:
     """The number of a trial that was completed."""
     trial = study.ask()
     latency = {"spread": 0.01, "noisy": False, "seconds": 1.0}
-    record = Record(SPACE.suggest(trial), 1, 2, 3, 4, accuracy, 5.0, latency, {"seconds": 2.0})
+    record = Record(
+        SPACE.suggest(trial), 1, 2, 3, 4, accuracy, 5.0, latency, {"seconds": 2.0, "validation_accuracies": [0.5]}
+    )
     for name, value in attributes_of(record).items():
         trial.set_user_attr(name, value)
     study.tell(trial, [accuracy, 5.0])

@@ -1,13 +1,15 @@
 """Valid widths by brute force from the divisions themselves; solved widths by trying their neighbours."""
 
 import random
+from dataclasses import replace
 from fractions import Fraction
 from itertools import product
 
 import pytest
 
-from search_space import InputError
-from search_space.widths import Structure, narrowest, quanta, quantum, solve_widths
+from search_space import PRESETS, Architecture, Budget, InputError, SearchSpace, cost_of
+from search_space.choosers import RandomChooser
+from search_space.widths import Structure, narrowest, quanta, quantum, scaled, solve_widths
 
 SPLITS = tuple(map(Fraction, ("1/4", "1/3", "1/2", "2/3", "3/4")))
 GROUPS = (1, 2, 3, 4, 8)
@@ -141,3 +143,66 @@ def test_no_stage_is_wider_than_the_widest_allowed() -> None:
     widths = solve_widths(structure, (2.5, 2.5), lambda w: quadratic(10**12, w), target=1.0, alignment=8, max_width=640)
     assert max(widths) <= 640
     assert widths[0] < widths[1] < widths[2]
+
+
+# Narrowed networks
+
+
+def stage_macs(architecture: Architecture) -> int:
+    return sum(layer.macs for layer in cost_of(architecture).layers if layer.name.startswith("stage"))
+
+
+def test_of_its_whole_width_an_architecture_is_itself() -> None:
+    for architecture in PRESETS.values():
+        assert scaled(architecture, 1) is architecture
+        assert scaled(architecture, 1.0) is architecture
+
+
+@pytest.mark.parametrize("share", [0.25, 0.5, 0.75, 1.5])
+def test_every_architecture_can_be_narrowed_and_keeps_all_but_its_widths(share: float) -> None:
+    space = SearchSpace.default(Budget.parse("140mflops"))
+    for architecture in [*PRESETS.values(), *(space.suggest(RandomChooser(seed)) for seed in range(200))]:
+        narrowed = scaled(architecture, share)  # which an Architecture checks when it is made
+        steps = quanta(structure_of(architecture), alignment=1)
+        for step, before, after in zip(steps, architecture.stages, narrowed.stages, strict=True):
+            assert after.width % step == 0
+            assert after == replace(before, width=after.width)
+        assert narrowed == replace(architecture, stages=narrowed.stages)
+
+
+@pytest.mark.parametrize("share", [0.5, 0.75])
+def test_widths_are_the_nearest_that_divide(share: float) -> None:
+    space = SearchSpace.default(Budget.parse("140mflops"))
+    for architecture in (space.suggest(RandomChooser(seed)) for seed in range(200)):
+        narrowed, c_in = scaled(architecture, share), architecture.stem
+        for step, before, after in zip(
+            quanta(structure_of(architecture), alignment=1), architecture.stages, narrowed.stages, strict=True
+        ):
+            too_narrow = architecture.unit == "v1" and after.width - step <= c_in
+            assert abs(after.width - share * before.width) <= step / 2 or after.width == step or too_narrow
+            c_in = after.width
+
+
+def test_half_the_width_costs_about_a_quarter_in_the_stages() -> None:
+    space = SearchSpace.default(Budget.parse("140mflops"))
+    shares = []
+    for architecture in (space.suggest(RandomChooser(seed)) for seed in range(200)):
+        narrowed = scaled(architecture, 0.5)
+        pairs = list(zip(architecture.stages, narrowed.stages, strict=True))
+        if any(2 * after.width > 1.2 * before.width for before, after in pairs):
+            continue  # divisibility allows no such width
+        shares.append(stage_macs(narrowed) / stage_macs(architecture))
+    assert len(shares) > 100
+    # Depthwise convolutions, and the stem's fixed width before them, cost but half.
+    assert 0.25 < sum(shares) / len(shares) < 0.35
+    assert max(shares) < 0.5
+
+
+def structure_of(architecture: Architecture) -> Structure:
+    stages = architecture.stages
+    return Structure(
+        architecture.unit,
+        architecture.stem,
+        tuple(stage.groups for stage in stages),
+        tuple(stage.split for stage in stages),
+    )

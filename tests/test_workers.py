@@ -8,6 +8,7 @@ import sys
 import time
 from multiprocessing import active_children
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ import pytest
 import nas.workers as workers_module
 from nas.command import Parser
 from nas.settings import Settings, add_flags, settings_of
-from nas.workers import Failure, Worker, Workers
+from nas.workers import EVALUATOR, Failure, Worker, Workers
 from search_space import InputError
 
 ROOT = Path(__file__).parents[1]
@@ -92,20 +93,22 @@ def test_a_worker_answers_fails_as_a_value_and_is_replaced_when_killed() -> None
         assert workers.ready([worker], WAIT_SECONDS) == [worker]
         assert worker.receive() == Failure("the worker process died with exit code -9")
         assert not worker.alive
-        workers.replace_dead()
+        workers.replace_dead([worker])
+        assert workers.all == [worker], "what it was asked is lost where its end is not received"
+        workers.replace_dead([])
         (other,) = workers.all
         assert other is not worker
         assert pids() != {pid}
         assert other.call("data_facts") == facts
 
-        workers.replace_dead()
+        workers.replace_dead([])
         assert workers.all == [other]
         other.send("data_facts", Sleeps())  # leaving ends it in the midst of a call
     assert pids() == set()
 
 
 def test_a_call_of_a_worker_that_died_idle_is_a_failure(tmp_path: Path) -> None:
-    worker = Worker(settings_from(), tmp_path / "worker", core=None)
+    worker = Worker(EVALUATOR, settings_from(), tmp_path / "worker", core=None)
     (pid,) = pids()
     os.kill(pid, signal.SIGKILL)
     os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
@@ -121,11 +124,40 @@ def test_a_worker_that_swallows_its_exit_is_stopped_all_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(workers_module, "LAST_SECONDS", 0.5)
-    worker = Worker(settings_from(), tmp_path / "worker", core=None)
+    worker = Worker(EVALUATOR, settings_from(), tmp_path / "worker", core=None)
     worker.call("data_facts")
     worker.send("data_facts", Swallows())
     worker.stop()
     assert pids() == set()
+
+
+class Echo:
+    """An evaluator that gives back what it was made of."""
+
+    def __init__(self, settings: Any, folder: Path) -> None:
+        self._settings, self._folder = settings, folder
+
+    def what(self, *arguments: Any) -> tuple[Any, bool, bool, tuple[Any, ...]]:
+        return self._settings, self._folder.is_dir(), "torch" in sys.modules, arguments
+
+
+def test_an_evaluator_is_made_by_name_in_the_worker_of_whatever_settings() -> None:
+    settings = SimpleNamespace(workers=2, told="anything")
+    with Workers(settings, "test_workers:Echo") as workers:
+        assert len(workers.all) == 2
+        for worker in workers.all:
+            assert worker.call("what", 1, "two") == (settings, True, False, (1, "two"))
+    assert pids() == set()
+
+
+@pytest.mark.parametrize("name", ["no_such_module:Echo", "test_workers:NoSuchClass"])
+def test_a_worker_whose_evaluator_cannot_be_made_is_a_failure(name: str, tmp_path: Path) -> None:
+    worker = Worker(name, settings_from(), tmp_path / "worker", core=None)
+    try:
+        worker.send("what")
+        assert worker.receive() == Failure("the worker process died with exit code 1")
+    finally:
+        worker.stop()
 
 
 @pytest.mark.slow

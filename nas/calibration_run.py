@@ -1,0 +1,118 @@
+"""Runs a calibration's trainings: what the ledger does not know yet, in parallel, each kept as soon as it is done."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from nas.calibration_sets import at_equal_cost, stratified
+from nas.calibration_settings import ZERO_COST, CalibrationSettings
+from nas.workers import Failure, Worker, Workers
+from search_space.architecture import Architecture
+from search_space.cost import cost_of
+from studies.evaluations import Evaluations, Question
+
+MOST_FAILURES = 5
+POLL_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Sets:
+    """The architectures of each set by its name, and how many of them are trained fully."""
+
+    architectures: Mapping[str, tuple[Architecture, ...]]
+    labelled: Mapping[str, int]
+
+    def all(self) -> list[tuple[Architecture, bool]]:
+        """Every architecture once, with whether it is trained fully."""
+        found: dict[str, tuple[Architecture, bool]] = {}
+        for name, members in self.architectures.items():
+            labelled = self._labelled(name)
+            for position, architecture in enumerate(members):
+                key = architecture.key()
+                known = found.get(key, (architecture, False))[1]
+                found[key] = architecture, known or position in labelled
+        return list(found.values())
+
+    def _labelled(self, name: str) -> set[int]:
+        """Positions: the first ones of a set in random order, those evenly spread over one that is ordered by cost."""
+        count, labelled = len(self.architectures[name]), self.labelled[name]
+        if name != "stratified":
+            return set(range(labelled))
+        return {position * count // labelled for position in range(labelled)}
+
+
+def draw(settings: CalibrationSettings) -> Sets:
+    """The architectures that the settings ask for."""
+    seed = settings.seeds[0]
+    sets = {"equal": tuple(at_equal_cost(settings.space, settings.records, seed))}
+    labelled = {"equal": settings.architectures}
+    if settings.stratified:
+        extra = settings.records - settings.architectures
+        sets = {"stratified": tuple(stratified(settings.space, settings.stratified + extra, seed)), **sets}
+        labelled["stratified"] = settings.stratified
+    return Sets(sets, labelled)
+
+
+def questions(settings: CalibrationSettings, sets: Sets, data: str) -> list[Question]:
+    """All that is to be asked: what is cheap first, full trainings seed by seed, the costliest of each first."""
+    space, seed = settings.space, settings.seeds[0]
+
+    def macs(member: tuple[Architecture, bool]) -> int:
+        return cost_of(member[0], space.task.resolution, space.task.num_classes).macs
+
+    members = sorted(sets.all(), key=macs, reverse=True)
+    asked: list[Question] = []
+    for method in (ZERO_COST, *(recipe.to_dict() for recipe in settings.proxies)):
+        asked += [Question(architecture, method, data, seed, settings.device) for architecture, _ in members]
+    full = settings.full.to_dict()
+    for each in settings.seeds:
+        asked += [Question(architecture, full, data, each, settings.device) for architecture, known in members if known]
+    return asked
+
+
+def run_all(
+    asked: Sequence[Question],
+    workers: Workers,
+    evaluations: Evaluations,
+    made_by: Mapping[str, Any],
+    report: Callable[[Question, float | None, str], None],
+) -> list[str]:
+    """What failed, a line each; every answer is in the ledger.
+
+    `report` is called with each question that was answered, its seconds, and the cause where it failed.
+
+    Raises:
+        RuntimeError: nothing was ever answered, and several have failed; the message holds the last one's cause.
+    """
+    waiting, running, failures = deque(asked), dict[Worker, Question](), list[str]()
+
+    def finish(question: Question, result: Any) -> None:
+        if not isinstance(result, Failure):
+            evaluations.add(question, result, made_by, time.time())
+            report(question, result["seconds"], "")
+            return
+        failures.append(f"{name_of(question)}: {result.cause}")
+        report(question, None, result.cause)
+        # One that fails may fail each time, so only where all do is there no use in going on.
+        if len(failures) == MOST_FAILURES and not evaluations.answers(question.data):
+            raise RuntimeError(f"all of the first {len(failures)} trainings failed, the last one: {failures[-1]}")
+
+    while waiting or running:
+        for worker in workers.all:
+            if waiting and worker not in running:
+                question = running[worker] = waiting.popleft()
+                worker.send("answer", question.architecture, dict(question.method), question.seed)
+        for worker in workers.ready(list(running), POLL_SECONDS):
+            finish(running.pop(worker), worker.receive())
+        workers.replace_dead(running)
+    return failures
+
+
+def name_of(question: Question) -> str:
+    """What a line calls the question."""
+    architecture = question.architecture
+    return f"{architecture.unit}-{architecture.key()[:8]} {question.method['name']} seed {question.seed}"

@@ -1,0 +1,158 @@
+"""What a calibration is told: flags in, one checked, frozen value out. Without torch."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from nas.command import Parser
+from nas.settings import DEVICES, check_device, default_workers
+from proxies.data_names import EMBEDDED, FOLDER, check_name, folder_path
+from proxies.image_folder import class_files
+from proxies.recipes import PROXIES, RECIPES, Recipe
+from search_space.budget import Budget
+from search_space.choices import Choices
+from search_space.errors import InputError
+from search_space.reach import Task
+from search_space.space import SearchSpace
+
+CALIBRATIONS = "sqlite:///runs/calibrations.db"
+ZERO_COST: dict[str, Any] = {"name": "zero-cost", "images": 64, "image_scale": 0.5}
+"""How networks are scored at initialisation: on so many images, shrunk like SHORT's."""
+LEAST = {
+    "architectures": 4,
+    "stratified": 4,
+    "seeds": 1,
+    "seed": 0,
+    "workers": 1,
+    "resolution": 32,
+    "classes": 2,
+    "image_size": 8,
+}
+"""Flag -> the smallest number that it takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class CalibrationSettings:
+    """All that a calibration needs to know."""
+
+    data: str
+    data_root: Path | None
+    download: bool
+    image_size: int | None
+    space: SearchSpace
+    architectures: int
+    stratified: int
+    records: int
+    full: Recipe
+    proxies: tuple[Recipe, ...]
+    seeds: tuple[int, ...]
+    device: str
+    workers: int
+    storage: str
+    out: Path
+
+
+def add_flags(parser: Parser) -> None:
+    """Nothing: adds the flags of `nas.calibrate` to the parser."""
+    add = parser.add_argument
+    add("--data", default=EMBEDDED, help="fashion-mnist-12k, a torchvision set such as cifar10, or folder:PATH")
+    add("--data-root", type=Path, help="where torchvision sets lie (default: the user's cache folder)")
+    add("--download", action="store_true", help="download a torchvision set that is missing")
+    add("--image-size", type=int, help="train on images of this many pixels (default: the data's own)")
+    add("--budget", default="140mflops", help="architectures are spread over it, and the second set uses all of it")
+    add("--space", type=Path, help="a TOML file with the choices (default: the space that ships)")
+    add("--resolution", type=int, default=224, help="pixels at which the budget holds")
+    add("--classes", type=int, default=1000, help="classes at which the budget holds")
+    add("--architectures", type=int, default=24, help="how many of each set are trained fully")
+    add("--stratified", type=int, help="how many of the set spread over the budget (default: as --architectures)")
+    add("--records", type=int, help="how many of each set get the short trainings (default: as --architectures)")
+    add("--at-equal-flops", action="store_true", help="draw the set of one cost only, at half the price")
+    add("--recipe", default="full", help=f"what the scores are held against: {', '.join(RECIPES)}")
+    add("--epochs", type=int, help="shorten or lengthen that recipe")
+    add("--proxies", default=",".join(PROXIES), help="the short trainings to try, joined by commas")
+    add("--seeds", type=int, default=2, help="full trainings of each architecture, one a seed")
+    add("--seed", type=int, default=0, help="seed of the draws and the first one of the trainings")
+    add("--device", default="cpu", help=f"where networks are trained: {', '.join(DEVICES)}")
+    add("--workers", type=int, default=default_workers(), help="processes that train, one thread each")
+    add("--storage", default=CALIBRATIONS, help="database URL that keeps trainings and calibrations")
+    add("--out", type=Path, help="folder for what is written (default: runs/calibration-DATA)")
+
+
+def settings_of(flags: argparse.Namespace) -> CalibrationSettings:
+    """The settings that the flags amount to.
+
+    Raises:
+        InputError: any of them is not usable, found before anything is started or written.
+    """
+    check_name(flags.data)
+    if flags.data.startswith(FOLDER):
+        class_files(folder_path(flags.data))
+    for name, least in LEAST.items():
+        value = getattr(flags, name)
+        if value is not None and value < least:
+            raise InputError(f"--{name.replace('_', '-')} must be at least {least}, got {value}")
+    check_device(flags.device)
+    full = _full(flags.recipe, flags.epochs)
+    proxies = _proxies(flags.proxies, full)
+    records = flags.architectures if flags.records is None else flags.records
+    if records < flags.architectures:
+        raise InputError(f"--records must be at least --architectures = {flags.architectures}, got {records}")
+    stratified = flags.architectures if flags.stratified is None else flags.stratified
+    stratified = 0 if flags.at_equal_flops else stratified
+    return CalibrationSettings(
+        data=flags.data,
+        data_root=flags.data_root,
+        download=flags.download,
+        image_size=flags.image_size,
+        space=_space(flags),
+        architectures=flags.architectures,
+        records=records,
+        stratified=stratified,
+        full=full,
+        proxies=proxies,
+        seeds=tuple(range(flags.seed, flags.seed + flags.seeds)),
+        device=flags.device,
+        workers=flags.workers,
+        storage=flags.storage,
+        out=flags.out or Path("runs", f"calibration-{_label(flags.data)}"),
+    )
+
+
+def _space(flags: argparse.Namespace) -> SearchSpace:
+    budget = Budget.parse(flags.budget)
+    if budget.latency_ms is not None:
+        raise InputError(f"a calibration measures no latency: give FLOPs or parameters, got --budget {flags.budget}")
+    choices = Choices.from_file(flags.space) if flags.space else Choices.default()
+    return SearchSpace(choices, budget, Task(flags.resolution, flags.classes))
+
+
+def _label(data: str) -> str:
+    """What the data's folder of results is called."""
+    return folder_path(data).resolve().name if data.startswith(FOLDER) else data
+
+
+def _proxies(text: str, full: Recipe) -> tuple[Recipe, ...]:
+    names = [name.strip() for name in text.split(",")]
+    if full.name in names:
+        raise InputError(f"--proxies must not name what they are held against, --recipe {full.name}; got {text!r}")
+    if len(set(names)) < len(names):
+        raise InputError(f"--proxies must not repeat a recipe, got {text!r}")
+    return tuple(_recipe("--proxies", name) for name in names)
+
+
+def _full(name: str, epochs: int | None) -> Recipe:
+    recipe = _recipe("--recipe", name)
+    if epochs is None:
+        return recipe
+    if epochs < 1:
+        raise InputError(f"--epochs must be at least 1, got {epochs}")
+    return replace(recipe, epochs=epochs)
+
+
+def _recipe(flag: str, name: str) -> Recipe:
+    if name not in RECIPES:
+        raise InputError(f"{flag} must name recipes among {', '.join(RECIPES)}, got {name!r}")
+    return RECIPES[name]

@@ -1,0 +1,75 @@
+"""What a calibration asks of an architecture, answered in a worker process: trainings and scores at initialisation."""
+
+from __future__ import annotations
+
+import math
+import platform
+import time
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from nas.calibration_settings import ZERO_COST, CalibrationSettings
+from proxies.data import ImageData, load, normalise
+from proxies.network import build
+from proxies.recipes import Recipe
+from proxies.training import TrainingError, train, training_rows
+from proxies.zero_cost import zero_cost_scores
+from search_space.architecture import Architecture
+
+PACKAGES = ("torch", "torchvision", "numpy")
+
+
+class Calibrator:
+    """Answers one question after the other; keeps the data."""
+
+    def __init__(self, settings: CalibrationSettings, folder: Path) -> None:
+        self._settings = settings
+
+    def data_fingerprint(self) -> str:
+        """What identifies the data."""
+        return self._data.fingerprint
+
+    def made_by(self) -> dict[str, Any]:
+        """The machine and the versions, as plain JSON."""
+        return {
+            "host": platform.node(),
+            "processor": platform.processor() or platform.machine(),
+            "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
+        }
+
+    def answer(self, architecture: Architecture, method: dict[str, Any], seed: int) -> dict[str, Any]:
+        """The training by the recipe that `method` is the fields of, or the scores at initialisation, as plain JSON."""
+        if method["name"] == ZERO_COST["name"]:
+            return self._zero_cost(architecture, seed)
+        _, training = train(architecture, self._data, Recipe(**method), seed=seed, device=self._settings.device)
+        if not all(map(math.isfinite, training.validation_losses)):
+            raise TrainingError(f"the validation loss is {training.validation_losses[-1]}")
+        return training.to_dict()
+
+    def _zero_cost(self, architecture: Architecture, seed: int) -> dict[str, Any]:
+        recipe = Recipe("", 1, 0.1, image_scale=ZERO_COST["image_scale"], max_images=ZERO_COST["images"])
+        data = self._data.resized(recipe.image_size(self._data.image_size))
+        rows = training_rows(len(data.train_images), recipe)
+        network = build(
+            architecture, data.num_classes, data.channels, recipe.stem_stride_at(data.image_size), seed=seed
+        )
+        network.to(memory_format=torch.channels_last)
+        started = time.perf_counter()
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            images = normalise(data.train_images[rows], *data.channel_stats)
+            found = zero_cost_scores(network, images, data.train_labels[rows])
+        finally:
+            torch.set_num_threads(threads)
+        seconds = time.perf_counter() - started
+        return {"scores": found.scores, "score_seconds": found.seconds, "seconds": seconds}
+
+    @cached_property
+    def _data(self) -> ImageData:
+        settings = self._settings
+        return load(settings.data, root=settings.data_root, image_size=settings.image_size, download=settings.download)

@@ -1,0 +1,78 @@
+"""Checkpoints of a training: a reader finds the last one whole, whenever the writer was killed."""
+
+from __future__ import annotations
+
+import io
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from search_space.errors import InputError
+
+SCHEMA = 1
+_CURE = "remove it, or name another folder"
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A training as it stood after an epoch.
+
+    `identity` is what must be the same for it to go on exactly, as plain JSON values; `trainer` is
+    `Trainer.state_dict()`; `result` is what the finished training came to, as plain JSON values, and None before that.
+    """
+
+    identity: dict[str, Any]
+    trainer: dict[str, Any]
+    result: dict[str, Any] | None = None
+
+
+def write_checkpoint(path: Path, checkpoint: Checkpoint) -> Path:
+    """`path`, which holds the checkpoint now; a process killed meanwhile leaves the one before."""
+    buffer = io.BytesIO()
+    fields = {"identity": checkpoint.identity, "trainer": checkpoint.trainer, "result": checkpoint.result}
+    torch.save({"schema": SCHEMA, **fields}, buffer)
+    return write_whole(path, buffer.getvalue())
+
+
+def read_checkpoint(path: Path) -> Checkpoint:
+    """The checkpoint in the file, its tensors on the CPU.
+
+    Raises:
+        InputError: the file cannot be read, or is no checkpoint of this version.
+    """
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # unpickling what was never pickled may raise any
+        raise InputError(f"a checkpoint must be readable, and {str(path)!r} is not: {_CURE}") from error
+    if not isinstance(content, dict) or content.get("schema") != SCHEMA:
+        raise InputError(f"a checkpoint must be of this version, schema {SCHEMA}, and {str(path)!r} is not: {_CURE}")
+    return Checkpoint(content["identity"], content["trainer"], content["result"])
+
+
+def write_whole(path: Path, content: bytes) -> Path:
+    """`path`, which holds `content` now, on disk; a process killed meanwhile leaves what was there before."""
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        with partial.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+    _sync_folder(path.parent)
+    return path
+
+
+def _sync_folder(folder: Path) -> None:
+    """Nothing: brings the folder's new entry to disk too, where a system can."""
+    if os.name != "posix":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

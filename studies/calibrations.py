@@ -1,0 +1,98 @@
+"""Calibrations kept in a database, and those that ship; both to and from plain JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from importlib.resources import files
+from typing import Any
+
+from sqlalchemy import JSON, Column, Engine, Float, Integer, MetaData, String, Table, insert, inspect, select
+
+from studies.calibration import Calibration, Made, Row, Trained
+from studies.prediction import AccuracyFit
+from studies.ranking import Interval, Ranking
+
+SHIPPED: tuple[str, ...] = ()
+"""Data sets whose calibration stands in `studies/shipped_calibrations`, the default one first."""
+
+_metadata = MetaData()
+_calibrations = Table(
+    "calibrations",
+    _metadata,
+    Column("number", Integer, primary_key=True),
+    Column("data", String(16), nullable=False, index=True),
+    Column("made_at", Float, nullable=False),
+    Column("calibration", JSON, nullable=False),
+)
+TABLES = tuple(_metadata.tables)
+
+
+def keep(engine: Engine, calibration: Calibration) -> None:
+    """Nothing: enters the calibration; the table is made where there is none."""
+    _metadata.create_all(engine)
+    row = {
+        "data": calibration.made.fingerprint,
+        "made_at": calibration.made.made_at,
+        "calibration": to_dict(calibration),
+    }
+    with engine.begin() as connection:
+        connection.execute(insert(_calibrations), [row])
+
+
+def newest(engine: Engine, data: str, recipe: Mapping[str, Any]) -> Calibration | None:
+    """The newest calibration on the data of this fingerprint that tried this very recipe; None where there is none."""
+    if not inspect(engine).has_table(_calibrations.name):
+        return None
+    query = select(_calibrations.c.calibration).where(_calibrations.c.data == data)
+    with engine.connect() as connection:
+        for found in connection.scalars(query.order_by(_calibrations.c.made_at.desc())):
+            if recipe in found["made"]["recipes"].values():
+                return from_dict(found)
+    return None
+
+
+def shipped(name: str) -> Calibration:
+    """A calibration that ships with the project, by the name of its data."""
+    text = files("studies").joinpath("shipped_calibrations", f"{name}.json").read_text(encoding="utf-8")
+    return from_dict(json.loads(text))
+
+
+def to_dict(calibration: Calibration) -> dict[str, Any]:
+    """The calibration as plain JSON; `from_dict` takes it back."""
+    return {
+        "made": asdict(calibration.made),
+        "networks": [network.to_dict() for network in calibration.networks],
+        "rows": [_plain(row) for row in calibration.rows],
+        "ceilings": {name: ceiling.to_dict() for name, ceiling in calibration.ceilings.items()},
+        "fits": {recipe: fit.to_dict() for recipe, fit in calibration.fits.items()},
+    }
+
+
+def from_dict(data: Mapping[str, Any]) -> Calibration:
+    """The calibration that `to_dict` wrote."""
+    made = {**data["made"], **{name: tuple(data["made"][name]) for name in ("seeds", "failures")}}
+    return Calibration(
+        made=Made(**made),
+        networks=tuple(map(Trained.from_dict, data["networks"])),
+        rows=tuple(map(_row, data["rows"])),
+        ceilings={name: Interval.from_dict(ceiling) for name, ceiling in data["ceilings"].items()},
+        fits={recipe: AccuracyFit.from_dict(fit) for recipe, fit in data["fits"].items()},
+    )
+
+
+def _plain(row: Row) -> dict[str, Any]:
+    return {
+        "score": row.score,
+        "recipe": row.recipe,
+        "seconds": row.seconds,
+        "rankings": {name: ranking.to_dict() for name, ranking in row.rankings.items()},
+        "advantages": {name: advantage.to_dict() for name, advantage in row.advantages.items()},
+    }
+
+
+def _row(data: Mapping[str, Any]) -> Row:
+    rankings = {name: Ranking.from_dict(ranking) for name, ranking in data["rankings"].items()}
+    advantages = {name: Interval.from_dict(interval) for name, interval in data["advantages"].items()}
+    return Row(**{**data, "rankings": rankings, "advantages": advantages})

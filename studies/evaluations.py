@@ -1,0 +1,98 @@
+"""The ledger's other half: every training and every scoring at initialisation that calibration ever made."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import JSON, Column, Engine, Float, Integer, MetaData, String, Table, insert, select
+from sqlalchemy.exc import IntegrityError
+
+from search_space.architecture import Architecture
+
+_metadata = MetaData()
+_evaluations = Table(
+    "evaluations",
+    _metadata,
+    Column("digest", String(32), primary_key=True),
+    Column("network", String(64), nullable=False, index=True),
+    Column("architecture", JSON, nullable=False),
+    Column("method", JSON, nullable=False),
+    Column("data", String(16), nullable=False, index=True),
+    Column("seed", Integer, nullable=False),
+    Column("device", String(16), nullable=False),
+    Column("seconds", Float, nullable=False),
+    Column("taken_at", Float, nullable=False, index=True),
+    Column("result", JSON, nullable=False),
+    Column("made_by", JSON, nullable=False),
+)
+TABLES = tuple(_metadata.tables)
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What can be asked of an architecture: `method` is a recipe's fields, or how it is scored at initialisation.
+
+    `data` is the data's fingerprint; `device` is where it is trained: cpu or cuda.
+    """
+
+    architecture: Architecture
+    method: Mapping[str, Any] = field(hash=False)
+    data: str
+    seed: int
+    device: str = "cpu"
+
+    @property
+    def digest(self) -> str:
+        """32 hexadecimal digits that name the question: what was once answered is not asked again.
+
+        A recipe's name says nothing of what is done, so another one of the same fields asks the same.
+        """
+        method = {name: value for name, value in self.method.items() if name != "name"}
+        parts = [self.architecture.key(), method, self.data, self.seed, self.device]
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
+
+
+class Evaluations:
+    """The answers in a database; its table is made where there is none."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        _metadata.create_all(engine)
+
+    def add(self, question: Question, result: Mapping[str, Any], made_by: Mapping[str, Any], taken_at: float) -> None:
+        """Nothing: enters an answer; `made_by` says by which machine and versions. A second one changes nothing."""
+        row = {
+            "digest": question.digest,
+            "network": question.architecture.key(),
+            "architecture": question.architecture.to_dict(),
+            "method": dict(question.method),
+            "data": question.data,
+            "seed": question.seed,
+            "device": question.device,
+            "seconds": result["seconds"],
+            "taken_at": taken_at,
+            "result": dict(result),
+            "made_by": dict(made_by),
+        }
+        if self._holds(question.digest):
+            return
+        try:
+            with self._engine.begin() as connection:
+                connection.execute(insert(_evaluations), [row])
+        except IntegrityError:
+            if not self._holds(question.digest):  # then it was not another process that was faster
+                raise
+
+    def answers(self, data: str) -> dict[str, dict[str, Any]]:
+        """By digest, every result on the data of this fingerprint."""
+        query = select(_evaluations.c.digest, _evaluations.c.result).where(_evaluations.c.data == data)
+        with self._engine.connect() as connection:
+            return {row.digest: row.result for row in connection.execute(query)}
+
+    def _holds(self, digest: str) -> bool:
+        with self._engine.connect() as connection:
+            return connection.scalar(select(_evaluations.c.digest).where(_evaluations.c.digest == digest)) is not None
