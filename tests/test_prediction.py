@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import replace
-from math import log, log10
+from math import exp, log, log10
 from typing import Any
 
 import numpy as np
@@ -79,10 +79,11 @@ def test_the_fit_is_sklearns_ridge_on_standardised_features() -> None:
     given = examples()
     x, y = matrix(given), np.array([np.mean(each.accuracies) for each in given])
     fit, _ = fit_accuracy(given)
-    theirs = Ridge(alpha=fit.ridge).fit(x, y)
+    theirs = Ridge(alpha=fit.ridge).fit(x, np.log(y / (1 - y)))
     assert fit.weights == pytest.approx(theirs.coef_)
     assert fit.intercept == pytest.approx(theirs.intercept_)
-    assert [fit.predict(each.training, each.macs) for each in given] == pytest.approx(theirs.predict(x))
+    expected = 1 / (1 + np.exp(-theirs.predict(x)))
+    assert [fit.predict(each.training, each.macs) for each in given] == pytest.approx(expected)
     assert (fit.networks, fit.low, fit.high) == (20, y.min(), y.max())
 
 
@@ -90,7 +91,9 @@ def test_the_fit_is_sklearns_ridge_on_standardised_features() -> None:
 def test_left_out_predictions_and_the_ridge_are_those_of_sklearns_leave_one_out(noise: float) -> None:
     given = examples(noise=noise)
     x, y = matrix(given), np.array([np.mean(each.accuracies) for each in given])
-    theirs = {ridge: cross_val_predict(Ridge(alpha=ridge), x, y, cv=LeaveOneOut()) for ridge in RIDGES}
+    odds = np.log(np.clip(y, 0.001, 0.999) / (1 - np.clip(y, 0.001, 0.999)))
+    log_odds = {ridge: cross_val_predict(Ridge(alpha=ridge), x, odds, cv=LeaveOneOut()) for ridge in RIDGES}
+    theirs = {ridge: 1 / (1 + np.exp(-found)) for ridge, found in log_odds.items()}
     errors = {ridge: np.sqrt(np.mean((found - y) ** 2)) for ridge, found in theirs.items()}
     fit, left_out = fit_accuracy(given)
     assert fit.ridge == min(errors, key=lambda ridge: errors[ridge])
@@ -109,25 +112,39 @@ def test_what_is_linear_is_found_and_foretold() -> None:
 
 def test_with_a_strong_ridge_one_feature_gets_the_closed_forms_weight() -> None:
     # One feature varies: its weight is sum(x y) / (n + ridge), x being standardised; the others' are 0.
-    given = [Example(training([1.0], 1.0), 10**power, (0.1 * power,)) for power in (4, 5, 6, 7)]
+    odds = [-0.4, 0.0, 0.4, 0.8]
+    given = [
+        Example(training([1.0], 1.0), 10**power, (1 / (1 + exp(-each)),))
+        for power, each in zip((4, 5, 6, 7), odds, strict=True)
+    ]
     fit, _ = fit_accuracy(given)
     x = np.array([-1.5, -0.5, 0.5, 1.5]) / np.sqrt(1.25)
-    assert fit.weights == pytest.approx((0, 0, 0, x @ [0.4, 0.5, 0.6, 0.7] / (4 + fit.ridge)))
+    assert fit.weights == pytest.approx((0, 0, 0, x @ odds / (4 + fit.ridge)))
     assert fit.ridge == 0.01, "there is no noise to hold back from"
-    assert fit.predict(training([1.0], 1.0), 10**6) == pytest.approx(0.6, abs=1e-3)
+    assert fit.predict(training([1.0], 1.0), 10**6) == pytest.approx(1 / (1 + exp(-0.4)), abs=1e-3)
 
 
 def test_alike_networks_are_predicted_their_mean() -> None:
     given = [Example(training([1.0, 0.5], 0.6), 1000, (accuracy,)) for accuracy in (0.4, 0.5, 0.6, 0.7)]
     fit, left_out = fit_accuracy(given)
-    assert fit.predict(training([1.0, 0.5], 0.6), 1000) == pytest.approx(0.55)
-    assert left_out == pytest.approx([0.6, 1.7 / 3, 1.6 / 3, 0.5])
+    odds = [log(each / (1 - each)) for each in (0.4, 0.5, 0.6, 0.7)]
+    assert fit.predict(training([1.0, 0.5], 0.6), 1000) == pytest.approx(1 / (1 + exp(-sum(odds) / 4)))
+    assert left_out == pytest.approx([1 / (1 + exp(-(sum(odds) - each) / 3)) for each in odds])
 
 
-@pytest.mark.parametrize(("macs", "accuracy"), [(10**20, 1.0), (1, 0.0)])
-def test_a_prediction_is_never_outside_0_and_1(macs: int, accuracy: float) -> None:
+def test_predictions_stay_between_0_and_1_and_in_order_far_from_the_fit() -> None:
     given = [Example(training([1.0], 1.0), 10**power, (0.1 * power - 0.3,)) for power in (4, 5, 6, 7)]
-    assert fit_accuracy(given)[0].predict(training([1.0], 1.0), macs) == accuracy
+    fit, _ = fit_accuracy(given)
+    found = [fit.predict(training([1.0], 1.0), 10**power) for power in range(20)]
+    assert found == sorted(set(found))
+    assert 0 < found[0] < found[-1] < 1
+
+
+def test_networks_that_learn_nothing_or_everything_are_fitted_too() -> None:
+    given = [
+        Example(training([1.0], 1.0), 10**power, (accuracy,)) for power, accuracy in ((4, 0.0), (5, 0.5), (6, 1.0))
+    ]
+    assert 0 < fit_accuracy(given)[0].predict(training([1.0], 1.0), 10**5) < 1
 
 
 def test_a_fit_comes_back_from_strict_json() -> None:
