@@ -38,9 +38,10 @@ class AccuracyFit:
 
     Its log-odds are linear in `FEATURES`, so that it stays between 0 and 1, and in order, on data that are easier or
     harder than those of the fit. A short training alone under-rates large and deep networks, however long its curve;
-    the summed loss (Ru et al. 2021, TSE) and the size covariate take most of that back. Losses are divided by ln(classes),
-    so that 1 is chance, whatever the data. `error` is the root mean square of the errors on networks left out of the
-    fit, `low` and `high` the accuracies that it was fitted to.
+    the summed loss (Ru et al. 2021, TSE) and the size covariate take most of that back.
+
+    Losses are divided by ln(classes), so that 1 is chance, whatever the data. `error` is the root mean square of the
+    errors on networks left out of the fit, `low` and `high` the accuracies that it was fitted to.
     """
 
     weights: tuple[float, ...]
