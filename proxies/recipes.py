@@ -58,7 +58,7 @@ class Recipe:
 RECIPES: dict[str, Recipe] = {
     recipe.name: recipe
     for recipe in (
-        Recipe("short", epochs=4, learning_rate=0.05, max_images=10_000, image_scale=0.5, validate_every=4),
+        Recipe("short", epochs=4, learning_rate=0.05, max_images=5_000, image_scale=0.5, validate_every=4),
         Recipe("long", epochs=8, learning_rate=0.05, validate_every=8),
         Recipe(
             "full",

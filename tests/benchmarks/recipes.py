@@ -25,10 +25,11 @@ from studies.evaluations import Evaluations
 from studies.figures import BLUE, GREY, ORANGE, styled
 
 SHORT = RECIPES["short"]
+TWICE = replace(SHORT, name="twice the images", max_images=10_000)
 VARIANTS = (
     SHORT,
-    replace(SHORT, name="half the images", max_images=5_000),
-    replace(SHORT, name="half the channels", channel_scale=0.5),
+    TWICE,
+    replace(TWICE, name="twice, half the channels", channel_scale=0.5),
     replace(SHORT, name="stem stride 2", stem_stride=2),
     replace(SHORT, name="half the epochs", epochs=2, validate_every=2),
     replace(SHORT, name="rate 0.02", learning_rate=0.02),
