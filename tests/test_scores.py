@@ -1,5 +1,6 @@
 """The scores' rows: the same names as proxies.zero_cost has, and what each makes of made-up evidence."""
 
+from math import exp
 from typing import Any
 
 import pytest
@@ -62,11 +63,11 @@ def test_higher_is_better_for_every_score_of_a_training() -> None:
 
 
 def test_predictions_are_the_fits() -> None:
-    # 0.5 at a summed loss of chance, and 0.1 more for each 10 % of it less.
+    # Log-odds of 0.5 at a summed loss of chance, and 0.1 more for each 10 % of it less.
     fit = AccuracyFit((-1.0, 0, 0, 0), (1.0, 0, 0, 0), (1.0, 1, 1, 1), 0.5, 0.1, 0.02, 10, 0.2, 0.9)
     chance = 2.302585092994046
     given = [evidence(training_losses=[share * chance] * 4) for share in (1.0, 0.9, 0.6)]
-    assert predictions(fit, given) == pytest.approx([0.5, 0.6, 0.9])
+    assert predictions(fit, given) == pytest.approx([1 / (1 + exp(-odds)) for odds in (0.5, 0.6, 0.9)])
 
 
 def test_pooled_scores_are_the_regressions() -> None:
