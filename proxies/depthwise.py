@@ -1,4 +1,4 @@
-"""Depthwise convolutions whose weights' gradient does not take ten times as long as all the rest of them."""
+"""Wide depthwise convolutions that a CPU trains faster: the gradient of their weights a few columns at a time."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Faster training on a CPU: the same functions as torch's modules, their gradients kept in channels_last order.
 
 torch's gradients of a shuffle, of a concatenation and of a mean come in other orders, and every layer before them then
-reads with a stride: a ReLU takes ten times as long. Here is one copy instead, where `applies` says so. Every other call
+reads with a stride, which is slow. Here is one copy instead, where `applies` says so. Every other call
 is the plain module's. A network is built of plain modules, which exporters know by their classes: `use_fast_layers`
 swaps these while it is trained.
 """
