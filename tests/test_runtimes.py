@@ -11,6 +11,7 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError
 from itertools import product
 from pathlib import Path
+from statistics import median
 from types import SimpleNamespace
 
 import pytest
@@ -209,8 +210,9 @@ def test_a_run_takes_no_more_of_the_processor_than_one_thread_can(runtime: str, 
     if runtime == "torch-compiled":
         pytest.skip("what is compiled takes 12 s for each process of the tests, and has one test")
     loaded = load(runtime, COMPILED, folder)
-    core_ms, wall_ms = (sum(times) for times in zip(*(loaded.timed() for _ in range(100)), strict=True))
-    assert core_ms <= 1.2 * wall_ms  # two threads at work reach 2; a busy machine only lengthens the time by the wall
+    shares = [core_ms / wall_ms for core_ms, wall_ms in (loaded.timed() for _ in range(100))]
+    # Two threads at work reach 2; the median, since one of the test process's own threads may wake in some of the runs.
+    assert median(shares) <= 1.2
 
 
 # What is refused
