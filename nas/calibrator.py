@@ -13,7 +13,10 @@ from typing import Any
 import torch
 
 from nas.calibration_settings import ZERO_COST, CalibrationSettings
+from nas.settings import Settings
 from proxies.data import ImageData, load, normalise
+from proxies.latency import gpu_name
+from proxies.machine import device_facts, fingerprint
 from proxies.network import build
 from proxies.recipes import Recipe
 from proxies.training import TrainingError, train, training_rows
@@ -23,10 +26,20 @@ from search_space.architecture import Architecture
 PACKAGES = ("torch", "torchvision", "numpy")
 
 
+def made_by(device: str = "cpu") -> dict[str, Any]:
+    """The machine, with the GPU where the device is cuda, and the versions, as plain JSON.
+
+    `fingerprint` names the device as it does in a latency: what was trained and what was timed there have the same.
+    """
+    facts = device_facts(gpu_name() if device == "cuda" else "")
+    versions = {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
+    return {"host": platform.node(), **facts, "fingerprint": fingerprint(facts), "versions": versions}
+
+
 class Calibrator:
     """Answers one question after the other; keeps the data."""
 
-    def __init__(self, settings: CalibrationSettings, folder: Path) -> None:
+    def __init__(self, settings: CalibrationSettings | Settings, folder: Path) -> None:
         self._settings = settings
 
     def data_fingerprint(self) -> str:
@@ -35,11 +48,7 @@ class Calibrator:
 
     def made_by(self) -> dict[str, Any]:
         """The machine and the versions, as plain JSON."""
-        return {
-            "host": platform.node(),
-            "processor": platform.processor() or platform.machine(),
-            "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
-        }
+        return made_by(self._settings.device)
 
     def answer(self, architecture: Architecture, method: dict[str, Any], seed: int) -> dict[str, Any]:
         """The training by the recipe that `method` is the fields of, or the scores at initialisation, as plain JSON."""

@@ -57,15 +57,15 @@ def measure(flags: argparse.Namespace) -> int:
         ledger = Ledger(engine_of(flags.storage))
     failed = 0
     started = time.monotonic()
-    for number, (name, architecture, result) in enumerate(_measured(flags, chosen), start=1):
+    for number, (name, architecture, result, seconds) in enumerate(_measured(flags, chosen), start=1):
         left = round((time.monotonic() - started) / number * (len(chosen) - number))
         place = f"{number} of {len(chosen)} {name}"
         print(f"{place} | about {left // 60}:{left % 60:02d} left", file=sys.stderr, flush=True)
         print(_line(name, architecture, result, flags), flush=True)
         failed += isinstance(result, str)
         if ledger and isinstance(result, Latency):
-            device = result.fingerprint
-            ledger.add([Measured(architecture.key(), flags.classes, device, "run", result.to_dict(), architecture)])
+            how = {**result.to_dict(), "seconds": seconds}
+            ledger.add([Measured(architecture.key(), flags.classes, result.fingerprint, "run", how, architecture)])
     return 1 if failed else 0
 
 
@@ -83,8 +83,8 @@ def _chosen(flags: argparse.Namespace) -> Iterator[tuple[str, Architecture]]:
 
 def _measured(
     flags: argparse.Namespace, chosen: list[tuple[str, Architecture]]
-) -> Iterator[tuple[str, Architecture, Latency | str]]:
-    """Each architecture with its latency, or with the cause why it has none."""
+) -> Iterator[tuple[str, Architecture, Latency | str, float]]:
+    """Each architecture with its latency, or with the cause why it has none, and the seconds that it took."""
     from proxies.network import build
 
     options = {
@@ -95,11 +95,14 @@ def _measured(
         anchor = prepare(build(PRESETS[ANCHOR], flags.classes), Path(folder, "anchor"), **options)
         anchor_ms = compare(anchor, anchor).p10_ms
         for number, (name, architecture) in enumerate(chosen):
+            started = time.perf_counter()
+            result: Latency | str
             try:
                 candidate = prepare(build(architecture, flags.classes), Path(folder, "candidate"), **options)
-                yield name, architecture, compare(candidate, anchor, reference_ms=anchor_ms, seed=number)
+                result = compare(candidate, anchor, reference_ms=anchor_ms, seed=number)
             except Exception as error:  # whatever an exporter or a runtime raises costs one network, not the rest
-                yield name, architecture, f"{type(error).__name__}: {' '.join(str(error).split())}"
+                result = f"{type(error).__name__}: {' '.join(str(error).split())}"
+            yield name, architecture, result, time.perf_counter() - started
 
 
 def _line(name: str, architecture: Architecture, result: Latency | str, flags: argparse.Namespace) -> str:

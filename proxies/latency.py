@@ -215,7 +215,7 @@ def latency_of(reading: Reading, request: Request, reference_ms: float | None) -
     """The latency that a reading amounts to, scaled to `reference_ms`; for None the reading's own p10 stands."""
     network = request.candidate
     runtime = RUNTIMES[network.runtime]
-    gpu = _gpu_name() if network.device == "cuda" else ""
+    gpu = gpu_name() if network.device == "cuda" else ""
     facts = device_facts(gpu)
     return Latency(
         latency_ms=reading.p10_ms if reference_ms is None else reading.ratio * reference_ms,
@@ -280,7 +280,8 @@ def _largest(values: torch.Tensor) -> float:
     return float(values.abs().max())
 
 
-def _gpu_name() -> str:
+def gpu_name() -> str:
+    """The name of the GPU that torch uses, or "unknown GPU"."""
     import torch
 
     with suppress(RuntimeError, AssertionError):

@@ -14,7 +14,7 @@ from sqlalchemy.exc import IntegrityError
 from search_space.architecture import Architecture
 
 _metadata = MetaData()
-_evaluations = Table(
+EVALUATIONS = Table(
     "evaluations",
     _metadata,
     Column("digest", String(32), primary_key=True),
@@ -82,17 +82,24 @@ class Evaluations:
             return
         try:
             with self._engine.begin() as connection:
-                connection.execute(insert(_evaluations), [row])
+                connection.execute(insert(EVALUATIONS), [row])
         except IntegrityError:
             if not self._holds(question.digest):  # then it was not another process that was faster
                 raise
 
+    def find(self, question: Question) -> dict[str, Any] | None:
+        """The result that answers the question; None where there is none yet."""
+        query = select(EVALUATIONS.c.result).where(EVALUATIONS.c.digest == question.digest)
+        with self._engine.connect() as connection:
+            result: dict[str, Any] | None = connection.scalar(query)
+        return result
+
     def answers(self, data: str) -> dict[str, dict[str, Any]]:
         """By digest, every result on the data of this fingerprint."""
-        query = select(_evaluations.c.digest, _evaluations.c.result).where(_evaluations.c.data == data)
+        query = select(EVALUATIONS.c.digest, EVALUATIONS.c.result).where(EVALUATIONS.c.data == data)
         with self._engine.connect() as connection:
             return {row.digest: row.result for row in connection.execute(query)}
 
     def _holds(self, digest: str) -> bool:
         with self._engine.connect() as connection:
-            return connection.scalar(select(_evaluations.c.digest).where(_evaluations.c.digest == digest)) is not None
+            return connection.scalar(select(EVALUATIONS.c.digest).where(EVALUATIONS.c.digest == digest)) is not None

@@ -32,7 +32,7 @@ _COPIED = (
 """The fields of a measurement that have a column of their own, to be filtered and plotted by."""
 
 _metadata = MetaData()
-_latencies = Table(
+LATENCIES = Table(
     "latency_measurements",
     _metadata,
     Column("digest", String(32), primary_key=True),
@@ -86,19 +86,49 @@ class Ledger:
         """How many of the measurements were new; all are entered at once, or none."""
         rows = {measured.digest: _row(measured) for measured in measurements}
         with self._engine.begin() as connection:
-            wanted = _latencies.c.digest.in_(rows)
-            kept = set(connection.scalars(select(_latencies.c.digest).where(wanted)))
+            wanted = LATENCIES.c.digest.in_(rows)
+            kept = set(connection.scalars(select(LATENCIES.c.digest).where(wanted)))
             if new := [row for digest, row in rows.items() if digest not in kept]:
-                connection.execute(insert(_latencies), new)
+                connection.execute(insert(LATENCIES), new)
         return len(new)
 
     def measurements(self, **columns: str | int) -> list[Measured]:
         """The measurements whose columns have these values, oldest first."""
-        query = select(_latencies).order_by(_latencies.c.taken_at)
+        query = select(LATENCIES).order_by(LATENCIES.c.taken_at)
         for name, value in columns.items():
-            query = query.where(_latencies.c[name] == value)
+            query = query.where(LATENCIES.c[name] == value)
         with self._engine.connect() as connection:
             return [_measured(row) for row in connection.execute(query).mappings()]
+
+    def latest(
+        self,
+        *,
+        network: str,
+        classes: int,
+        resolution: int,
+        runtime: str,
+        fingerprint: str,
+        batch_size: int,
+        precision: str | None = None,
+        device: str | None = None,
+        runtime_version: str | None = None,
+    ) -> Measured | None:
+        """The newest measurement of a network under these conditions that is not noisy; None where there is none.
+
+        The fingerprint tells a machine's GPU from its processor. None leaves open what it stands for.
+        """
+        wanted = {
+            **{"network": network, "classes": classes, "resolution": resolution, "batch_size": batch_size},
+            **{"fingerprint": fingerprint, "runtime": runtime, "precision": precision, "device": device},
+            "runtime_version": runtime_version,
+        }
+        query = select(LATENCIES).where(LATENCIES.c.noisy.is_(False))
+        for name, value in wanted.items():
+            if value is not None:
+                query = query.where(LATENCIES.c[name] == value)
+        with self._engine.connect() as connection:
+            row = connection.execute(query.order_by(LATENCIES.c.taken_at.desc()).limit(1)).mappings().first()
+        return _measured(row) if row is not None else None
 
 
 def _row(measured: Measured) -> dict[str, Any]:

@@ -67,6 +67,15 @@ def test_an_answer_comes_back_by_its_question(database: Engine) -> None:
     }
 
 
+def test_one_answer_is_found_by_its_question(database: Engine) -> None:
+    evaluations = Evaluations(database)
+    assert evaluations.find(question()) is None
+    evaluations.add(question(), RESULT, MADE_BY, 1e9)
+    assert evaluations.find(question()) == RESULT
+    assert evaluations.find(question(method={**question().method, "name": "my own"})) == RESULT
+    assert evaluations.find(question(seed=1)) is None
+
+
 def test_answers_are_those_of_one_data_set(database: Engine) -> None:
     evaluations = Evaluations(database)
     evaluations.add(question(data="another"), RESULT, MADE_BY, 1e9)

@@ -165,6 +165,7 @@ def test_what_is_measured_is_printed_and_kept_and_what_fails_costs_one_network(
     engine.dispose()
     assert kept_ones[0].network == PRESETS["v2-0.5x"].key()
     assert len(kept_ones) == len(lines) - 1 == 2
+    assert all(one.latency["seconds"] > 0 for one in kept_ones)
 
 
 def test_nothing_to_measure_is_a_mistake(capsys: Captured) -> None:

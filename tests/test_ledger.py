@@ -56,6 +56,47 @@ def test_measurements_are_found_by_column_oldest_first(engine: Engine) -> None:
     assert ledger.measurements(device="another") == []
 
 
+CONDITIONS: dict[str, Any] = {
+    **{"network": "one", "classes": 1000, "resolution": 224, "runtime": "onnxruntime", "fingerprint": "abc"},
+    "batch_size": 1,
+}
+
+
+def test_the_latest_of_a_network_is_the_newest_that_is_not_noisy(engine: Engine) -> None:
+    ledger = Ledger(engine)
+    assert ledger.latest(**CONDITIONS) is None
+    ledger.add([measured(taken_at=3e9, noisy=True), measured(taken_at=2e9), measured(taken_at=1e9), measured("two")])
+    assert ledger.latest(**CONDITIONS) == measured(taken_at=2e9)
+
+
+def test_where_all_are_noisy_there_is_no_latest(engine: Engine) -> None:
+    Ledger(engine).add([measured(noisy=True)])
+    assert Ledger(engine).latest(**CONDITIONS) is None
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"network": "two"},
+        {"classes": 10},
+        {"resolution": 192},
+        {"runtime": "openvino"},
+        {"fingerprint": "def"},
+        {"batch_size": 64},
+        {"precision": "bfloat16"},
+        {"device": "another board"},
+        {"runtime_version": "1.31"},
+    ],
+    ids=lambda other: next(iter(other)),
+)
+def test_the_latest_is_of_exactly_these_conditions(engine: Engine, other: dict[str, Any]) -> None:
+    ledger = Ledger(engine)
+    ledger.add([measured()])
+    told = {"precision": "float32", "device": "a board", "runtime_version": "1.30"}
+    assert ledger.latest(**CONDITIONS, **told) == measured()
+    assert ledger.latest(**{**CONDITIONS, **told, **other}) is None
+
+
 def test_one_that_cannot_be_kept_keeps_the_others_out(engine: Engine) -> None:
     ledger = Ledger(engine)
     with pytest.raises(Exception, match=r"(?i)not.null"):
