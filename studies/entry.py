@@ -1,0 +1,142 @@
+"""One entry of the ledger, flat: a training, a scoring at initialisation or a latency, as a row of a table."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any, get_args, get_type_hints
+
+from search_space.presets import PRESETS
+
+TRAINING, SCORES, LATENCY = KINDS = ("training", "scores", "latency")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One entry; what it has no part in, or what nobody noted, is None and never zero.
+
+    `name` is the preset's where the network is one. `device` is cpu or cuda of a training, and of a latency the name
+    that the user gave it, or its fingerprint. `taken_at` is ISO 8601 in UTC. `validation_accuracy` is the last one, in
+    [0, 1], `training_loss_sum` the sum of the epochs' means, `spread` a latency's standard errors as a share of it.
+    `architecture`, `method`, `versions` and `result`, which is all that is known of the entry, are JSON texts.
+    """
+
+    kind: str
+    taken_at: str | None
+    taken_at_epoch_s: float | None
+    network: str
+    name: str | None
+    classes: int | None
+    device: str
+    device_fingerprint: str | None
+    processor: str | None
+    seconds: float | None
+    host: str | None = None
+    recipe: str | None = None
+    data: str | None = None
+    seed: int | None = None
+    resolution_px: int | None = None
+    stem_stride: int | None = None
+    validation_accuracy: float | None = None
+    validation_loss: float | None = None
+    training_loss_sum: float | None = None
+    latency_ms: float | None = None
+    spread: float | None = None
+    noisy: bool | None = None
+    reference_ms: float | None = None
+    runtime: str | None = None
+    runtime_version: str | None = None
+    precision: str | None = None
+    batch_size: int | None = None
+    source: str | None = None
+    study: str | None = None
+    versions: str | None = None
+    method: str | None = None
+    architecture: str | None = None
+    result: str | None = None
+
+    def to_dict(self) -> dict[str, str | int | float | bool | None]:
+        """The fields by name, in the order of `columns`."""
+        return {name: getattr(self, name) for name in columns()}
+
+
+@cache
+def columns() -> dict[str, type]:
+    """Each column of a table of entries with the type of what is known there: str, int, float or bool."""
+    hints = get_type_hints(Entry)
+    return {field.name: next(iter(get_args(hints[field.name])), hints[field.name]) for field in fields(Entry)}
+
+
+def entry_of_evaluation(kind: str, row: Mapping[Any, Any]) -> Entry:
+    """The entry that a row of the evaluations' table is."""
+    result, made_by, method = row["result"], row["made_by"], row["method"]
+    losses = result.get("training_losses")
+    return Entry(
+        kind=kind,
+        **_taken(row["taken_at"]),
+        network=row["network"],
+        name=preset_names().get(row["network"]),
+        classes=result.get("num_classes"),
+        device=row["device"],
+        device_fingerprint=made_by.get("fingerprint"),
+        processor=made_by.get("gpu") or made_by.get("processor"),
+        seconds=row["seconds"],
+        host=made_by.get("host"),
+        recipe=method.get("name"),
+        data=row["data"],
+        seed=row["seed"],
+        resolution_px=result.get("image_size"),
+        stem_stride=result.get("stem_stride"),
+        validation_accuracy=_last(result.get("validation_accuracies")),
+        validation_loss=_last(result.get("validation_losses")),
+        training_loss_sum=sum(losses) if losses else None,
+        versions=_json(made_by.get("versions")),
+        method=_json(method),
+        architecture=_json(row["architecture"]),
+        result=_json(result),
+    )
+
+
+def entry_of_measurement(row: Mapping[Any, Any]) -> Entry:
+    """The entry that a row of the latencies' table is."""
+    latency = row["measurement"]
+    copied = ("latency_ms", "spread", "noisy", "reference_ms", "runtime", "runtime_version", "precision", "batch_size")
+    return Entry(
+        kind=LATENCY,
+        **_taken(row["taken_at"]),
+        network=row["network"],
+        name=preset_names().get(row["network"]),
+        classes=row["classes"],
+        device=row["device"],
+        device_fingerprint=row["fingerprint"],
+        processor=latency.get("device"),
+        seconds=latency.get("seconds"),
+        resolution_px=row["resolution"],
+        **{name: row[name] for name in copied},
+        source=row["source"],
+        study=row["study"] or None,
+        architecture=_json(row["architecture"]),
+        result=_json(latency),
+    )
+
+
+@cache
+def preset_names() -> dict[str, str]:
+    """The name of each preset by its architecture's key."""
+    return {architecture.key(): name for name, architecture in PRESETS.items()}
+
+
+def _taken(seconds: float | None) -> dict[str, Any]:
+    text = None if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
+    return {"taken_at": text, "taken_at_epoch_s": seconds}
+
+
+def _last(values: Sequence[float] | None) -> float | None:
+    return values[-1] if values else None
+
+
+def _json(value: Any) -> str | None:
+    return None if value is None else json.dumps(value, sort_keys=True)
