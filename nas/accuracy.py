@@ -18,6 +18,9 @@ from studies.database import engine_of
 from studies.prediction import AccuracyFit
 from studies.record import Record
 
+ACCURACY = "accuracy"
+"""The study's attribute that keeps how its accuracies are had."""
+
 
 @dataclass(frozen=True, slots=True)
 class Accuracy:

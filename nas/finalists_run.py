@@ -1,113 +1,176 @@
-"""The trainings of a study's finalists: what they are told, what is asked, and what the ledger has of it. No torch."""
+"""Finalists trained and timed: what is asked of the workers, what the ledger has of it, and what is kept. No torch."""
 
 from __future__ import annotations
 
-import argparse
+import random
+import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
+from math import sqrt
+from statistics import fmean
 from typing import Any
 
-from optuna.study import Study
+import optuna
+from optuna.storages import RDBStorage
+from sqlalchemy.engine import Engine
 
-from nas.settings import check_device
-from proxies.data_names import FOLDER, check_name, folder_path
-from proxies.image_folder import class_files
-from proxies.recipes import RECIPES, Recipe
+from nas.calibrate import train_missing
+from nas.finalists_plan import costliest_first
+from nas.finalists_settings import FinalistsSettings
+from nas.workers import Failure, Workers
 from search_space.errors import InputError
-from studies.evaluations import Question
-from studies.finalists import Finalist
+from studies.evaluations import Evaluations, Question
+from studies.finalists import Finalist, trials_of
+from studies.ledger import Ledger, Measured
+from studies.pooled import pooled
 from studies.record import Record
-from studies.store import SETTINGS
+from studies.store import FINALISTS, keep_results, study_names
 
-LEAST = {"seeds": 1, "most": 1, "workers": 1}
-"""Flag -> the smallest number that it takes."""
+EVALUATOR = "nas.finalist_evaluator:FinalistEvaluator"
+LEAST_TO_SMOOTH = 8
+"""Of fewer records a regression learns nothing."""
+MOST_UNTIMED = 3
+
+Latencies = dict[str, Mapping[str, Any]]
+"""By an architecture's key, how it was timed: plain JSON, as a record's."""
 
 
 @dataclass(frozen=True, slots=True)
-class FinalistsSettings:
-    """All that the trainings need to know; data and `fingerprint` are those of the study's own trainings."""
+class Results:
+    """The finalists that are trained and timed, what failed, a line each, and the study that keeps them."""
 
+    finalists: tuple[Finalist, ...]
+    failures: tuple[str, ...]
     study: str
-    data: str
-    data_root: Path | None
-    download: bool
-    image_size: int | None
-    fingerprint: str
-    recipe: Recipe
-    seeds: tuple[int, ...]
-    device: str
-    workers: int
-
-    def identity(self) -> dict[str, Any]:
-        """What decides what the accuracies mean, as plain JSON."""
-        return {
-            "finalists_of": self.study,
-            "recipe": self.recipe.to_dict(),
-            "seeds": list(self.seeds),
-            "device": self.device,
-            "data_fingerprint": self.fingerprint,
-        }
 
 
-def check_flags(flags: argparse.Namespace) -> None:
-    """Nothing.
+def smoothed(records: Sequence[Record], error: float) -> tuple[list[float], list[float]]:
+    """For each record its accuracy without the noise of one training, and how far a record's is off that.
+
+    `error` is how far accuracies are off, which stands where records are too few to tell.
+    """
+    raw = [record.accuracy for record in records]
+    if len(records) < LEAST_TO_SMOOTH:
+        return raw, [error] * len(records)
+    means = pooled([(record.architecture, record.macs, record.params) for record in records], raw)
+    off = sqrt(fmean((mean - each) ** 2 for mean, each in zip(means, raw, strict=True)))
+    return means, [off] * len(records)
+
+
+def carry_out(settings: FinalistsSettings, chosen: Sequence[Record], storage: RDBStorage, engine: Engine) -> Results:
+    """The results of training all that the ledger lacks, and of timing them; they are the study `<name>-finalists` now.
 
     Raises:
-        InputError: any of the flags is not usable, whatever the study.
+        InputError: the data are not those of the search.
+        RuntimeError: all of the first trainings or timings failed.
     """
-    for name, least in LEAST.items():
-        if getattr(flags, name) < least:
-            raise InputError(f"--{name} must be at least {least}, got {getattr(flags, name)}")
-    if flags.recipe not in RECIPES:
-        raise InputError(f"--recipe must be one of {', '.join(RECIPES)}, got {flags.recipe!r}")
-    check_device(flags.device)
-
-
-def settings_for(study: Study, flags: argparse.Namespace) -> FinalistsSettings:
-    """The settings that the study's own and the flags amount to: the data are the study's, the seeds are not.
-
-    Raises:
-        InputError: the study does not say which data it was trained on, or they are not there.
-    """
-    kept = study.user_attrs.get(SETTINGS, {})
-    if not {"data", "image_size", "seed", "data_fingerprint"} <= kept.keys():
-        raise InputError(f"the study {study.study_name!r} does not say which data it was trained on: search anew")
-    check_name(kept["data"])
-    if kept["data"].startswith(FOLDER):
-        class_files(folder_path(kept["data"]))
-    return FinalistsSettings(
-        study=study.study_name,
-        data=kept["data"],
-        data_root=flags.data_root,
-        download=flags.download,
-        image_size=kept["image_size"],
-        fingerprint=kept["data_fingerprint"],
-        recipe=RECIPES[flags.recipe],
-        seeds=tuple(kept["seed"] + 1 + number for number in range(flags.seeds)),
-        device=flags.device,
-        workers=flags.workers,
-    )
+    evaluations = Evaluations(engine)
+    with Workers(settings.search, EVALUATOR) as workers:
+        _check_data(settings, workers.all[0].call("data_fingerprint"))
+        failures = train_missing(questions(settings, chosen), workers, evaluations)
+        accuracies = trained(settings, chosen, evaluations.answers(settings.fingerprint))
+        ready = [record for record in chosen if record.architecture.key() in accuracies]
+        latencies = kept_latencies(settings, storage)
+        if not {record.architecture.key() for record in ready} <= latencies.keys():
+            latencies, untimed = time_all(settings, ready, workers, Ledger(engine))
+            failures += untimed
+    finalists = [
+        Finalist(record, accuracies[key], latencies[key])
+        for record in ready
+        if (key := record.architecture.key()) in latencies
+    ]
+    name = settings.search.study + FINALISTS
+    if finalists:
+        keep_results(storage, name, settings.identity(), trials_of(finalists, settings.recipe.to_dict()))
+    return Results(tuple(finalists), tuple(failures), name)
 
 
 def questions(settings: FinalistsSettings, records: Sequence[Record]) -> list[Question]:
     """All that is to be asked, seed by seed, the costliest network of each first."""
-    costliest_first = sorted(records, key=lambda record: record.macs, reverse=True)
-    return [_question(settings, record, seed) for seed in settings.seeds for record in costliest_first]
+    return [question(settings, record, seed) for seed in settings.seeds for record in costliest_first(records)]
+
+
+def question(settings: FinalistsSettings, record: Record, seed: int) -> Question:
+    """What is asked of one training."""
+    recipe = settings.recipe.to_dict()
+    return Question(record.architecture, recipe, settings.fingerprint, seed, settings.search.device)
 
 
 def trained(
     settings: FinalistsSettings, records: Sequence[Record], answers: Mapping[str, Mapping[str, Any]]
-) -> list[Finalist]:
-    """The finalists whose every training is among the ledger's answers."""
-    finalists = []
+) -> dict[str, dict[int, float]]:
+    """By key, the accuracies by seed of those records whose every training is among the ledger's answers."""
+    accuracies = {}
     for record in records:
-        found = {seed: answers.get(_question(settings, record, seed).digest) for seed in settings.seeds}
-        accuracies = {seed: float(each["validation_accuracies"][-1]) for seed, each in found.items() if each}
-        if len(accuracies) == len(settings.seeds):
-            finalists.append(Finalist(record, accuracies))
-    return finalists
+        found = {seed: answers.get(question(settings, record, seed).digest) for seed in settings.seeds}
+        of_seed = {seed: _accuracy(settings, record, answer) for seed, answer in found.items() if answer}
+        if len(of_seed) == len(settings.seeds):
+            accuracies[record.architecture.key()] = of_seed
+    return accuracies
 
 
-def _question(settings: FinalistsSettings, record: Record, seed: int) -> Question:
-    return Question(record.architecture, settings.recipe.to_dict(), settings.fingerprint, seed, settings.device)
+def kept_latencies(settings: FinalistsSettings, storage: RDBStorage) -> Latencies:
+    """What finalists of this study took when they were last timed together."""
+    name = settings.search.study + FINALISTS
+    if name not in study_names(storage):
+        return {}
+    trials = optuna.load_study(study_name=name, storage=storage).get_trials(deepcopy=False)
+    of_key = {trial.user_attrs.get("key"): trial.user_attrs.get("latency", {}) for trial in trials}
+    # A study of that name may have been there before this one, with another anchor.
+    return {key: found for key, found in of_key.items() if key and found.get("reference_ms") == settings.anchor_ms}
+
+
+def time_all(
+    settings: FinalistsSettings, records: Sequence[Record], workers: Workers, ledger: Ledger
+) -> tuple[Latencies, list[str]]:
+    """How long the records take, timed one after another in random order while nothing else runs; and what failed.
+
+    Raises:
+        RuntimeError: none of the first could be timed; the message holds the last one's cause.
+    """
+    latencies, failures = Latencies(), list[str]()
+    order = random.Random(settings.search.seed).sample(list(records), len(records))
+    for position, record in enumerate(order, start=1):
+        worker = workers.all[0]
+        worker.send("measure", record.architecture, settings.anchor_ms)
+        result = worker.receive()
+        if isinstance(result, Failure):
+            failures.append(f"{record.name} timed again: {result.cause}")
+            told = f"failed: {result.cause}"
+            workers.replace_dead([])
+        else:
+            latencies[record.architecture.key()] = result
+            ledger.add([_measured(settings, record, result)])
+            told = f"{result['latency_ms']:.3f} ms ±{50 * result['spread']:.1f} %, was {record.latency_ms:.3f} ms"
+        print(f"timed {position} of {len(order)} {record.name}: {told}", file=sys.stderr, flush=True)
+        if len(failures) == MOST_UNTIMED and not latencies:
+            raise RuntimeError(f"none of the first {MOST_UNTIMED} finalists could be timed, the last one: {told}")
+    return latencies, failures
+
+
+def _accuracy(settings: FinalistsSettings, record: Record, answer: Mapping[str, Any]) -> float:
+    """What a training stands for: a prediction, as the search's accuracies are, or its own."""
+    own = float(answer["validation_accuracies"][-1])
+    if not settings.are_predicted or settings.accuracy is None:
+        return own
+    return settings.accuracy.predicted(replace(record, accuracy=own, training=answer)).accuracy
+
+
+def _measured(settings: FinalistsSettings, record: Record, latency: Mapping[str, Any]) -> Measured:
+    return Measured(
+        network=record.architecture.key(),
+        classes=settings.search.classes,
+        device=settings.search.latency_from or str(latency["fingerprint"]),
+        source="run",
+        latency=latency,
+        architecture=record.architecture,
+        study=settings.search.study,
+    )
+
+
+def _check_data(settings: FinalistsSettings, fingerprint: str) -> None:
+    if fingerprint != settings.fingerprint:
+        raise InputError(
+            f"finalists are trained on the study's own data: {settings.search.data} had fingerprint "
+            f"{settings.fingerprint} then, and has {fingerprint} now"
+        )

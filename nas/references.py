@@ -20,7 +20,8 @@ FAMILIES = {
 }
 """Family -> its presets, smallest first."""
 
-
+ANCHOR_MS = "anchor_ms"
+"""The study's attribute that keeps the anchor's latency, by which all of its latencies are scaled."""
 STARTING_FILLS_PERCENT = (30, 60, 100)
 _V2_STAGE = {"groups": 1, "split": "1/2", "se": False, "kernel": 3}
 V2_DESIGN: Mapping[str, Any] = {

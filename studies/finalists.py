@@ -1,4 +1,4 @@
-"""A study's finalists: which of its networks they are, and how they stand once they were trained for longer."""
+"""A study's finalists: which of its networks they are, and how they stand once trained anew and timed together."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from rich.table import Table
 from rich.text import Text
 
 from studies.front import front_of
-from studies.record import Record
-from studies.table import FLOP, SPREAD, accuracy_text, mflops_text, ms_text, proxy_text, spread_text
+from studies.record import Record, attributes_of
+from studies.table import FLOP, SPREAD, TIE, accuracy_text, mflops_text, ms_text, proxy_text, spread_text
 
 ON_FRONT, REFERENCE = "front", "reference"
 LEFT = ("name", "front")
@@ -26,7 +26,7 @@ _UNBOUNDED = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The networks to train for longer: the study's front, fastest first, then those `near` it, the nearest first.
+    """The networks to train anew: the study's smoothed front, fastest first, then those `near` it, the nearest first.
 
     `left_out` are as near as these, and were more than is wanted.
     """
@@ -40,13 +40,21 @@ class Choice:
         """All that are chosen."""
         return self.front + self.near
 
+    def with_near(self, count: int) -> Choice:
+        """The same front with so many of those near it at most."""
+        return Choice(self.front, self.near[:count], self.left_out + len(self.near[count:]))
+
 
 @dataclass(frozen=True, slots=True)
 class Finalist:
-    """A network that was trained for longer: its record in the study, and its accuracies, in [0, 1], by seed."""
+    """A network that was trained and timed anew: its record in the study, its accuracies, in [0, 1], by seed.
+
+    `latency` is plain JSON of how it was timed, as a record's.
+    """
 
     record: Record
     accuracies: Mapping[int, float] = field(hash=False)
+    latency: Mapping[str, Any] = field(hash=False)
 
     @property
     def accuracy(self) -> float:
@@ -58,83 +66,105 @@ class Finalist:
         """The standard deviation over the seeds (of a sample: n - 1); None where there is but one."""
         return stdev(self.accuracies.values()) if len(self.accuracies) > 1 else None
 
+    @property
+    def final(self) -> Record:
+        """The record with the finalist's own accuracy and latency."""
+        latency_ms = float(self.latency["latency_ms"])
+        return replace(self.record, accuracy=self.accuracy, latency_ms=latency_ms, latency=self.latency)
 
-def choose(records: Sequence[Record], error: float, most: int) -> Choice:
-    """The front, all of it, and the records that may be on it, for a prediction is off by `error`; `most` in all.
 
-    Such a record's accuracy + `error` reaches the best accuracy among those that are at most as slow.
+def choose(records: Sequence[Record], accuracies: Sequence[float], deviations: Sequence[float], most: int) -> Choice:
+    """The front of the smoothed accuracies, all of it, and the records that may be on it; `most` in all.
+
+    Such a record's smoothed accuracy and the predicted standard deviation of it reach together the best smoothed one
+    among those that are at most as slow. Accuracies and deviations go with the records, one each.
     """
-    found: dict[str, Record] = {}
-    for record in records:
-        found.setdefault(record.architecture.key(), record)
-    front = front_of(list(found.values()))
-    keys = {record.architecture.key() for record in front}
+    found: dict[str, tuple[Record, Record, float]] = {}
+    for record, accuracy, deviation in zip(records, accuracies, deviations, strict=True):
+        found.setdefault(record.architecture.key(), (record, replace(record, accuracy=accuracy), deviation))
+    front = front_of([smooth for _, smooth, _ in found.values()])
+    keys = [smooth.architecture.key() for smooth in front]
 
-    def best(record: Record) -> float:
-        return max(other.accuracy for other in front if other.latency_ms <= record.latency_ms)
+    def behind(smooth: Record) -> float:
+        best = max(other.accuracy for other in front if other.latency_ms <= smooth.latency_ms)
+        return best - smooth.accuracy
 
-    near = [record for key, record in found.items() if key not in keys and record.accuracy + error >= best(record)]
-    near.sort(key=lambda record: best(record) - record.accuracy)
-    room = max(0, most - len(front))
-    return Choice(tuple(front), tuple(near[:room]), len(near[room:]))
+    near = [key for key, (_, smooth, deviation) in found.items() if key not in keys and behind(smooth) <= deviation]
+    near.sort(key=lambda key: behind(found[key][1]))
+    choice = Choice(tuple(found[key][0] for key in keys), tuple(found[key][0] for key in near), 0)
+    return choice.with_near(max(0, most - len(keys)))
 
 
 def final_front(finalists: Sequence[Finalist]) -> list[Record]:
-    """The front by the finalists' own accuracy, which its records hold; references may stand on it."""
-    return front_of([replace(each.record, accuracy=each.accuracy) for each in finalists])
+    """The front by the finalists' own accuracies and latencies, which its records hold; references may stand on it.
+
+    Latencies nearer than `TIE` are the same: of such networks the most accurate stands. Fastest first.
+    """
+    front: list[Record] = []
+    for record in sorted((each.final for each in finalists), key=lambda each: (-each.accuracy, each.latency_ms)):
+        if not front or front[-1].latency_ms / record.latency_ms >= TIE:
+            front.append(record)
+    return front[::-1]
 
 
 def trials_of(finalists: Sequence[Finalist], recipe: Mapping[str, Any]) -> list[FrozenTrial]:
-    """A completed trial a network, as a study keeps them: mean accuracy, the study's latency, and how they were had."""
+    """A completed trial a network, as a study keeps them: mean accuracy, latency, and how they were had.
+
+    A trial's `training` is that of the search; `predicted_accuracy` and `former_latency_ms` are the search's too.
+    """
     return [
         optuna.create_trial(
-            values=[each.accuracy, each.record.latency_ms],
+            values=[each.accuracy, each.final.latency_ms],
             user_attrs={
-                "architecture": each.record.architecture.to_dict(),
-                "key": each.record.architecture.key(),
+                **attributes_of(each.final),
                 "accuracies": {str(seed): accuracy for seed, accuracy in each.accuracies.items()},
                 "recipe": dict(recipe),
                 "reference": each.record.reference,
                 "predicted_accuracy": each.record.accuracy,
-                "proxy_accuracy": each.record.proxy_accuracy,
-                "latency_spread": each.record.latency_spread,
-                "macs": each.record.macs,
-                "params": each.record.params,
+                "former_latency_ms": each.record.latency_ms,
             },
         )
         for each in finalists
     ]
 
 
-def render_finalists(finalists: Sequence[Finalist], recipe: str) -> str:
-    """The finalists as a table in plain text, fastest first, with what its columns mean."""
+def render_finalists(finalists: Sequence[Finalist], recipe: str, *, predicted: bool) -> str:
+    """The finalists as a table in plain text, fastest first, with what its columns mean.
+
+    `predicted`: their accuracies are predictions, as the study's own are, and not those of the trainings themselves.
+    """
+    column = f"{recipe} anew %" if predicted else f"{recipe} %"
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-    for name in ("name", "MFLOPs", "latency ms", f"{recipe} %", "predicted %", "proxy %", "seeds", "front"):
+    for name in ("name", "MFLOPs", "latency ms", "was ms", column, "predicted %", "proxy %", "seeds", "front"):
         table.add_column(name, justify="left" if name in LEFT else "right", no_wrap=True)
     front = {record.architecture.key() for record in final_front(finalists)}
-    for each in sorted(finalists, key=lambda each: (each.record.latency_ms, -each.accuracy)):
+    for each in sorted(finalists, key=lambda each: (each.final.latency_ms, -each.accuracy)):
         # Text, not str: a name is shown as it is, whatever brackets it holds.
         table.add_row(*map(Text, _cells(each, each.record.architecture.key() in front)))
     console = Console(file=io.StringIO(), width=_UNBOUNDED, color_system=None)
     with console.capture() as capture:
         console.print(table)
     lines = [line.rstrip() for line in capture.get().splitlines()]
-    return "\n".join([*filter(None, lines), f"{FLOP} {SPREAD}", *_notes(recipe)])
+    return "\n".join([*filter(None, lines), f"{FLOP} {SPREAD}", *_notes(column, predicted)])
 
 
-def _notes(recipe: str) -> Iterator[str]:
+def _notes(column: str, predicted: bool) -> Iterator[str]:
+    what = "accuracy predicted from the new trainings" if predicted else "accuracy on the validation images"
     yield (
-        f"{recipe} %: mean accuracy on the validation images ± standard deviation over the seeds; "
-        "predicted and proxy %: the study's own."
+        f"{column}: mean {what} ± standard deviation over the seeds; predicted %, proxy % and was ms: the search's own."
     )
-    yield "front: by these means; latencies are those that the study measured: finalists are not timed again."
+    yield (
+        f"front: by these means, and by latencies measured anew, one after another in random order; those within "
+        f"{100 * (TIE - 1):.0f} % of each other are ties, of which the most accurate stands."
+    )
 
 
 def _cells(finalist: Finalist, is_on_front: bool) -> Iterator[str]:
-    record = finalist.record
+    record, final = finalist.record, finalist.final
     yield record.name
     yield mflops_text(record)
-    yield f"{ms_text(record)} {spread_text(record)}"
+    yield f"{ms_text(final)} {spread_text(final)}"
+    yield ms_text(record)
     spread = "" if finalist.deviation is None else f" ± {100 * finalist.deviation:.1f}"
     yield f"{100 * finalist.accuracy:.1f}{spread}"
     yield accuracy_text(record)

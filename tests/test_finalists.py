@@ -4,7 +4,9 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from math import log, sqrt
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -12,19 +14,21 @@ from conftest import PROJECT
 from optuna.storages import RDBStorage
 from optuna.study import Study, StudyDirection
 
-import nas.finalists as finalists_module
+import nas.finalists_run as run_module
 from nas import export
 from nas.accuracy import Accuracy
 from nas.finalists import main
+from nas.finalists_run import smoothed
 from nas.workers import Failure
 from proxies.recipes import RECIPES
-from search_space import PRESETS, Architecture
+from search_space import PRESETS, Architecture, cost_of
 from search_space.errors import InputError
 from studies.database import engine_of
 from studies.evaluations import Evaluations
 from studies.finalists import Choice, Finalist, choose, final_front, render_finalists
+from studies.ledger import Ledger
 from studies.prediction import AccuracyFit
-from studies.record import Record, attributes_of
+from studies.record import Record, attributes_of, record_of
 from studies.store import load_study, open_storage, open_study, references_of, study_names
 
 Captured = pytest.CaptureFixture[str]
@@ -36,14 +40,18 @@ SETTINGS: dict[str, Any] = {
     "seed": 7,
     "recipe": RECIPES["short"].to_dict(),
     "data_fingerprint": FINGERPRINT,
+    **{"budget": "500mflops", "resolution": 224, "classes": 1000, "device": "cpu"},
+    **{"runtime": "onnxruntime", "latency_device": "cpu", "latency_from": None},
 }
+ANCHOR_MS = 3.5
 ERROR = 0.02
-FIT = AccuracyFit((0.0,) * 4, (0.0,) * 4, (1.0,) * 4, 0.5, 1.0, ERROR, 20, 0.4, 0.9)
+# Log-odds of 0.5, less the summed training loss as a share of chance's.
+FIT = AccuracyFit((-1.0, 0.0, 0.0, 0.0), (0.0,) * 4, (1.0,) * 4, 0.5, 1.0, ERROR, 20, 0.4, 0.9)
 
 
 def record(preset: str, accuracy: float, latency_ms: float, macs: int = 1_000_000, reference: str = "") -> Record:
     latency = {"spread": 0.012, "noisy": False, "seconds": 2.5}
-    training = {"seconds": 80.0, "validation_accuracies": [accuracy - 0.1]}
+    training = {"seconds": 80.0, "validation_accuracies": [accuracy - 0.1], "num_classes": 10}
     counts = (macs, 2_000_000, 3, 4)
     return Record(PRESETS[preset], *counts, accuracy, latency_ms, latency, training, "here", reference)
 
@@ -60,55 +68,140 @@ TRAINED = {each.architecture.key(): each for each in (FAST, NEAR, MIDDLE, NEXT, 
 # Who they are
 
 
-def test_finalists_are_the_front_and_what_the_predictions_error_may_hide_the_nearest_first() -> None:
-    assert choose(ALL, ERROR, 12) == Choice((FAST, MIDDLE, SLOW), (NEAR, NEXT), 0)
-    assert choose(ALL, 0.012, 12) == Choice((FAST, MIDDLE, SLOW), (NEAR,), 0)
-    assert choose(ALL, 0.0, 12) == Choice((FAST, MIDDLE, SLOW), (), 0)
+def chosen(records: Sequence[Record], deviation: float, most: int) -> Choice:
+    """The choice by the records' own accuracies, all as uncertain."""
+    return choose(records, [each.accuracy for each in records], [deviation] * len(records), most)
+
+
+def test_finalists_are_the_front_and_what_a_standard_deviation_may_hide_the_nearest_first() -> None:
+    assert chosen(ALL, ERROR, 12) == Choice((FAST, MIDDLE, SLOW), (NEAR, NEXT), 0)
+    assert chosen(ALL, 0.012, 12) == Choice((FAST, MIDDLE, SLOW), (NEAR,), 0)
+    assert chosen(ALL, 0.0, 12) == Choice((FAST, MIDDLE, SLOW), (), 0)
+
+
+def test_each_record_has_a_deviation_of_its_own() -> None:
+    deviations = [0.051 if each is FAR else 0.014 for each in ALL]  # NEXT is 0.015 below MIDDLE
+    assert choose(ALL, [each.accuracy for each in ALL], deviations, 12) == Choice((FAST, MIDDLE, SLOW), (NEAR, FAR), 0)
+
+
+def test_the_front_is_that_of_the_smoothed_accuracies_and_the_records_stay_as_they_are() -> None:
+    # MIDDLE was lucky: smoothed it is 0.012 below NEAR, which is faster; NEXT leads where it stood.
+    smooth = {NEAR.latency_ms: 0.612, MIDDLE.latency_ms: 0.60, NEXT.latency_ms: 0.69}
+    accuracies = [smooth.get(each.latency_ms, each.accuracy) for each in ALL]
+    assert choose(ALL, accuracies, [0.013] * 6, 12) == Choice((FAST, NEAR, NEXT, SLOW), (MIDDLE,), 0)
+    assert choose(ALL, accuracies, [0.011] * 6, 12) == Choice((FAST, NEAR, NEXT, SLOW), (), 0)
+
+
+def test_the_choice_is_that_of_a_brute_force_over_random_records() -> None:
+    random = Random(0)
+    presets = list(PRESETS)[:12]
+    for _ in range(50):
+        records = [record(name, random.random(), 1 + random.random()) for name in presets]
+        means = [random.random() for _ in records]
+        deviations = [0.2 * random.random() for _ in records]
+        choice = choose(records, means, deviations, 99)
+        rows = list(zip(records, means, deviations, strict=True))
+        as_fast = {r.latency_ms: [mean for o, mean, _ in rows if o.latency_ms <= r.latency_ms] for r in records}
+        front = {r.latency_ms for r, mean, _ in rows if mean == max(as_fast[r.latency_ms])}
+        near = {r.latency_ms for r, mean, sd in rows if mean + sd >= max(as_fast[r.latency_ms])} - front
+        assert {each.latency_ms for each in choice.front} == front
+        assert {each.latency_ms for each in choice.near} == near
 
 
 def test_of_too_many_the_front_stays_and_the_nearest_come_first() -> None:
-    assert choose(ALL, ERROR, 4) == Choice((FAST, MIDDLE, SLOW), (NEAR,), 1)
-    assert choose(ALL, ERROR, 1) == Choice((FAST, MIDDLE, SLOW), (), 2)
+    assert chosen(ALL, ERROR, 4) == Choice((FAST, MIDDLE, SLOW), (NEAR,), 1)
+    assert chosen(ALL, ERROR, 1) == Choice((FAST, MIDDLE, SLOW), (), 2)
 
 
 def test_a_network_that_stands_in_several_trials_is_one_finalist() -> None:
-    assert choose([*ALL, *ALL], ERROR, 12) == choose(ALL, ERROR, 12)
+    assert chosen([*ALL, *ALL], ERROR, 12) == chosen(ALL, ERROR, 12)
 
 
 def test_one_as_accurate_and_slower_is_a_finalist_without_a_fit() -> None:
     tied = record("v2-1.5x", 0.60, 3.0)
-    assert choose([FAST, tied], 0.0, 12) == Choice((FAST,), (tied,), 0)
+    assert chosen([FAST, tied], 0.0, 12) == Choice((FAST,), (tied,), 0)
 
 
 def test_of_nothing_there_are_no_finalists() -> None:
-    assert choose([], ERROR, 12).records == ()
+    assert chosen([], ERROR, 12).records == ()
+
+
+def test_a_few_records_are_not_smoothed_and_of_many_the_noise_is_taken_out() -> None:
+    assert smoothed(ALL, ERROR) == ([each.accuracy for each in ALL], [ERROR] * 6)
+    # Accuracy grows with the logarithm of FLOPs; one record is 5 points too lucky.
+    true = {name: 0.04 * log(cost_of(PRESETS[name]).macs / 1e6) for name in list(PRESETS)[:20]}
+    lucky = next(iter(true))
+    records = [
+        record(name, value + 0.05 * (name == lucky), 1.0, cost_of(PRESETS[name]).macs) for name, value in true.items()
+    ]
+    means, deviations = smoothed(records, ERROR)
+    assert true[lucky] - 0.02 < means[0] < true[lucky] + 0.03
+    assert 0.02 / sqrt(20) < deviations[0] < 0.05 / sqrt(20) + 0.01
+    assert len(set(deviations)) == 1
 
 
 # The table
 
 
-def test_the_table_shows_means_and_deviations_and_the_front_by_them() -> None:
+def finalist(of: Record, accuracies: dict[int, float], latency_ms: float | None = None) -> Finalist:
+    return Finalist(of, accuracies, {"latency_ms": latency_ms or of.latency_ms, "spread": 0.008, "noisy": False})
+
+
+def test_the_table_shows_means_and_deviations_and_the_front_by_them_and_by_the_new_latencies() -> None:
     finalists = [
-        Finalist(SLOW, {8: 0.90, 9: 0.92}),  # 91 %, and 0.02 / sqrt(2) = 1.4 points
-        Finalist(FAST, {8: 0.70, 9: 0.70}),
-        Finalist(MIDDLE, {8: 0.71, 9: 0.73}),  # 72 %, behind the faster reference
-        Finalist(REFERENCE, {8: 0.74, 9: 0.76}),
+        finalist(SLOW, {8: 0.90, 9: 0.92}, 8.1),  # 91 %, and 0.02 / sqrt(2) = 1.4 points
+        finalist(FAST, {8: 0.70, 9: 0.70}),
+        finalist(MIDDLE, {8: 0.71, 9: 0.73}),  # 72 %, behind the faster reference
+        finalist(REFERENCE, {8: 0.74, 9: 0.76}),
     ]
-    assert [each.reference or each.latency_ms for each in final_front(finalists)] == [2.0, "v2-1.0x", 8.0]
-    lines = render_finalists(finalists, "long").splitlines()
-    assert " ".join(lines[0].split()) == "name MFLOPs latency ms long % predicted % proxy % seeds front"
+    assert [each.reference or each.latency_ms for each in final_front(finalists)] == [2.0, "v2-1.0x", 8.1]
+    lines = render_finalists(finalists, "long", predicted=False).splitlines()
+    assert " ".join(lines[0].split()) == "name MFLOPs latency ms was ms long % predicted % proxy % seeds front"
     rows = [line.split() for line in lines[2:6]]
-    assert rows[0] == [FAST.name, "40.0", "2.00", "±0.6", "%", "70.0", "±", "0.0", "60.0", "50.0", "2", "front"]
-    assert rows[1][:1] + rows[1][5:] == ["v2-1.0x", "75.0", "±", "1.4", "65.0", "55.0", "2", "front,", "reference"]
-    assert rows[2][:1] + rows[2][5:] == [MIDDLE.name, "72.0", "±", "1.4", "70.0", "60.0", "2"]
-    assert rows[3][:1] + rows[3][5:] == [SLOW.name, "91.0", "±", "1.4", "80.0", "70.0", "2", "front"]
-    assert "finalists are not timed again" in lines[-1]
+    assert rows[0] == [FAST.name, "40.0", "2.00", "±0.4", "%", "2.00", "70.0", "±", "0.0", "60.0", "50.0", "2", "front"]
+    assert rows[1][:1] + rows[1][6:] == ["v2-1.0x", "75.0", "±", "1.4", "65.0", "55.0", "2", "front,", "reference"]
+    assert rows[2][:1] + rows[2][6:] == [MIDDLE.name, "72.0", "±", "1.4", "70.0", "60.0", "2"]
+    assert rows[3][:1] + rows[3][2:] == [
+        SLOW.name,
+        "8.10",
+        "±0.4",
+        "%",
+        "8.00",
+        "91.0",
+        "±",
+        "1.4",
+        "80.0",
+        "70.0",
+        "2",
+        "front",
+    ]
+    assert "mean accuracy on the validation images" in lines[-2]
+    assert "those within 2 % of each other are ties, of which the most accurate stands" in lines[-1]
+
+
+def test_what_is_predicted_is_called_so() -> None:
+    lines = render_finalists([finalist(FAST, {8: 0.70, 9: 0.70})], "short", predicted=True).splitlines()
+    assert "short anew %" in lines[0]
+    assert lines[-2].startswith("short anew %: mean accuracy predicted from the new trainings")
+
+
+def test_of_networks_that_are_as_fast_the_most_accurate_stands_on_the_front() -> None:
+    tied = [finalist(FAST, {8: 0.60}, 2.0), finalist(NEAR, {8: 0.61}, 2.03)]
+    assert [each.latency_ms for each in final_front(tied)] == [2.03]
+    apart = [finalist(FAST, {8: 0.60}, 2.0), finalist(NEAR, {8: 0.61}, 2.05)]
+    assert [each.latency_ms for each in final_front(apart)] == [2.0, 2.05]
+    # The middle one ties with both; it is off the front, so that it takes the fastest nothing.
+    chain = [finalist(FAST, {8: 0.60}, 2.0), finalist(NEAR, {8: 0.61}, 2.03), finalist(MIDDLE, {8: 0.62}, 2.06)]
+    assert [each.latency_ms for each in final_front(chain)] == [2.0, 2.06]
+    worse = [finalist(FAST, {8: 0.60}, 2.0), finalist(NEAR, {8: 0.60}, 2.5)]
+    assert [each.latency_ms for each in final_front(worse)] == [2.0]
 
 
 def test_one_seed_has_no_deviation() -> None:
-    finalist = Finalist(FAST, {8: 0.7})
-    assert finalist.deviation is None
-    assert render_finalists([finalist], "long").splitlines()[2].split()[5:] == ["70.0", "60.0", "50.0", "1", "front"]
+    alone = finalist(FAST, {8: 0.7})
+    assert alone.deviation is None
+    line = render_finalists([alone], "long", predicted=False).splitlines()[2]
+    assert line.split()[6:] == ["70.0", "60.0", "50.0", "1", "front"]
 
 
 # The command, its workers replaced
@@ -117,24 +210,25 @@ def test_one_seed_has_no_deviation() -> None:
 class FakeWorker:
     """Answers in this process."""
 
-    def __init__(self, answer: Callable[..., Any], fingerprint: str) -> None:
-        self._answer, self._fingerprint = answer, fingerprint
+    def __init__(self, answer: Callable[..., Any], timed: Callable[..., Any], fingerprint: str) -> None:
+        self._methods = {"answer": answer, "measure": timed}
+        self._fingerprint = fingerprint
 
     def call(self, method: str) -> Any:
         return {"data_fingerprint": self._fingerprint, "made_by": {"host": "here"}}[method]
 
     def send(self, method: str, *arguments: Any) -> None:
-        self._question = arguments
+        self._method, self._arguments = self._methods[method], arguments
 
     def receive(self) -> Any:
-        return self._answer(*self._question)
+        return self._method(*self._arguments)
 
 
 class FakeWorkers:
     """One such worker."""
 
-    def __init__(self, answer: Callable[..., Any], fingerprint: str) -> None:
-        self.all = [FakeWorker(answer, fingerprint)]
+    def __init__(self, *of_each: Any) -> None:
+        self.all = [FakeWorker(*of_each)]
 
     def __enter__(self) -> "FakeWorkers":
         return self
@@ -155,13 +249,22 @@ def long_answer(architecture: Architecture, method: dict[str, Any], seed: int) -
     return {"validation_accuracies": [accuracy], "seconds": 2.0}
 
 
+def timed_again(architecture: Architecture, anchor_ms: float) -> dict[str, Any]:
+    """A latency such as a worker's: a tenth more than the search's."""
+    latency_ms = 1.1 * TRAINED[architecture.key()].latency_ms
+    told = {"fingerprint": "abc", "runtime": "onnxruntime", "seconds": 5.0, "spread": 0.01, "noisy": False}
+    return {**told, "latency_ms": latency_ms, "reference_ms": anchor_ms}
+
+
 @pytest.fixture
 def answered_by(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
     """Puts a function in the place of all that workers do."""
     before = signal.getsignal(signal.SIGTERM)
 
-    def put(answer: Callable[..., Any], fingerprint: str = FINGERPRINT) -> None:
-        monkeypatch.setattr(finalists_module, "Workers", lambda *_: FakeWorkers(answer, fingerprint))
+    def put(
+        answer: Callable[..., Any], fingerprint: str = FINGERPRINT, timed: Callable[..., Any] = timed_again
+    ) -> None:
+        monkeypatch.setattr(run_module, "Workers", lambda *_: FakeWorkers(answer, timed, fingerprint))
 
     yield put
     signal.signal(signal.SIGTERM, before)
@@ -187,6 +290,7 @@ def storage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[RDBStor
 def made_study(storage: RDBStorage, settings: dict[str, Any]) -> Study:
     study = open_study(storage, "mine", settings, resume=False)
     study.set_user_attr("accuracy", Accuracy(FIT, "calibrated on this data").to_dict())
+    study.set_user_attr("anchor_ms", ANCHOR_MS)
     return study
 
 
@@ -229,9 +333,9 @@ def test_finalists_and_references_are_trained_by_the_long_recipe_with_seeds_of_t
     assert all(method == RECIPES["long"].to_dict() for _, method, _ in asked)
     printed = capsys.readouterr()
     row = next(line.split() for line in printed.out.splitlines() if line.split()[0] == SLOW.name)
-    assert row[5:] == ["85.0", "±", "1.0", "80.0", "70.0", "3", "front"]
+    assert row[2:] == ["8.80", "±0.5", "%", "8.00", "85.0", "±", "1.0", "80.0", "70.0", "3", "front"]
     for told in (
-        "finalists of mine: 3 on its front and 2 within 2.0 points of it, by which predictions are off, and its "
+        "finalists of mine: 3 on its smoothed front and 2 within one predicted standard deviation of it, and its "
         "references; recipe 'long' by seeds 8, 9, 10",
         "predicted %: calibrated on this data",
         f"kept as the study mine-finalists in {URL}",
@@ -261,7 +365,12 @@ def test_the_study_of_finalists_holds_each_network_once(
         [StudyDirection.MAXIMIZE, StudyDirection.MINIMIZE],
     )
     trial = first[REFERENCE.architecture.key()]
-    assert trial.values == [pytest.approx(0.70), 3.5]
+    assert trial.values == [pytest.approx(0.70), pytest.approx(3.85)]
+    assert trial.user_attrs["latency"] == timed_again(REFERENCE.architecture, ANCHOR_MS)
+    assert (trial.user_attrs["former_latency_ms"], trial.user_attrs["predicted_accuracy"]) == (3.5, 0.65)
+    record = record_of(trial)
+    assert record is not None
+    assert (record.name, record.proxy_accuracy, record.latency_ms) == ("v2-1.0x", 0.55, trial.values[1])
     assert Architecture.from_dict(trial.user_attrs["architecture"]) == REFERENCE.architecture
     assert trial.user_attrs["accuracies"] == {
         "8": pytest.approx(0.69),
@@ -278,7 +387,7 @@ def test_the_study_of_finalists_holds_each_network_once(
 
     assert main(["--study", "mine", "--seeds", "1"]) == 0
     assert [set(each.user_attrs["accuracies"]) for each in kept(storage).values()] == [{"8"}] * 6
-    assert kept(storage)[FAST.architecture.key()].values == [pytest.approx(0.64), 2.0]
+    assert kept(storage)[FAST.architecture.key()].values == [pytest.approx(0.64), pytest.approx(2.2)]
 
 
 def test_a_reference_that_the_search_found_too_is_trained_once_and_marked(
@@ -329,7 +438,7 @@ def test_a_training_that_fails_costs_its_network_and_is_tried_again(
     key = REFERENCE.architecture.key()
     assert printed[-2:] == [
         f"failed: v2-{key[:8]} long seed 9: TrainingError: the training loss is nan in epoch 1 of 8",
-        "left out, for a training failed: v2-1.0x; the same line tries again",
+        "left out, for a training or a timing failed: v2-1.0x; the same line tries again",
     ]
     assert not any(line.split()[0] == "v2-1.0x" for line in printed)
     assert kept(storage).keys() == set(TRAINED) - {key}
@@ -361,6 +470,92 @@ def test_other_data_than_the_studys_are_refused(
     assert (printed.out, printed.err.splitlines()[-1].endswith(told)) == ("", True)
     assert ledger_holds() == 0
     assert "mine-finalists" not in study_names(storage)
+
+
+# Timed again
+
+
+def test_all_are_timed_once_together_in_random_order_after_the_trainings_and_not_again(
+    study: Study, storage: RDBStorage, capsys: Captured, answered_by: Callable[..., None]
+) -> None:
+    events: list[Any] = []
+
+    def answer(*question: Any) -> Any:
+        events.append("train")
+        return long_answer(*question)
+
+    def timed(architecture: Architecture, anchor_ms: float) -> Any:
+        assert anchor_ms == ANCHOR_MS
+        events.append(architecture.key())
+        return timed_again(architecture, anchor_ms)
+
+    answered_by(answer, timed=timed)
+    assert main(["--study", "mine", "--most", "3"]) == 0
+    order = events[12:]
+    assert events[:12] == ["train"] * 12
+    assert set(order) == {each.architecture.key() for each in (FAST, MIDDLE, SLOW, REFERENCE)}
+    assert order not in (sorted(order), [each.architecture.key() for each in (FAST, MIDDLE, SLOW, REFERENCE)])
+    assert "timed 4 of 4" in capsys.readouterr().err
+
+    assert main(["--study", "mine", "--most", "3", "--seeds", "1"]) == 0
+    assert len(events) == 16, "a latency does not depend on how a network is trained"
+    assert main(["--study", "mine"]) == 0
+    assert events[16:22] == ["train"] * 6, "two more finalists by three seeds"
+    assert len(events[22:]) == 6, "with others beside, all are timed again"
+
+    engine = engine_of(URL)
+    measured = Ledger(engine).measurements(study="mine")
+    engine.dispose()
+    assert len({each.network for each in measured}) == 6
+
+
+def test_one_that_cannot_be_timed_is_left_out_and_tried_again(
+    study: Study, storage: RDBStorage, capsys: Captured, answered_by: Callable[..., None]
+) -> None:
+    def timed(architecture: Architecture, anchor_ms: float) -> Any:
+        if architecture == SLOW.architecture:
+            return Failure("RuntimeError: the measuring process died")
+        return timed_again(architecture, anchor_ms)
+
+    answered_by(long_answer, timed=timed)
+    assert main(["--study", "mine"]) == 1
+    assert capsys.readouterr().out.splitlines()[-2:] == [
+        f"failed: {SLOW.name} timed again: RuntimeError: the measuring process died",
+        f"left out, for a training or a timing failed: {SLOW.name}; the same line tries again",
+    ]
+    assert SLOW.architecture.key() not in kept(storage)
+    answered_by(long_answer)
+    assert main(["--study", "mine"]) == 0
+    assert SLOW.architecture.key() in kept(storage)
+
+    answered_by(long_answer, timed=lambda *_: Failure("no runtime"))
+    assert main(["--study", "mine"]) == 0, "what is kept is not timed again"
+
+
+def test_where_nothing_can_be_timed_the_cause_is_told_and_the_trainings_stay(
+    study: Study, storage: RDBStorage, capsys: Captured, answered_by: Callable[..., None]
+) -> None:
+    answered_by(long_answer, timed=lambda *_: Failure("no runtime"))
+    assert main(["--study", "mine"]) == 1
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert "none of the first 3 finalists could be timed, the last one: failed: no runtime" in printed.err
+    assert ledger_holds() == 18
+    assert "mine-finalists" not in study_names(storage)
+
+
+def test_by_the_searchs_own_recipe_accuracies_are_predicted_as_its_own_are(
+    study: Study, storage: RDBStorage, capsys: Captured, answered_by: Callable[..., None]
+) -> None:
+    def short_answer(*question: Any) -> Any:
+        # The summed loss is chance's: log-odds of 0.5 - 1 = -0.5, and 1 / (1 + exp(0.5)) = 0.3775.
+        losses = {"training_losses": [log(10)] * 4, "validation_losses": [2.0], "num_classes": 10}
+        return {**long_answer(*question), **losses}
+
+    answered_by(short_answer)
+    assert main(["--study", "mine", "--recipe", "short", "--seeds", "1"]) == 0
+    assert [trial.values[0] for trial in kept(storage).values()] == [pytest.approx(0.37754, abs=1e-5)] * 6
+    assert "short anew %" in capsys.readouterr().out
 
 
 # Beside the search's own studies
@@ -422,9 +617,10 @@ def test_a_mistake_is_one_line(case: str, storage: RDBStorage, capsys: Captured)
     ("changes", "words"),
     [
         ({"data": "folder:gone"}, "folder:PATH must name an existing folder, but got gone"),
-        ({"data_fingerprint": None}, "does not say which data it was trained on"),
+        ({"data_fingerprint": None}, "does not say which data it was trained on and how it was timed"),
+        ({"runtime": None}, "does not say which data it was trained on and how it was timed"),
     ],
-    ids=["a folder that is gone", "a study that does not say its data"],
+    ids=["a folder that is gone", "a study that does not say its data", "one that does not say its runtime"],
 )
 def test_data_that_are_not_there_are_told_in_one_line(
     changes: dict[str, Any], words: str, storage: RDBStorage, capsys: Captured
@@ -466,20 +662,25 @@ def test_help_and_mistakes_need_no_torch() -> None:
 
 
 @pytest.mark.slow
-def test_a_real_worker_trains_on_the_studys_own_data(
+def test_a_real_worker_trains_on_the_studys_own_data_and_times_as_the_study_did(
     storage: RDBStorage, images: Path, run: Callable[..., subprocess.CompletedProcess[str]]
 ) -> None:
     from proxies.data import load
 
     data = f"folder:{images}"
     fingerprint = load(data, image_size=16).fingerprint
-    tell(made_study(storage, {**SETTINGS, "data": data, "image_size": 16, "data_fingerprint": fingerprint}), [FAST])
+    small = {"data": data, "image_size": 16, "data_fingerprint": fingerprint, "resolution": 32, "classes": 10}
+    tell(made_study(storage, {**SETTINGS, **small}), [FAST])
     line = ("nas.finalists", "--recipe", "short", "--seeds", 2, "--workers", 2)
     finished = run(*line)
     assert finished.returncode == 0, finished.stderr
     (trial,) = kept(storage).values()
     assert trial.user_attrs["accuracies"].keys() == {"8", "9"}
     assert all(0 <= accuracy <= 1 for accuracy in trial.user_attrs["accuracies"].values())
+    latency = trial.user_attrs["latency"]
+    assert (latency["runtime"], latency["resolution"], latency["reference_ms"]) == ("onnxruntime", 32, ANCHOR_MS)
+    assert 0.1 < latency["latency_ms"] / ANCHOR_MS < 1, "V2 0.5x has less to do than V2 1.0x, the anchor"
     again = run(*line)
     assert (again.returncode, again.stdout) == (0, finished.stdout)
     assert "2 of 2 trainings are in the ledger" in again.stderr
+    assert "timed" not in again.stderr
