@@ -4,11 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import sqlalchemy
 from sqlalchemy.engine import URL, Engine, make_url
 
 from search_space.errors import InputError
+
+SQLITE_SECONDS = 60
+"""How long one process waits for another's write to an SQLite file."""
+LIBPQ = {
+    "connect_timeout": 10,
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 60_000,
+}
+"""So that a server that vanished without a word is noticed in a minute; by itself, a system waits for two hours."""
+_TABLES_LOCK = 7_467_202
+"""Any number, the same in every process."""
 
 
 def engine_of(url: str) -> Engine:
@@ -17,13 +31,36 @@ def engine_of(url: str) -> Engine:
     Raises:
         InputError: no database URL, or a database that cannot be opened.
     """
-    is_sqlite = parsed_url(url).get_backend_name() == "sqlite"
     with told_in_one_line(url):
-        engine = sqlalchemy.create_engine(
-            url, connect_args={"timeout": 60} if is_sqlite else {}, pool_pre_ping=not is_sqlite
-        )
+        engine = sqlalchemy.create_engine(url, **engine_options(url))
         sqlalchemy.inspect(engine).get_table_names()  # SQLite opens any file: only reading shows what it is
     return engine
+
+
+def engine_options(url: str) -> dict[str, Any]:
+    """What SQLAlchemy's `create_engine` is given with the URL; what the URL itself says stands."""
+    parsed = parsed_url(url)
+    if parsed.get_backend_name() == "sqlite":
+        return {"connect_args": {"timeout": SQLITE_SECONDS}}
+    is_libpq = parsed.get_backend_name() == "postgresql" and parsed.get_driver_name().startswith("psycopg")
+    given = {name: value for name, value in LIBPQ.items() if is_libpq and name not in parsed.query}
+    return {"connect_args": given, "pool_pre_ping": True}
+
+
+@contextmanager
+def making_tables(engine: Engine) -> Iterator[None]:
+    """Nothing, inside, while no other process makes tables in the same database; only PostgreSQL keeps them off."""
+    if engine.dialect.name != "postgresql":
+        yield
+        return
+    with engine.begin() as connection:
+        connection.execute(sqlalchemy.select(sqlalchemy.func.pg_advisory_xact_lock(_TABLES_LOCK)))
+        yield
+
+
+def shown(url: str) -> str:
+    """The URL as it may be printed: without its password."""
+    return parsed_url(url).render_as_string(hide_password=True)
 
 
 @contextmanager
@@ -37,9 +74,8 @@ def told_in_one_line(url: str) -> Iterator[None]:
         yield
     except (sqlalchemy.exc.SQLAlchemyError, ImportError, RuntimeError) as error:
         reason = str(error.__cause__ or error).splitlines()[0]
-        shown = parsed_url(url).render_as_string(hide_password=True)
         raise InputError(
-            f"a storage is the URL of a database that opens, such as sqlite:///study.db; {shown!r}: {reason}"
+            f"a storage is the URL of a database that opens, such as sqlite:///study.db; {shown(url)!r}: {reason}"
         ) from error
 
 

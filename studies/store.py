@@ -16,19 +16,20 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from search_space.errors import InputError
-from studies import calibrations, evaluations, latency_queue, ledger
-from studies.database import parsed_url, told_in_one_line
+from studies import calibrations, coordinators, evaluations, latency_queue, ledger
+from studies.database import engine_options, making_tables, parsed_url, told_in_one_line
 from studies.record import DIRECTIONS, OBJECTIVES, Record, record_of
+from studies.transactions import at_once, hold
+from studies.trials import CAUSE as CAUSE
+from studies.trials import FIXED_PARAMS as FIXED_PARAMS
+from studies.trials import INTERRUPTED as INTERRUPTED
+from studies.trials import requeue_interrupted as requeue_interrupted
 
 SETTINGS = "settings"
 REFERENCES = "-references"
 FINALISTS = "-finalists"
 KEPT_ENDINGS = {REFERENCES: "references", FINALISTS: "finalists"}
 """How the names of studies end that belong to another one, and what they hold."""
-CAUSE = "cause"
-INTERRUPTED = "interrupted"
-FIXED_PARAMS = "fixed_params"
-"""Optuna's name for the parameters of a trial that waits in the queue."""
 
 
 def check_storage(url: str) -> None:
@@ -67,11 +68,24 @@ def open_storage(url: str, *, must_exist: bool = False) -> RDBStorage:
         check_storage_exists(url)
     check_storage(url)
     with told_in_one_line(url):
-        storage = RDBStorage(url)
+        storage = _with_tables(url)
         if is_sqlite:
             with storage.engine.connect() as connection:
                 connection.execute(sqlalchemy.text("PRAGMA journal_mode=WAL"))
     return storage
+
+
+def _with_tables(url: str) -> RDBStorage:
+    """The storage, whose tables and ours are there now, however many processes come at the same time."""
+    engine = sqlalchemy.create_engine(url, **engine_options(url))
+    try:
+        with making_tables(engine):
+            coordinators.make_tables(engine)
+            for tables in (ledger.Ledger, latency_queue.LatencyQueue, evaluations.Evaluations):
+                tables(engine)
+            return RDBStorage(url, engine_kwargs=engine_options(url))
+    finally:
+        engine.dispose()
 
 
 def _check_is_ours(url: str) -> None:
@@ -80,7 +94,8 @@ def _check_is_ours(url: str) -> None:
         tables = sqlalchemy.inspect(engine).get_table_names()
     finally:
         engine.dispose()
-    ours = {*ledger.TABLES, *latency_queue.TABLES, *evaluations.TABLES, *calibrations.TABLES}
+    modules = (ledger, latency_queue, evaluations, calibrations, coordinators)
+    ours = {name for module in modules for name in module.TABLES}
     if not set(tables) <= ours and "studies" not in tables:
         raise InputError(f"a storage must be empty or hold studies; {url!r} holds the tables {', '.join(tables[:3])}")
 
@@ -88,32 +103,38 @@ def _check_is_ours(url: str) -> None:
 def open_study(storage: RDBStorage, name: str, settings: Mapping[str, Any], *, resume: bool) -> Study:
     """The study of that name, made with `settings` or, to resume, checked against them.
 
+    On a server whoever comes with the same settings joins it; several may come at once.
+
     Raises:
-        InputError: it exists and is not to be resumed, was made with other settings, or has a name kept for what
-            belongs to another study.
+        InputError: it exists in a file and is not to be resumed, was made with other settings, or has a name kept for
+            what belongs to another study.
     """
     for ending, held in KEPT_ENDINGS.items():
         if name.endswith(ending):
             raise InputError(f"a study's name must not end in {ending!r}, which is kept for {held}; got {name!r}")
-    if name not in study_names(storage):
-        study = _create(storage, name)
-        study.set_user_attr(SETTINGS, dict(settings))
-        _create(storage, name + REFERENCES)
-        return study
-    study = optuna.load_study(study_name=name, storage=storage)
-    if not resume:
+    is_new = name not in study_names(storage)
+    study = _created(storage, name)
+    if not is_new and not resume and storage.engine.dialect.name == "sqlite":
         raise InputError(
             f"the study {name!r} exists with {len(study.trials)} trials: add --resume to go on with it, "
             "or name a new one with --study"
         )
-    if SETTINGS not in study.user_attrs:  # killed between making the study and this
-        study.set_user_attr(SETTINGS, dict(settings))
-    kept = study.user_attrs[SETTINGS]
+    kept = settled(study, SETTINGS, dict(settings))
     if differences := "; ".join(_differences(kept, settings)):
         raise InputError(f"the study {name!r} can only be resumed with its own settings: {differences}")
-    if name + REFERENCES not in study_names(storage):
-        _create(storage, name + REFERENCES)
+    _created(storage, name + REFERENCES)
     return study
+
+
+def settled(study: Study, name: str, value: Any) -> Any:
+    """The study's attribute of that name: `value`, unless it had one already or another process was faster."""
+    with at_once(study) as connection:
+        hold(study, connection)
+        attributes = study.user_attrs
+        if name in attributes:
+            return attributes[name]
+        study.set_user_attr(name, value)
+    return value
 
 
 def _differences(kept: Mapping[str, Any], given: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
@@ -125,12 +146,14 @@ def _differences(kept: Mapping[str, Any], given: Mapping[str, Any], prefix: str 
             yield f"{prefix}{name} was {was!r}, now {now!r}"
 
 
-def _create(storage: RDBStorage, name: str) -> Study:
-    study = optuna.create_study(storage=storage, study_name=name, directions=DIRECTIONS)
+def _created(storage: RDBStorage, name: str) -> Study:
+    """The study of that name, which is there now: made by this process or by another one."""
+    study = optuna.create_study(storage=storage, study_name=name, directions=DIRECTIONS, load_if_exists=True)
     with warnings.catch_warnings():
         # Experimental by name since Optuna 3.2 and still there in 5; without it the dashboard shows numbers for names.
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        study.set_metric_names(list(OBJECTIVES))
+        if study.metric_names is None:
+            study.set_metric_names(list(OBJECTIVES))
     return study
 
 
@@ -176,7 +199,7 @@ def keep_results(storage: RDBStorage, name: str, settings: Mapping[str, Any], tr
             optuna.delete_study(study_name=name, storage=storage)
             study, kept = None, []
     if study is None:
-        study = _create(storage, name)
+        study = _created(storage, name)
         study.set_user_attr(SETTINGS, dict(settings))
     for trial, content in zip(trials, wanted, strict=True):
         if content not in kept:
@@ -206,30 +229,6 @@ def position_of(study: Study) -> int:
     states = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL, TrialState.RUNNING)
     trials = study.get_trials(deepcopy=False, states=states)
     return sum(trial.user_attrs.get(CAUSE) != INTERRUPTED for trial in trials)
-
-
-def fail(study: Study, number: int, cause: str) -> None:
-    """Nothing: ends a running trial as failed, with its cause and without a number."""
-    trial_id = study.get_trials(deepcopy=False)[number]._trial_id
-    study._storage.set_trial_user_attr(trial_id, CAUSE, cause)
-    study.tell(number, state=TrialState.FAIL)
-
-
-def requeue_interrupted(study: Study) -> int:
-    """How many trials were found running; each is ended as interrupted and its parameters stand first in the queue.
-
-    Only for whoever holds the study's lock: no one else can be running them.
-    """
-    running: list[FrozenTrial] = study.get_trials(states=(TrialState.RUNNING,))
-    waiting = study.get_trials(states=(TrialState.WAITING,))
-    queued = [trial.system_attrs.get(FIXED_PARAMS) for trial in waiting]
-    for trial in running:
-        if trial.params and trial.params not in queued:
-            # With all that its sampler noted of it, such as NSGA-II's generation; `enqueue_trial` would leave that out.
-            attributes = {**trial.system_attrs, FIXED_PARAMS: trial.params}
-            study.add_trial(optuna.create_trial(state=TrialState.WAITING, system_attrs=attributes))
-        fail(study, trial.number, INTERRUPTED)
-    return len(running)
 
 
 @contextmanager

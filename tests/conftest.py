@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
+import postgresql
 import pytest
 from PIL import Image
-from sqlalchemy import Engine, MetaData
+from sqlalchemy import Engine
 
 from studies.database import engine_of
 
@@ -52,16 +53,35 @@ def run(command: Callable[..., list[str]]) -> Callable[..., subprocess.Completed
     )
 
 
+@pytest.fixture(scope="session")
+def server() -> Iterator[postgresql.Server]:
+    """A PostgreSQL server of this session's own; whoever stops it starts it again."""
+    if reason := postgresql.missing():
+        pytest.skip(reason)
+    started = postgresql.Server()
+    yield started
+    started.remove()
+
+
+@pytest.fixture
+def server_url(server: postgresql.Server) -> str:
+    """The URL of an empty database on a PostgreSQL server."""
+    server.empty()
+    return server.url
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of an empty database of either kind."""
+    if request.param == "postgresql":
+        return str(request.getfixturevalue("server_url"))
+    return f"sqlite:///{tmp_path}/study.db"
+
+
+@pytest.fixture
+def database(url: str) -> Iterator[Engine]:
     """An engine on an empty database of either kind."""
-    url = f"sqlite:///{tmp_path}/study.db" if request.param == "sqlite" else os.environ.get("POSTGRESQL_URL")
-    if not url:
-        pytest.skip("needs POSTGRESQL_URL, such as postgresql+psycopg://user:password@localhost/empty")
     engine = engine_of(url)
-    metadata = MetaData()
-    metadata.reflect(engine)
-    metadata.drop_all(engine)
     yield engine
     engine.dispose()
 

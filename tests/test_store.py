@@ -13,7 +13,7 @@ from optuna.study import Study, StudyDirection
 from optuna.trial import TrialState
 
 from search_space import Architecture, Budget, InputError, SearchSpace
-from studies import store
+from studies import store, trials
 from studies.record import Record, attributes_of
 from studies.store import (
     CAUSE,
@@ -145,7 +145,7 @@ def test_a_setting_that_one_side_lacks_is_a_difference(study: Study, storage: RD
 
 
 def test_a_study_killed_before_its_settings_were_kept_is_resumed(storage: RDBStorage) -> None:
-    store._create(storage, "one")
+    store._created(storage, "one")
     study = open_study(storage, "one", SETTINGS, resume=True)
     assert study.user_attrs["settings"] == SETTINGS
     assert references_of(study, storage).metric_names == ["accuracy", "latency_ms"]
@@ -288,7 +288,7 @@ def test_a_kill_while_queueing_queues_no_trial_twice(study: Study, monkeypatch: 
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(store, "fail", killed)
+        patch.setattr(trials, "fail", killed)
         with pytest.raises(KeyboardInterrupt):
             requeue_interrupted(study)
     requeue_interrupted(study)
