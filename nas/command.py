@@ -45,11 +45,27 @@ def run_command(parser: Parser, command: Callable[[argparse.Namespace], int], ar
     except Exception as error:
         if arguments.debug:
             raise
-        mistake = isinstance(error, InputError)
-        text = " ".join(str(error).split()) or type(error).__name__
+        mistake = error if isinstance(error, InputError) else _lack_of(error, hasattr(arguments, "resume"))
+        text = " ".join(str(mistake or error).split()) or type(error).__name__
         told = text if mistake else f"{type(error).__name__}: {text} (--debug shows where)"
         print(f"{parser.prog}: {told}", file=sys.stderr)
         return 2 if mistake else 1
+
+
+def _lack_of(error: Exception, resumes: bool) -> InputError | None:
+    """The line for an error that says what the machine lacks, room or a database; None for any other error."""
+    from studies.faults import is_away, is_full, reason_of
+
+    again = "the same line with --resume goes on" if resumes else "give the same line again"
+    if is_full(error):
+        return InputError(
+            f"results need room to be kept, and there is none left: {reason_of(error)}; free some, {again}"
+        )
+    if is_away(error):
+        return InputError(
+            f"results need their database, and it does not answer: {reason_of(error)}; once it does, {again}"
+        )
+    return None
 
 
 def check_folder(path: Path) -> None:
