@@ -43,15 +43,8 @@ def finish_run(
     """What the finalists of a study came to that a run with these settings has just searched.
 
     They are trained by the longest recipe and the most fresh seeds for which there is time, and timed again together;
-    Ctrl-C and a failure end it with what is kept so far. For the process that holds the study's lock.
-
-    Args:
-        settings: The run's.
-        study: The open study.
-        storage: Where it is.
-        engine: The same database.
-        seconds_left: For trainings and timings together.
-        report: Is called with the plan before it is carried out.
+    `report` is called with that plan first. Ctrl-C and a failure end it with what is kept so far. For the process that
+    holds the study's lock; `storage` and `engine` are the same database.
     """
     records, references = records_of(study), records_of(references_of(study, storage))
     if not records:
@@ -64,16 +57,15 @@ def finish_run(
     plan = plan_within(seconds_left, choice, references, expected)
     if plan is None:
         least = with_references(choice.front, references)
-        recipe, seeds = ladder(choice.front[0], expected)[-1]
-        needed = expected.seconds(least, recipe, seeds)
+        needed = expected.seconds(least, settings.recipe, 1)
         return Finish((nothing_line(settings, len(least), needed, seconds_left), longer))
     told = settings_from(study, settings, plan.recipe, plan.seeds)
     networks = with_references(plan.choice.records, references)
     report(headline(told, plan.choice))
     report(plan_line(plan, len(networks), seconds_left))
     finish = _carried_out(told, plan.choice, networks, storage, engine)
-    is_full = (plan.recipe, plan.seeds) == ladder(choice.front[0], expected)[0] and plan.choice == choice
-    return finish if is_full else replace(finish, lines=(*finish.lines, longer))
+    is_all = (plan.recipe, plan.seeds, plan.choice) == (*ladder(choice.front[0], expected)[0], choice)
+    return finish if is_all else replace(finish, lines=(*finish.lines, longer))
 
 
 def expected_of(study: Study, settings: FinalistsSettings, engine: Engine) -> Expected:
@@ -85,7 +77,12 @@ def expected_of(study: Study, settings: FinalistsSettings, engine: Engine) -> Ex
         return question(replace(settings, recipe=recipe), record, settings.seeds[number]).digest in answered
 
     return Expected(
-        settings.search.recipe, data["training_images"], data["image_size"], settings.search.workers, is_trained
+        own=settings.search.recipe,
+        images=data["training_images"],
+        image_size=data["image_size"],
+        classes=len(data["classes"]),
+        workers=settings.search.workers,
+        is_trained=is_trained,
     )
 
 

@@ -28,13 +28,14 @@ Trained = Callable[[Record, Recipe, int], bool]
 class Expected:
     """How long finalists take, from what the search's own trainings and timings took.
 
-    `own` is the search's recipe, `images` and `image_size` those of its data as they come. `is_trained` says of a
-    record, a recipe and which of the fresh seeds (0 is the first) whether the ledger has that training already.
+    `own` is the search's recipe; `images`, `image_size` and `classes` are those of its data as they come. `is_trained`
+    says of a record, a recipe and which of the fresh seeds (0 is the first) whether the ledger has that training.
     """
 
     own: Recipe
     images: int
     image_size: int
+    classes: int
     workers: int
     is_trained: Trained = lambda record, recipe, number: False
 
@@ -42,7 +43,7 @@ class Expected:
         """How much a training is, in a unit of its own: FLOPs of an image as it is trained on times images seen."""
         size = recipe.image_size(self.image_size)
         stem_stride = recipe.stem_stride_at(size)
-        cost = cost_of(record.architecture, size, record.training["num_classes"], stem_stride=stem_stride)
+        cost = cost_of(record.architecture, size, self.classes, stem_stride=stem_stride)
         return float(cost.macs * recipe.epochs * min(self.images, recipe.max_images or self.images))
 
     def training(self, record: Record, recipe: Recipe) -> float:

@@ -20,10 +20,11 @@ PROGRAM = "python -m nas.finalists"
 def headline(settings: FinalistsSettings, choice: Choice) -> str:
     """Who the finalists are and how they are trained."""
     left_out = f" ({choice.left_out} more left out)" if choice.left_out else ""
+    seeds = ("seeds " if len(settings.seeds) > 1 else "seed ") + ", ".join(map(str, settings.seeds))
     return (
         f"finalists of {settings.search.study}: {len(choice.front)} on its smoothed front and {len(choice.near)} "
         f"within one predicted standard deviation of it{left_out}, and its references; "
-        f"recipe {settings.recipe.name!r} by seeds {', '.join(map(str, settings.seeds))}"
+        f"recipe {settings.recipe.name!r} by {seeds}"
     )
 
 
