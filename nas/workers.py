@@ -12,6 +12,7 @@ from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
+from importlib.util import find_spec
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -24,6 +25,8 @@ PARENT_CHECK_SECONDS = 1.0
 TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3
 """What mallopt(3) calls M_TRIM_THRESHOLD and M_MMAP_THRESHOLD."""
 EVALUATOR = "nas.evaluate:Evaluator"
+ENGINES = {"local": "nas.workers:Workers", "ray": "nas.ray_workers:RayWorkers"}
+"""What runs the evaluators, by the name that --engine takes; imported where it is used only."""
 LAST_SECONDS = 5.0
 """What a worker has to end in an orderly way: one long call into torch may hold it up."""
 
@@ -69,10 +72,7 @@ class Worker:
             RuntimeError: the call failed.
         """
         self.send(method, *arguments)
-        result = self.receive()
-        if isinstance(result, Failure):
-            raise (InputError if result.is_input_error else RuntimeError)(result.cause)
-        return result
+        return value_of(self.receive())
 
     @property
     def alive(self) -> bool:
@@ -129,6 +129,47 @@ class Workers:
         return Worker(self._evaluator, self._settings, Path(self._folder.name, str(self._started)), core)
 
 
+def check_engine(engine: str) -> None:
+    """Nothing.
+
+    Raises:
+        InputError: there is no such engine, or what it needs is not installed.
+    """
+    if engine not in ENGINES:
+        raise InputError(f"--engine must be one of {', '.join(ENGINES)}, got {engine!r}")
+    if engine == "ray" and find_spec("ray") is None:
+        raise InputError("--engine ray needs Ray, which is not installed: python -m pip install -e '.[ray]'")
+
+
+def workers_for(engine: str, settings: Any, evaluator: str = EVALUATOR) -> Workers:
+    """The workers of that engine, started: `Workers`, or what offers the same.
+
+    Raises:
+        InputError: as `check_engine`, or the engine has no room for a single worker.
+    """
+    check_engine(engine)
+    workers: Workers = named(ENGINES[engine])(settings, evaluator)
+    return workers
+
+
+def named(name: str) -> Any:
+    """What "module:Class" names, imported."""
+    module, _, cls = name.partition(":")
+    return getattr(import_module(module), cls)
+
+
+def value_of(result: Any) -> Any:
+    """The result of a call.
+
+    Raises:
+        InputError: it is a failure, and a mistake of the user's.
+        RuntimeError: it is another failure.
+    """
+    if isinstance(result, Failure):
+        raise (InputError if result.is_input_error else RuntimeError)(result.cause)
+    return result
+
+
 def _serve(connection: Connection, name: str, settings: Any, folder: Path, core: int | None, parent: int) -> None:
     """Nothing: answers calls until the parent closes the connection or dies."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
@@ -136,18 +177,18 @@ def _serve(connection: Connection, name: str, settings: Any, folder: Path, core:
     threading.Thread(target=_die_with, args=(parent,), daemon=True).start()
     if core is not None:
         os.sched_setaffinity(0, {core})
-    _keep_freed_memory()
-    module, _, cls = name.partition(":")
-    evaluator = getattr(import_module(module), cls)(settings, folder)
+    keep_freed_memory()
+    evaluator = named(name)(settings, folder)
     while True:
         try:
             method, arguments = connection.recv()
         except EOFError:
             return
-        connection.send(_answer(evaluator, method, arguments))
+        connection.send(answer_of(evaluator, method, arguments))
 
 
-def _answer(evaluator: Any, method: str, arguments: tuple[Any, ...]) -> Any:
+def answer_of(evaluator: Any, method: str, arguments: tuple[Any, ...]) -> Any:
+    """What the method gives back, or a `Failure` with what it raised."""
     try:
         return getattr(evaluator, method)(*arguments)
     except Exception as error:  # whatever it is, it is the cause of this trial's failure, and is stored as that
@@ -157,7 +198,7 @@ def _answer(evaluator: Any, method: str, arguments: tuple[Any, ...]) -> Any:
         return Failure(f"{type(error).__name__}: {text}")
 
 
-def _keep_freed_memory() -> None:
+def keep_freed_memory() -> None:
     """Nothing: glibc keeps what is freed, or each of a training's steps would be given its pages anew."""
     with suppress(OSError, AttributeError):  # another C library
         mallopt = ctypes.CDLL(None).mallopt
