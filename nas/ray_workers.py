@@ -149,6 +149,7 @@ class RayWorkers:
         """
         for worker in [each for each in self.all if each not in busy and not each.alive]:
             self.all.remove(worker)
+            worker.kill()  # one that only could not be reached must not keep its CPU
             self._expect(self._start())
         self._admit(0.0)
         self._wait_for_room()
