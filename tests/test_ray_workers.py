@@ -315,17 +315,15 @@ def test_what_keeps_a_worker_from_being_made_is_told_in_one_line(
 
 
 PARENT = """
-import signal, sys
-from pathlib import Path
-import ray
+import sys
 from nas.ray_workers import RayWorkers
 from test_ray_workers import ECHO, settings
 if __name__ == "__main__":
     with RayWorkers(settings(2), ECHO) as workers:
         pids = [worker.call("where")[1] for worker in workers.all]
-        print(*pids, flush=True)
         workers.all[0].send("sleep", 3600.0)
         try:
+            print(*pids, flush=True)
             sys.stdin.readline()
         except KeyboardInterrupt:
             print(workers.all[1].call("sleep", 0.0), flush=True)
