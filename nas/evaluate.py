@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from nas.calibrator import made_by
 from nas.remote_device import RemoteDevice
 from nas.settings import ANCHOR, Settings
 from proxies.data import ImageData, load
@@ -31,10 +32,14 @@ class Evaluator:
         self._folder = folder
         self._anchors: dict[int, Prepared] = {}
 
-    def anchor_ms(self) -> float:
-        """The latency of the anchor, by which those of a whole study are scaled."""
+    def anchor(self) -> dict[str, Any]:
+        """The latency of the anchor, by whose p10 those of a whole study are scaled, and of which device it is."""
         anchor = self._anchor(1)
-        return self._compare(anchor, anchor, seed=self._settings.seed).p10_ms
+        return dict(self._compare(anchor, anchor, seed=self._settings.seed).to_dict())
+
+    def made_by(self) -> dict[str, Any]:
+        """The machine and the versions, as plain JSON."""
+        return made_by(self._settings.device)
 
     def data_facts(self) -> dict[str, Any]:
         """What identifies and describes the data, as plain JSON."""
@@ -48,35 +53,38 @@ class Evaluator:
             "classes": list(data.classes),
         }
 
-    def evaluate(self, architecture: Architecture, anchor_ms: float) -> Record | Rejected:
+    def evaluate(
+        self,
+        architecture: Architecture,
+        anchor_ms: float,
+        latency: Mapping[str, Any] | None = None,
+        training: Mapping[str, Any] | None = None,
+    ) -> Record | Rejected:
         """The record of `architecture`; `Rejected`, before any training, where it is over the latency budget.
 
-        A noisy latency is measured once more: at once where it decides on a rejection, else after the training, when
-        what disturbed it may be over. The calmer of the two stands.
+        What is given is not done again. A noisy latency is measured once more: at once where it decides on a rejection,
+        else after the training, when what disturbed it may be over. The calmer of the two stands.
         """
         settings = self._settings
-        cost = cost_of(architecture, settings.resolution, settings.classes)
-        latency = self._measure(architecture, anchor_ms)
         limit = settings.budget.latency_ms
-        if limit is not None and latency["noisy"]:
-            latency = self._calmer(latency, architecture, anchor_ms)
-        if limit is not None and latency["latency_ms"] > limit:
-            return Rejected(latency["latency_ms"], latency)
+        timed = dict(latency) if latency else self.measure(architecture, anchor_ms, once=limit is None)
+        if limit is not None and timed["latency_ms"] > limit:
+            return Rejected(timed["latency_ms"], timed)
+        trained = training or self._train(architecture)
+        if timed["noisy"] and limit is None:
+            timed = self._calmer(timed, architecture, anchor_ms)
+        cost = cost_of(architecture, settings.resolution, settings.classes)
+        return Record.of_parts(architecture, cost, timed, trained, platform.node())
+
+    def measure(self, architecture: Architecture, anchor_ms: float, *, once: bool = False) -> dict[str, Any]:
+        """The latency of `architecture`, scaled to the anchor's; a noisy one is taken twice unless `once`."""
+        latency = self._measure(architecture, anchor_ms)
+        return self._calmer(latency, architecture, anchor_ms) if latency["noisy"] and not once else latency
+
+    def _train(self, architecture: Architecture) -> dict[str, Any]:
+        settings = self._settings
         _, training = train(architecture, self._data, settings.recipe, seed=settings.seed, device=settings.device)
-        if latency["noisy"] and limit is None:
-            latency = self._calmer(latency, architecture, anchor_ms)
-        return Record(
-            architecture=architecture,
-            macs=cost.macs,
-            params=cost.params,
-            peak_bytes=cost.peak_bytes,
-            memory_access_bytes=cost.memory_access_bytes,
-            accuracy=training.accuracy,
-            latency_ms=latency["latency_ms"],
-            latency=latency,
-            training=training.to_dict(),
-            where=platform.node(),
-        )
+        return training.to_dict()
 
     @cached_property
     def _data(self) -> ImageData:

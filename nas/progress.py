@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
@@ -10,8 +11,7 @@ from optuna.study import Study
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
-from studies.front import front_of
-from studies.store import position_of, records_of
+from studies.store import position_of
 
 REFRESH_SECONDS = 2.0
 
@@ -19,12 +19,13 @@ REFRESH_SECONDS = 2.0
 class SearchProgress:
     """Shows how far a study is: trials done, best so far, time left. A context; call `report` with each news."""
 
-    def __init__(self, study: Study, trials: int | None, seconds: float) -> None:
+    def __init__(self, study: Study, trials: int | None, seconds: float, standing: Callable[[Study], str]) -> None:
         columns = (TextColumn("{task.description}"), BarColumn())
         self._progress = Progress(*columns, console=Console(stderr=True, highlight=False, soft_wrap=True))
         self._study = study
         self._trials = trials
         self._seconds = seconds
+        self._standing = standing
         self._started = self._refreshed = time.monotonic()
         self._task = self._progress.add_task("starting", total=1.0)
 
@@ -47,13 +48,10 @@ class SearchProgress:
         self._progress.update(self._task, description=self._describe(), completed=self._share_done())
 
     def _describe(self) -> str:
-        records = records_of(self._study)
         ended = position_of(self._study)
-        front = front_of(records)
-        best = f"best {100 * front[-1].accuracy:.1f} % in {front[-1].latency_ms:.2f} ms" if front else "no front yet"
         left = max(0.0, self._seconds - (time.monotonic() - self._started))
         of = f" of {self._trials}" if self._trials else ""
-        return f"{ended}{of} trials, front {len(front)}, {best}, {int(left // 60)}:{int(left % 60):02d} left"
+        return f"{ended}{of} trials, {self._standing(self._study)}, {int(left // 60)}:{int(left % 60):02d} left"
 
     def _share_done(self) -> float:
         by_time = (time.monotonic() - self._started) / self._seconds

@@ -7,7 +7,9 @@ import platform
 import shlex
 import signal
 import sys
+import time
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
@@ -15,28 +17,34 @@ from typing import Any
 from optuna.study import Study
 from sqlalchemy.engine import make_url
 
-from nas.accuracy import Accuracy, accuracy_for
+from nas.accuracy import ACCURACY, Accuracy, accuracy_for
 from nas.command import Parser, check_folder, make_folder, run_command
+from nas.finalists_finish import finish_run
+from nas.finalists_plan import SHARE
 from nas.outputs import PROVENANCE, findings_of, write_all
 from nas.progress import SearchProgress
-from nas.references import references_for, sizing_budget
-from nas.search import Search
+from nas.references import ANCHOR_MS, references_for, sizing_budget
+from nas.replays import Replays, Where
+from nas.search import Limits, Search
 from nas.settings import ANCHOR, Settings, add_flags, settings_of
-from nas.workers import Workers
+from nas.shufflenets import ShuffleNets
+from nas.workers import Workers, workers_for
 from proxies.recipes import stem_stride_for
 from search_space.reach import Task
 from search_space.space import SearchSpace
+from studies.coordinators import Coordinator
 from studies.database import engine_of
-from studies.latency_queue import LatencyQueue
+from studies.evaluations import Evaluations
 from studies.ledger import Ledger
+from studies.patience import Patience
 from studies.record import Record
 from studies.repeatability import reference_drift
-from studies.store import check_storage, locked, open_storage, open_study, references_of
+from studies.store import check_storage, locked, open_storage, open_study, references_of, settled
 from studies.table import render_table
 
 PACKAGES = ("torch", "torchvision", "onnxruntime", "optuna", "numpy")
-ANCHOR_MS = "anchor_ms"
-ACCURACY = "accuracy"
+ANCHOR_LATENCY = "anchor_latency"
+"""The study's attribute that keeps all that is known of the anchor's latency."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -63,32 +71,41 @@ def run(flags: argparse.Namespace) -> int:
     check_folder(settings.out)
     check_storage(settings.storage)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with Workers(settings) as workers:
-        data = workers.all[0].call("data_facts")
-        make_folder(settings.out)
-        with locked(settings.storage):
+    started = time.monotonic()
+    with ExitStack() as held:
+        with workers_for(settings.engine, settings) as workers:
+            data = workers.all[0].call("data_facts")
+            make_folder(settings.out)
+            held.enter_context(locked(settings.storage))
             storage = open_storage(settings.storage)
-            identity = {**settings.identity(), "data_fingerprint": data["fingerprint"]}
-            study = open_study(storage, settings.study, identity, resume=settings.resume)
+            study = open_study(storage, settings.study, _identity_of(settings, data), resume=settings.resume)
             references = references_of(study, storage)
             accuracy = accuracy_of(study, settings, data["fingerprint"])
             study.set_user_attr(PROVENANCE, {**provenance_of(settings, data), ACCURACY: accuracy.told})
-            search_with(settings, study, references, workers, _ledger_and_queue(settings.storage), accuracy)
+            saved = search_with(settings, study, references, workers, accuracy, data["fingerprint"])
+        lines = [f"accuracy: {accuracy.told}", saved]
+        if settings.finalists:
+            left = settings.seconds - (time.monotonic() - started)
+            lines += finish_run(settings, study, storage, engine_of(settings.storage), left).lines
     findings = findings_of(study, references)
     print(render_table(findings.front, findings.references))
-    print(f"accuracy: {accuracy.told}")
-    print(drift_line([*findings.records, *findings.references]))
+    for line in filter(None, [*lines, drift_line([*findings.records, *findings.references])]):
+        print(line)
     for path in write_all(findings, settings.out):
         print(f"wrote {path}")
     print(f"dashboard: optuna-dashboard {settings.storage}")
     return 0
 
 
+def _identity_of(settings: Settings, data: Mapping[str, Any]) -> dict[str, Any]:
+    return {**settings.identity(), "data_fingerprint": data["fingerprint"]}
+
+
 def accuracy_of(study: Study, settings: Settings, fingerprint: str) -> Accuracy:
     """How the study's accuracies are had, fixed when it is first run: two fits' numbers cannot be compared."""
-    if ACCURACY not in study.user_attrs:
-        study.set_user_attr(ACCURACY, accuracy_for(settings, fingerprint).to_dict())
-    return Accuracy.from_dict(study.user_attrs[ACCURACY])
+    if ACCURACY in study.user_attrs:
+        return Accuracy.from_dict(study.user_attrs[ACCURACY])
+    return Accuracy.from_dict(settled(study, ACCURACY, accuracy_for(settings, fingerprint).to_dict()))
 
 
 def drift_line(records: Sequence[Record]) -> str:
@@ -98,24 +115,51 @@ def drift_line(records: Sequence[Record]) -> str:
 
 
 def search_with(
-    settings: Settings, study: Study, references: Study, workers: Workers, ledger: Ledger, accuracy: Accuracy
-) -> None:
-    """Nothing: searches until trials or time are used up, or Ctrl-C."""
-    anchor_ms = study.user_attrs.get(ANCHOR_MS)
-    if anchor_ms is None:
-        if settings.latency_from:
-            print(f"waiting for device {settings.latency_from!r}: {agent_line(settings)}", file=sys.stderr)
-        anchor_ms = workers.all[0].call("anchor_ms")
-        study.set_user_attr(ANCHOR_MS, anchor_ms)
+    settings: Settings, study: Study, references: Study, workers: Workers, accuracy: Accuracy, data: str
+) -> str:
+    """What the ledger spared, in a line; searches until trials or time are used up, or Ctrl-C."""
+    anchor = anchor_of(settings, study, workers)
+    anchor_ms = float(anchor["p10_ms"])
     space = space_for(settings, anchor_ms)
-    with SearchProgress(study, settings.trials, settings.seconds) as progress:
+    where = Where(
+        data=data,
+        device=settings.latency_from or str(anchor["fingerprint"]),
+        fingerprint=str(anchor["fingerprint"]),
+        runtime_version=str(anchor["runtime_version"]),
+        anchor_ms=anchor_ms,
+        made_by=workers.all[0].call("made_by"),
+    )
+    engine = engine_of(settings.storage)
+    replays = Replays(settings, where, Ledger(engine), Evaluations(engine))
+    problem = ShuffleNets(settings, space, references, anchor_ms, accuracy, replays)
+    share = 1 - SHARE if settings.finalists else 1.0
+    limits = Limits(settings.trials, share * settings.seconds)
+    with (
+        SearchProgress(study, limits.trials, limits.seconds, problem.standing) as progress,
+        Coordinator(study, references) as coordinator,
+    ):
         progress.report(_headline(settings, space, anchor_ms))
         progress.report(f"accuracy: {accuracy.told}")
-        search = Search(settings, space, study, references, ledger, anchor_ms, accuracy, progress.report)
+        if others := coordinator.others():
+            progress.report(f"joined the study: {others} other processes are on it")
+        patience = Patience(settings.storage, progress.report)
+        search = Search(problem, study, references, limits, coordinator, patience, progress.report)
         try:
             search.run(workers, references_for(space.budget, space.task))
         except KeyboardInterrupt:
             progress.report("stopped; the same line with --resume goes on")
+    return replays.told()
+
+
+def anchor_of(settings: Settings, study: Study, workers: Workers) -> dict[str, Any]:
+    """The anchor's latency as the study was begun with: all of its latencies are scaled by it."""
+    if ANCHOR_LATENCY in study.user_attrs:
+        return dict(study.user_attrs[ANCHOR_LATENCY])
+    if settings.latency_from:
+        print(f"waiting for device {settings.latency_from!r}: {agent_line(settings)}", file=sys.stderr)
+    anchor: dict[str, Any] = settled(study, ANCHOR_LATENCY, workers.all[0].call("anchor"))
+    settled(study, ANCHOR_MS, anchor["p10_ms"])
+    return anchor
 
 
 def space_for(settings: Settings, anchor_ms: float) -> SearchSpace:
@@ -129,13 +173,6 @@ def agent_line(settings: Settings) -> str:
     """The command that starts the agent that a run waits for; a password in the URL is left out."""
     storage = make_url(settings.storage).render_as_string(hide_password=True)
     return f"python -m nas.latency agent --device {settings.latency_from} --storage {storage}"
-
-
-def _ledger_and_queue(url: str) -> Ledger:
-    """The ledger in the database; the queue's tables are made too, by this one process before its workers use them."""
-    engine = engine_of(url)
-    LatencyQueue(engine)
-    return Ledger(engine)
 
 
 def provenance_of(settings: Settings, data: Mapping[str, Any]) -> dict[str, Any]:

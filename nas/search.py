@@ -1,41 +1,50 @@
-"""The search: asks for architectures, has them evaluated, tells the study. One process asks and tells."""
+"""The search: asks for candidates, has them evaluated, tells the study. Of each study several may be at work."""
 
 from __future__ import annotations
 
 import statistics
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import Any
 
 from optuna.study import Study
-from optuna.trial import Trial, TrialState
+from optuna.trial import FrozenTrial, Trial, TrialState
 
-from nas.accuracy import Accuracy
-from nas.references import starting_params
-from nas.settings import Settings
+from nas.problem import Candidate, Outcome, Problem
 from nas.workers import Failure, Worker, Workers
-from search_space.architecture import Architecture
-from search_space.presets import PRESETS
-from search_space.space import SearchSpace
-from studies.ledger import Ledger, Measured
-from studies.record import Record, Rejected, attributes_of
-from studies.samplers import sampler_for
-from studies.store import CAUSE, position_of, records_of, requeue_interrupted
+from studies.coordinators import Coordinator
+from studies.faults import is_away
+from studies.patience import Patience
+from studies.record import KEY, REPLAYED
+from studies.store import CAUSE, position_of
 
 POLL_SECONDS = 0.5
 MOST_REPLAYS = 200
 MOST_FAILURES = 5
+REFERENCE = "reference"
+_KNOWN = (TrialState.COMPLETE, TrialState.PRUNED)
 
-Result = Record | Rejected | Failure
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """When a search ends: with so many trials in its study, or so that none ends after so many seconds."""
+
+    trials: int | None
+    seconds: float
 
 
 @dataclass(slots=True)
 class _Task:
-    """An architecture and what waits for its record: a trial, or more where a sampler proposed it again."""
+    """A candidate and what waits for it: a trial, or more where a sampler proposed it again."""
 
-    architecture: Architecture
+    candidate: Candidate
     waiting: list[tuple[Study, Trial]]
     reference: str = ""
+
+
+class _EvaluatedElsewhere(Exception):
+    """Another process has the candidate evaluated now: nothing is asked."""
 
 
 class Search:
@@ -46,26 +55,24 @@ class Search:
 
     def __init__(
         self,
-        settings: Settings,
-        space: SearchSpace,
+        problem: Problem,
         study: Study,
         references: Study,
-        ledger: Ledger,
-        anchor_ms: float,
-        accuracy: Accuracy,
+        limits: Limits,
+        coordinator: Coordinator,
+        patience: Patience,
         report: Callable[[str], None],
     ) -> None:
-        self._settings = settings
-        self._space = space
+        self._problem = problem
         self._study = study
         self._references = references
-        self._ledger = ledger
-        self._anchor_ms = anchor_ms
-        self._accuracy = accuracy
+        self._limits = limits
+        self._coordinator = coordinator
+        self._patience = patience
         self._report = report
         self._running: dict[Worker, _Task] = {}
-        known = [*records_of(references), *records_of(study)]
-        self._known: dict[str, Record | Rejected] = {record.architecture.key(): record for record in known}
+        self._known: dict[str, FrozenTrial] = {}
+        self._read: dict[str, int] = {}
         self._replays = self._failures = 0
         self._durations: list[float] = []
         self._deadline = 0.0
@@ -75,15 +82,11 @@ class Search:
 
         Raises:
             RuntimeError: several evaluations in a row failed; the message holds the last one's cause.
+            InputError: the database stayed away, or is full.
         """
-        self._deadline = time.monotonic() + self._settings.seconds
-        for study in (self._references, self._study):
-            requeue_interrupted(study)
-        if not self._study.get_trials(deepcopy=False):
-            for params in starting_params(self._space):
-                self._study.enqueue_trial(params)
-        done = {record.reference for record in records_of(self._references)}
-        missing = [name for name in reference_names if name not in done]
+        self._deadline = time.monotonic() + self._limits.seconds
+        self._patience(self._begin)
+        missing = list(reference_names)
         try:
             while self._start_tasks(workers, missing) or self._running:
                 for worker in workers.ready(list(self._running), POLL_SECONDS):
@@ -91,104 +94,159 @@ class Search:
                 workers.replace_dead(self._running)
                 self._report("")
         finally:
-            for study in (self._references, self._study):
-                requeue_interrupted(study)
+            self._give_up()
+
+    def _begin(self) -> None:
+        with self._coordinator.asking():
+            self._coordinator.requeue_orphans()
+            if not self._study.get_trials(deepcopy=False):
+                for params in self._problem.starting_params():
+                    self._study.enqueue_trial(dict(params))
+
+    def _give_up(self) -> None:
+        try:
+            self._coordinator.give_up()
+        except Exception as error:
+            if not is_away(error):  # else whoever comes next finds what runs with nobody to have it evaluated
+                raise
 
     def _start_tasks(self, workers: Workers, missing: list[str]) -> bool:
-        started = False
+        """Whether there is something to wait for: a task that was started, or one of another process."""
+        goes_on = False
         for worker in workers.all:
             if worker not in self._running and self._time_is_left():
-                task = self._reference_task(missing.pop(0)) if missing else self._next_task()
+                try:
+                    task = self._reference_task(missing) or self._next_task()
+                except _EvaluatedElsewhere:
+                    return True
                 if task is not None:
-                    worker.send("evaluate", task.architecture, self._anchor_ms)
+                    method, arguments = self._problem.request(task.candidate)
+                    worker.send(method, *arguments)
                     self._running[worker] = task
-                    started = True
-        return started
+                    goes_on = True
+        return goes_on
 
-    def _reference_task(self, name: str) -> _Task:
-        trial = self._references.ask()
-        trial.set_user_attr("reference", name)
-        return _Task(PRESETS[name], [(self._references, trial)], name)
+    def _reference_task(self, missing: list[str]) -> _Task | None:
+        """The next reference whose evaluation is not known already."""
+        while missing:
+            task = self._patience(lambda: self._ask_for_reference(missing))
+            if task is None or not self._answered(task):
+                return task
+        return None
+
+    def _ask_for_reference(self, missing: list[str]) -> _Task | None:
+        """The first of the missing references that no process has evaluated, or has had evaluated."""
+        with self._coordinator.asking():
+            done = _references_of(self._references.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)))
+            missing[:] = [name for name in missing if name not in done]
+            elsewhere = _references_of(self._coordinator.elsewhere(self._references))
+            name = next((name for name in missing if name not in elsewhere), None)
+            if name is None:
+                return None
+            candidate = self._problem.reference(name)
+            trial = self._coordinator.ask(self._references)
+            trial.set_user_attr(REFERENCE, name)
+            trial.set_user_attr(KEY, candidate.key())
+        missing.remove(name)
+        return _Task(candidate, [(self._references, trial)], name)
 
     def _next_task(self) -> _Task | None:
-        """The next architecture that is not known; trials that ask for a known one are answered from its record."""
-        while not self._trials_are_used_up() and self._replays < MOST_REPLAYS:
-            position = position_of(self._study)
-            self._study.sampler = sampler_for(self._settings.sampler, self._settings.seed, position)
-            trial = self._study.ask()
-            architecture = self._space.suggest(trial)
-            key = architecture.key()
-            running = [task for task in self._running.values() if task.architecture.key() == key]
-            if key in self._known:
+        """The next candidate that is not known; trials that ask for a known one are answered at once."""
+        while self._replays < MOST_REPLAYS and self._time_is_left():
+            asked = self._patience(self._ask)
+            if asked is None:
+                return None
+            trial, candidate = asked
+            running = [task for task in self._running.values() if task.candidate.key() == candidate.key()]
+            if (known := self._known.get(candidate.key())) is not None:
                 self._replays += 1
-                self._tell(self._study, trial, self._known[key], replay=True)
+                self._tell(self._study, trial, _repeated(known))
             elif running:
                 self._replays += 1
                 running[0].waiting.append((self._study, trial))
             else:
                 self._replays = 0
-                return _Task(architecture, [(self._study, trial)])
+                task = _Task(candidate, [(self._study, trial)])
+                if not self._answered(task):
+                    return task
         return None
 
-    def _trials_are_used_up(self) -> bool:
-        return self._settings.trials is not None and position_of(self._study) >= self._settings.trials
+    def _ask(self) -> tuple[Trial, Candidate] | None:
+        """A trial and the candidate that it means; None where the study has its trials."""
+        with self._coordinator.asking():
+            self._coordinator.requeue_orphans()
+            position = position_of(self._study)
+            if self._limits.trials is not None and position >= self._limits.trials:
+                return None
+            self._study.sampler = self._problem.sampler(self._study, position)
+            trial = self._coordinator.ask(self._study)
+            candidate = self._problem.suggest(trial)
+            trial.set_user_attr(KEY, candidate.key())
+            self._learn()
+            if candidate.key() not in self._known and candidate.key() in self._keys_elsewhere():
+                raise _EvaluatedElsewhere
+        return trial, candidate
+
+    def _keys_elsewhere(self) -> set[Any]:
+        trials = [trial for study in (self._study, self._references) for trial in self._coordinator.elsewhere(study)]
+        return {trial.user_attrs.get(KEY) for trial in trials}
+
+    def _answered(self, task: _Task) -> bool:
+        """Whether the task needs no worker, for its answer is known: it is finished then."""
+        answer = self._patience(lambda: self._problem.known(task.candidate))
+        if answer is not None:
+            self._finish(task, answer)
+        return answer is not None
+
+    def _learn(self) -> None:
+        """Nothing: reads what ended since the last time, here or in another process."""
+        for study in (self._references, self._study):
+            trials = study.get_trials(deepcopy=False)
+            # Finished ones do not change, and those that run are few: what is read once is not read again.
+            begin = self._read.get(study.study_name, 0)
+            for trial in trials[begin:]:
+                if trial.state in _KNOWN and KEY in trial.user_attrs:
+                    self._known.setdefault(trial.user_attrs[KEY], trial)
+            unfinished = (trial.number for trial in trials[begin:] if not trial.state.is_finished())
+            self._read[study.study_name] = next(unfinished, len(trials))
 
     def _time_is_left(self) -> bool:
         expected = statistics.median(self._durations) if self._durations else 0.0
         return time.monotonic() + expected < self._deadline
 
-    def _finish(self, task: _Task, result: Result) -> None:
-        if isinstance(result, Record):
-            result = replace(self._accuracy.predicted(result), reference=task.reference)
-            self._durations.append(result.seconds)
-        if not isinstance(result, Failure):
-            self._known[task.architecture.key()] = result
-            self._ledger.add([self._measured(task, result)])
-        for position, (study, trial) in enumerate(task.waiting):
-            self._tell(study, trial, result, replay=position > 0)
-        self._failures = self._failures + 1 if isinstance(result, Failure) else 0
-        self._report(_line(task, result))
-        if self._failures >= MOST_FAILURES:
-            raise RuntimeError(f"{MOST_FAILURES} evaluations in a row failed, the last one: {_line(task, result)}")
-
-    def _measured(self, task: _Task, result: Record | Rejected) -> Measured:
-        architecture = task.architecture
-        return Measured(
-            network=architecture.key(),
-            classes=self._settings.classes,
-            device=self._settings.latency_from or str(result.latency["fingerprint"]),
-            source="run",
-            latency=result.latency,
-            architecture=architecture,
-            study=self._study.study_name,
-        )
-
-    def _tell(self, study: Study, trial: Trial, result: Result, *, replay: bool) -> None:
-        attributes = {"replayed": True} if replay else {}
-        if isinstance(result, Record):
-            if study is self._study:
-                result = replace(result, reference="")  # found by the search too, it is one of its points
-            for name, value in {**attributes, **attributes_of(result)}.items():
-                trial.set_user_attr(name, value)
-            study.tell(trial, [result.accuracy, result.latency_ms])
-        elif isinstance(result, Rejected):
-            trial.set_user_attr("latency", dict(result.latency))
-            trial.set_user_attr(CAUSE, f"over the latency budget: {result.latency_ms:.4g} ms")
-            study.tell(trial, state=TrialState.PRUNED)
+    def _finish(self, task: _Task, answer: Any) -> None:
+        name = f"reference {task.reference}" if task.reference else self._problem.name_of(task.candidate)
+        label = name if task.reference else f"trial {task.waiting[0][1].number} {name}"
+        if isinstance(answer, Failure):
+            outcome = Outcome(TrialState.FAIL, None, {CAUSE: answer.cause}, f"failed: {answer.cause}")
+            self._failures += 1
         else:
-            trial.set_user_attr(CAUSE, result.cause)
-            study.tell(trial, state=TrialState.FAIL)
+            outcome = self._patience(lambda: self._problem.outcome(task.candidate, answer, task.reference))
+            self._failures = 0
+        if outcome.state is TrialState.COMPLETE and outcome.seconds:
+            self._durations.append(outcome.seconds)
+        for position, (study, trial) in enumerate(task.waiting):
+            self._tell(study, trial, outcome if position == 0 else _marked(outcome))
+        self._report(f"{label}: {outcome.told}")
+        if self._failures >= MOST_FAILURES:
+            raise RuntimeError(f"{MOST_FAILURES} evaluations in a row failed, the last one: {label}: {outcome.told}")
+
+    def _tell(self, study: Study, trial: Trial, outcome: Outcome) -> None:
+        # A reference that the search finds too is one of its points.
+        left_out = {REFERENCE} if study is self._study else set()
+        attributes = {name: value for name, value in outcome.attributes.items() if name not in left_out}
+        self._patience(lambda: self._coordinator.tell(study, trial, outcome.values, outcome.state, attributes))
 
 
-def _line(task: _Task, result: Result) -> str:
-    name = task.reference or f"{task.architecture.unit}-{task.architecture.key()[:8]}"
-    label = f"reference {name}" if task.reference else f"trial {task.waiting[0][1].number} {name}"
-    if isinstance(result, Record):
-        noisy = ", noisy" if result.noisy else ""
-        return (
-            f"{label}: {result.macs / 1e6:.1f} MFLOPs, {result.latency_ms:.3f} ms{noisy}, "
-            f"{100 * result.accuracy:.1f} % (proxy {100 * result.proxy_accuracy:.1f} %), {result.seconds:.0f} s"
-        )
-    if isinstance(result, Rejected):
-        return f"{label}: {result.latency_ms:.3f} ms is over the latency budget, not trained"
-    return f"{label} failed: {result.cause}"
+def _references_of(trials: Sequence[FrozenTrial]) -> set[Any]:
+    return {trial.user_attrs.get(REFERENCE) for trial in trials}
+
+
+def _marked(outcome: Outcome) -> Outcome:
+    return Outcome(outcome.state, outcome.values, {**outcome.attributes, REPLAYED: True}, outcome.told)
+
+
+def _repeated(known: FrozenTrial) -> Outcome:
+    """The outcome of a trial that asks for what another one has had evaluated."""
+    values = tuple(known.values) if known.values is not None else None
+    return _marked(Outcome(known.state, values, known.user_attrs, ""))

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from nas.command import Parser, parse_time
+from nas.workers import ENGINES, check_engine
 from proxies.data_names import EMBEDDED, FOLDER, check_name, folder_path
 from proxies.image_folder import class_files
 from proxies.recipes import RECIPES, Recipe
@@ -54,6 +55,8 @@ class Settings:
     sampler: str
     seed: int
     workers: int
+    engine: str
+    finalists: bool
     trials: int | None
     seconds: float
     study: str
@@ -104,6 +107,8 @@ def add_flags(parser: Parser) -> None:
     add("--sampler", default=DEFAULT_SAMPLER, help=f"one of {', '.join(SAMPLERS)}")
     add("--seed", type=int, default=0, help="seed of the search and of every training")
     add("--workers", type=int, default=default_workers(), help="processes that evaluate, one thread each")
+    add("--engine", default="local", help=f"what runs them: {', '.join(ENGINES)}")
+    add("--no-finalists", dest="finalists", action="store_false", help="do not train the best for longer in the end")
     add("--recipe", default="short", help=f"how candidates are trained: {', '.join(RECIPES)}")
     add("--storage", help="database URL of the study (default: an SQLite file in the output folder)")
     add("--study", help="the study's name (default: made of budget and data)")
@@ -122,7 +127,9 @@ def settings_of(flags: argparse.Namespace) -> Settings:
     if flags.data.startswith(FOLDER):
         class_files(folder_path(flags.data))
     check_sampler(flags.sampler)
-    check_device(flags.device)
+    check_engine(flags.engine)
+    if flags.engine == "local":  # else the coordinating machine need not have the GPU
+        check_device(flags.device)
     latency_device = _latency_device(flags)
     _check_remote(flags.latency_from, flags.runtime)
     _check_numbers(flags)
@@ -149,6 +156,8 @@ def settings_of(flags: argparse.Namespace) -> Settings:
         sampler=flags.sampler,
         seed=flags.seed,
         workers=flags.workers,
+        engine=flags.engine,
+        finalists=flags.finalists,
         trials=flags.trials,
         seconds=parse_time("--time", flags.time),
         study=study,

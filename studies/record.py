@@ -9,8 +9,13 @@ from typing import Any, Literal
 from optuna.trial import FrozenTrial, TrialState
 
 from search_space.architecture import Architecture
+from search_space.cost import Cost
 
 OBJECTIVES = ("accuracy", "latency_ms")
+REPLAYED = "replayed"
+"""Of a latency, a training or a whole trial: it was not done for this one, but known."""
+KEY = "key"
+"""The user attribute that names a trial's architecture: it is set before the evaluation begins."""
 DIRECTIONS: list[Literal["maximize", "minimize"]] = ["maximize", "minimize"]
 
 
@@ -37,6 +42,29 @@ class Record:
     reference: str = ""
     number: int = -1
 
+    @classmethod
+    def of_parts(
+        cls,
+        architecture: Architecture,
+        cost: Cost,
+        latency: Mapping[str, Any],
+        training: Mapping[str, Any],
+        where: str,
+    ) -> Record:
+        """The record of an architecture of this cost, measured and trained; its accuracy is the training's own."""
+        return cls(
+            architecture=architecture,
+            macs=cost.macs,
+            params=cost.params,
+            peak_bytes=cost.peak_bytes,
+            memory_access_bytes=cost.memory_access_bytes,
+            accuracy=float(training["validation_accuracies"][-1]),
+            latency_ms=float(latency["latency_ms"]),
+            latency=latency,
+            training=training,
+            where=where,
+        )
+
     @property
     def name(self) -> str:
         """What tables and plots call the architecture: a reference's own name, else its unit and key."""
@@ -59,8 +87,14 @@ class Record:
 
     @property
     def seconds(self) -> float:
-        """Seconds spent on training and on measuring latency."""
+        """Seconds spent on training and on measuring latency, now or when what is replayed was done."""
         return float(self.training["seconds"]) + float(self.latency["seconds"])
+
+    @property
+    def seconds_saved(self) -> float:
+        """Those of them that the ledger spared."""
+        parts = (self.training, self.latency)
+        return sum(float(part["seconds"]) for part in parts if part.get(REPLAYED))
 
     def to_dict(self) -> dict[str, Any]:
         """The record as plain JSON; `from_dict` takes it back."""
@@ -97,7 +131,7 @@ def attributes_of(record: Record) -> dict[str, Any]:
     """A trial's user attributes: all of the record that is neither a parameter nor an objective."""
     return {
         "architecture": record.architecture.to_dict(),
-        "key": record.architecture.key(),
+        KEY: record.architecture.key(),
         **{name: getattr(record, name) for name in _PLAIN},
         "proxy_accuracy": record.proxy_accuracy,
         "latency_spread": record.latency_spread,

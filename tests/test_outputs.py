@@ -12,6 +12,7 @@ from optuna.trial import TrialState
 
 from nas.outputs import PROVENANCE, Findings, findings_of, write_all, write_architectures, write_front
 from nas.progress import SearchProgress
+from nas.shufflenets import standing
 from search_space import PRESETS, Architecture
 from studies.record import Record, attributes_of
 from studies.store import CAUSE, open_storage, open_study, references_of
@@ -193,7 +194,7 @@ def test_a_study_of_nothing_has_empty_findings(study_and_references: Any) -> Non
 
 def test_progress_goes_to_stderr_as_it_is(study_and_references: Any, capsys: pytest.CaptureFixture[str]) -> None:
     line = "trial 0 v2-abc [red]: 140.0 MFLOPs, /a/path"
-    with SearchProgress(study_and_references[0], trials=5, seconds=60.0) as progress:
+    with SearchProgress(study_and_references[0], trials=5, seconds=60.0, standing=standing) as progress:
         progress.report(line)
         progress.report("")
     printed = capsys.readouterr()
@@ -205,7 +206,7 @@ def test_progress_says_how_far_the_study_is(study_and_references: Any, capsys: p
     study, _ = study_and_references
     for kept in (FAST, BEATEN, SLOW):
         tell(study, kept)
-    with SearchProgress(study, trials=5, seconds=3600.0) as progress:
+    with SearchProgress(study, trials=5, seconds=3600.0, standing=standing) as progress:
         progress.report("news")
     assert re.search(r"3 of 5 trials, front 2, best 80\.0 % in 8\.00 ms, \d+:\d\d left", capsys.readouterr().err)
 
@@ -213,6 +214,6 @@ def test_progress_says_how_far_the_study_is(study_and_references: Any, capsys: p
 def test_progress_of_a_study_of_nothing_names_no_best(
     study_and_references: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with SearchProgress(study_and_references[0], trials=None, seconds=3600.0) as progress:
+    with SearchProgress(study_and_references[0], trials=None, seconds=3600.0, standing=standing) as progress:
         progress.report("news")
     assert re.search(r"0 trials, front 0, no front yet, \d+:\d\d left", capsys.readouterr().err)

@@ -15,8 +15,8 @@ from studies.samplers import SAMPLERS, check_sampler, sampler_for
 from studies.store import open_storage, open_study, position_of, requeue_interrupted
 
 SPACE = SearchSpace.default(Budget.parse("140mflops"))
-COUNTS = {"tpe": 14, "gp": 12, "nsga2": 22, "random": 12}
-"""Enough for each to leave its random start: tpe and gp draw 10 at random, nsga2 a population of 20."""
+COUNTS = {"surrogate": 23, "tpe": 14, "gp": 12, "nsga2": 22, "random": 12}
+"""Enough for each to leave its start: surrogate 20, tpe and gp draw 10 at random, nsga2 a population of 20."""
 STOPPED_AFTER = 7
 
 Params = dict[str, Any]
@@ -121,12 +121,12 @@ def test_parameters_alone_say_what_was_built(tmp_path: Path, open_file: Open) ->
 @pytest.mark.parametrize("name", ["", "TPE", "annealing"])
 def test_an_unknown_sampler_gets_the_list_of_known_ones(name: str) -> None:
     for ask in (lambda: check_sampler(name), lambda: sampler_for(name, 0, 0)):
-        with pytest.raises(InputError, match=rf"^a sampler is one of tpe, gp, nsga2, random; got '{name}'$"):
+        with pytest.raises(InputError, match=rf"^a sampler is one of surrogate, tpe, gp, nsga2, random; got '{name}'$"):
             ask()
 
 
 def test_a_known_sampler_is_no_mistake() -> None:
-    for name in ("tpe", "gp", "nsga2", "random"):
+    for name in ("surrogate", "tpe", "gp", "nsga2", "random"):
         check_sampler(name)
 
 

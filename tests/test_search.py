@@ -14,13 +14,19 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from nas import search as search_module
+from nas import shufflenets
 from nas.accuracy import Accuracy
 from nas.command import Parser
-from nas.search import Search
+from nas.replays import Replays, Where
+from nas.search import Limits, Search
 from nas.settings import Settings, add_flags, settings_of
+from nas.shufflenets import ShuffleNets
 from nas.workers import Failure
 from search_space import PRESETS, Architecture, Budget, SearchSpace
+from studies.coordinators import Coordinator
+from studies.evaluations import Evaluations
 from studies.ledger import Ledger
+from studies.patience import Patience
 from studies.record import Record, Rejected
 from studies.store import failures_of, open_storage, open_study, position_of, records_of, references_of
 
@@ -44,6 +50,8 @@ LATENCY = {
     **{"latency_ms": 2.5, "spread": 0.01, "noisy": False, "seconds": 2.0},
     **{"fingerprint": "abc", "runtime": "onnxruntime", "taken_at": 1e9, "reference_p10_ms": 4.0},
 }
+
+WHERE = Where("data", "abc", "abc", "1.0", ANCHOR_MS, {"host": "here", "versions": {}})
 
 Answer = Callable[[Architecture], Record | Rejected | Failure]
 
@@ -71,7 +79,7 @@ class FakeWorker:
         self._workers = workers
         self._architecture: Architecture | None = None
 
-    def send(self, method: str, architecture: Architecture, anchor_ms: float) -> None:
+    def send(self, method: str, architecture: Architecture, anchor_ms: float, *known: Any) -> None:
         assert (method, anchor_ms) == ("evaluate", ANCHOR_MS)
         assert self._architecture is None
         self._architecture = architecture
@@ -118,7 +126,7 @@ class Bench:
     def __init__(self, storage: RDBStorage, tmp_path: Path) -> None:
         self.study = open_study(storage, "one", {}, resume=False)
         self.references = references_of(self.study, storage)
-        self.ledger = Ledger(storage.engine)
+        self.ledger, self.evaluations = Ledger(storage.engine), Evaluations(storage.engine)
         self.lines: list[str] = []
         self.accuracy = Accuracy(None, "the training's own")
         self.default_space = SearchSpace.default(Budget.parse("140mflops"))
@@ -135,11 +143,13 @@ class Bench:
         space: SearchSpace | None = None,
     ) -> FakeWorkers:
         settings = replace(settings_from("--sampler", "random", *flags), trials=trials)
-        search = Search(
-            *(settings, space or self.default_space, self.study, self.references),
-            *(self.ledger, ANCHOR_MS, self.accuracy, self.lines.append),
-        )
-        search.run(workers, references)  # type: ignore[arg-type]
+        replays = Replays(settings, WHERE, self.ledger, self.evaluations)
+        space = space or self.default_space
+        problem = ShuffleNets(settings, space, self.references, ANCHOR_MS, self.accuracy, replays)
+        limits, patience = Limits(trials, settings.seconds), Patience("sqlite://", self.lines.append)
+        with Coordinator(self.study, self.references) as coordinator:
+            search = Search(problem, self.study, self.references, limits, coordinator, patience, self.lines.append)
+            search.run(workers, references)  # type: ignore[arg-type]
         return workers
 
     def states(self) -> list[TrialState]:
@@ -182,7 +192,7 @@ def asks(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 def no_start(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Studies here start with what the sampler proposes, but where a test is about the start."""
     if "start" not in request.node.name:
-        monkeypatch.setattr(search_module, "starting_params", lambda _: [])
+        monkeypatch.setattr(shufflenets, "starting_params", lambda _: [])
 
 
 class Clock:
@@ -276,7 +286,7 @@ def test_an_interrupted_reference_is_evaluated_again(bench: Bench) -> None:
 
 
 def test_a_study_starts_once_with_what_it_is_to_start_with(bench: Bench) -> None:
-    starts = list(search_module.starting_params(bench.default_space))
+    starts = list(shufflenets.starting_params(bench.default_space))
     assert starts
     bench.run(FakeWorkers(), trials=len(starts))
     bench.run(FakeWorkers(), trials=len(starts) + 1)
@@ -358,7 +368,7 @@ def test_a_failure_is_told_as_one_with_its_cause_and_no_number(bench: Bench) -> 
     workers = bench.run(FakeWorkers(answer=lambda architecture: answers.popleft() or record(architecture)), trials=3)
     failed = bench.study.trials[0]
     assert (failed.state, failed.values) == (TrialState.FAIL, None)
-    assert failed.user_attrs == {"cause": "TrainingError: the loss is nan"}
+    assert failed.user_attrs.keys() == {"cause", "coordinator", "key"}
     assert failures_of(bench.study) == [(0, "TrainingError: the loss is nan")]
     assert len(workers.sent) == 3
     assert len(records_of(bench.study)) == 2
@@ -462,7 +472,7 @@ def test_what_runs_at_ctrl_c_is_queued_again(bench: Bench) -> None:
     assert len(workers.sent) == 3
     assert len(records_of(bench.study)) == 1
     assert bench.in_state(TrialState.RUNNING) == []
-    assert [trial.user_attrs for trial in bench.in_state(TrialState.FAIL)] == [{"cause": "interrupted"}] * 2
+    assert [trial.user_attrs["cause"] for trial in bench.in_state(TrialState.FAIL)] == ["interrupted"] * 2
     killed = [trial.params for trial in bench.in_state(TrialState.FAIL)]
     assert [trial.system_attrs["fixed_params"] for trial in bench.in_state(TrialState.WAITING)] == killed
 

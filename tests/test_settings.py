@@ -67,7 +67,7 @@ def test_a_budget_is_all_that_a_run_needs() -> None:
     assert (settings.data, settings.recipe.name, settings.sampler, settings.seed) == (
         "fashion-mnist-12k",
         "short",
-        "tpe",
+        "surrogate",
         0,
     )
     assert (settings.resolution, settings.classes, settings.device, settings.runtime) == (

@@ -1,0 +1,128 @@
+"""ShuffleNets as a search's problem: suggested within the budget, replayed from the ledger, accuracy predicted."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, cast
+
+from optuna.samplers import BaseSampler
+from optuna.study import Study
+from optuna.trial import Trial, TrialState
+
+from nas.accuracy import Accuracy
+from nas.foresight import Foresight
+from nas.problem import Candidate, Outcome
+from nas.references import starting_params
+from nas.replays import Replays
+from nas.settings import ANCHOR, Settings
+from search_space.architecture import Architecture
+from search_space.cost import cost_of
+from search_space.presets import PRESETS
+from search_space.space import SearchSpace
+from studies.front import front_of
+from studies.record import OBJECTIVES, Record, Rejected, attributes_of
+from studies.samplers import needs_foresight, sampler_for
+from studies.store import CAUSE, records_of
+
+
+class ShuffleNets:
+    """The networks of a space, measured and trained by workers that hold a `nas.evaluate.Evaluator`."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        space: SearchSpace,
+        references: Study,
+        anchor_ms: float,
+        accuracy: Accuracy,
+        replays: Replays,
+    ) -> None:
+        self._settings = settings
+        self._space = space
+        self._anchor_ms = anchor_ms
+        self._accuracy = accuracy
+        self._replays = replays
+        self._references = references
+        anchor_macs = cost_of(PRESETS[ANCHOR], settings.resolution, settings.classes).macs
+        self._foresight = Foresight(space, anchor_ms, anchor_macs, settings.budget.latency_ms)
+
+    def sampler(self, study: Study, position: int) -> BaseSampler:
+        """The sampler for the study's trial at this position."""
+        name, seed = self._settings.sampler, self._settings.seed
+        if not needs_foresight(name):
+            return sampler_for(name, seed, position)
+        return sampler_for(name, seed, position, self._foresight.of([self._references, study]))
+
+    def suggest(self, trial: Trial) -> Architecture:
+        """The architecture that the trial's parameters mean."""
+        return self._space.suggest(trial)
+
+    def starting_params(self) -> Sequence[Mapping[str, Any]]:
+        """V2's own design at several shares of the budget."""
+        return starting_params(self._space)
+
+    def reference(self, name: str) -> Architecture:
+        """The preset of that name."""
+        return PRESETS[name]
+
+    def name_of(self, candidate: Candidate) -> str:
+        """Unit and the beginning of the key."""
+        architecture = cast(Architecture, candidate)
+        return f"{architecture.unit}-{architecture.key()[:8]}"
+
+    def request(self, candidate: Candidate) -> tuple[str, tuple[Any, ...]]:
+        """An evaluation that leaves out what the ledger holds."""
+        architecture = cast(Architecture, candidate)
+        latency, training = self._replays.of(architecture)
+        return "evaluate", (architecture, self._anchor_ms, latency, training)
+
+    def known(self, candidate: Candidate) -> Record | Rejected | None:
+        """The record or the rejection, where the ledger holds what it takes."""
+        settings, architecture = self._settings, cast(Architecture, candidate)
+        latency, training = self._replays.of(architecture)
+        if latency is None:
+            return None
+        if settings.budget.latency_ms is not None and latency["latency_ms"] > settings.budget.latency_ms:
+            return Rejected(latency["latency_ms"], latency)
+        if training is None:
+            return None
+        cost = cost_of(architecture, settings.resolution, settings.classes)
+        return Record.of_parts(architecture, cost, latency, training, platform.node())
+
+    def standing(self, study: Study) -> str:
+        """How far the front is, in a few words."""
+        return standing(study)
+
+    def outcome(self, candidate: Candidate, answer: Record | Rejected, reference: str) -> Outcome:
+        """What a trial keeps of the record, with its accuracy predicted; latency and training are in the ledger now."""
+        architecture = cast(Architecture, candidate)
+        self._replays.keep(architecture, answer)
+        if isinstance(answer, Rejected):
+            attributes = {
+                "latency": dict(answer.latency),
+                CAUSE: f"over the latency budget: {answer.latency_ms:.4g} ms",
+            }
+            told = f"{answer.latency_ms:.3f} ms is over the latency budget, not trained"
+            return Outcome(TrialState.PRUNED, None, attributes, told)
+        record = replace(self._accuracy.predicted(answer), reference=reference)
+        values = tuple(float(getattr(record, name)) for name in OBJECTIVES)
+        seconds = record.seconds - record.seconds_saved
+        return Outcome(TrialState.COMPLETE, values, attributes_of(record), _line(record), seconds)
+
+
+def standing(study: Study) -> str:
+    """How far a study's front is, in a few words."""
+    front = front_of(records_of(study))
+    best = f"best {100 * front[-1].accuracy:.1f} % in {front[-1].latency_ms:.2f} ms" if front else "no front yet"
+    return f"front {len(front)}, {best}"
+
+
+def _line(record: Record) -> str:
+    noisy = ", noisy" if record.noisy else ""
+    saved = f", {record.seconds_saved:.0f} s of them spared by the ledger" if record.seconds_saved else ""
+    return (
+        f"{record.macs / 1e6:.1f} MFLOPs, {record.latency_ms:.3f} ms{noisy}, {100 * record.accuracy:.1f} % "
+        f"(proxy {100 * record.proxy_accuracy:.1f} %), {record.seconds:.0f} s{saved}"
+    )
