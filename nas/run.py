@@ -28,6 +28,7 @@ from nas.replays import Replays, Where
 from nas.search import Limits, Search
 from nas.settings import ANCHOR, Settings, add_flags, settings_of
 from nas.shufflenets import ShuffleNets
+from nas.table_run import run_on_table
 from nas.workers import Workers, workers_for
 from proxies.recipes import stem_stride_for
 from search_space.reach import Task
@@ -66,6 +67,8 @@ def make_parser() -> Parser:
 def run(flags: argparse.Namespace) -> int:
     """The exit status of a run with these flags."""
     settings = settings_of(flags)
+    if settings.table is not None:
+        return run_on_table(settings, settings.table)
     if settings.budget.macs or settings.budget.params:
         space_for(settings, anchor_ms=0.0)
     check_folder(settings.out)

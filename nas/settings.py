@@ -23,6 +23,8 @@ from search_space.errors import InputError
 from studies.samplers import DEFAULT_SAMPLER, SAMPLERS, check_sampler
 
 DEVICES = ("cpu", "cuda")
+TRAINING, TABLE = "training", "table"
+"""What scores candidates: a training of each, or a table of finished ones."""
 DEFAULT_TIME = "9m"
 DEFAULT_RUNTIME = "onnxruntime"
 GPU_THROUGHPUT_BATCH = 64
@@ -37,6 +39,7 @@ ANCHOR = "v2-1.0x"
 class Settings:
     """All that a run needs to know; those of `identity` must be the same when a study is resumed."""
 
+    scorer: str
     budget: Budget
     choices: Choices
     data: str
@@ -63,6 +66,12 @@ class Settings:
     storage: str
     out: Path
     resume: bool
+
+    @property
+    def table(self) -> Path | None:
+        """The table of finished trainings to search over; None where networks are trained."""
+        kind, _, path = self.scorer.partition(":")
+        return Path(path) if kind == TABLE else None
 
     def identity(self) -> dict[str, Any]:
         """What decides what a study's numbers mean, as plain JSON."""
@@ -107,6 +116,7 @@ def add_flags(parser: Parser) -> None:
     add("--sampler", default=DEFAULT_SAMPLER, help=f"one of {', '.join(SAMPLERS)}")
     add("--seed", type=int, default=0, help="seed of the search and of every training")
     add("--workers", type=int, default=default_workers(), help="processes that evaluate, one thread each")
+    add("--scorer", default=TRAINING, help="training, or table:FILE to search over finished trainings in seconds")
     add("--engine", default="local", help=f"what runs them: {', '.join(ENGINES)}")
     add("--no-finalists", dest="finalists", action="store_false", help="do not train the best for longer in the end")
     add("--recipe", default="short", help=f"how candidates are trained: {', '.join(RECIPES)}")
@@ -122,7 +132,8 @@ def settings_of(flags: argparse.Namespace) -> Settings:
     Raises:
         InputError: any of them is not usable, found before anything is started or written.
     """
-    budget = _budget_of(flags.budget, flags.latency_budget)
+    _check_scorer(flags.scorer)
+    budget = _budget_of(flags.budget, flags.latency_budget, is_needed=flags.scorer == TRAINING)
     check_name(flags.data)
     if flags.data.startswith(FOLDER):
         class_files(folder_path(flags.data))
@@ -138,6 +149,7 @@ def settings_of(flags: argparse.Namespace) -> Settings:
     study = _study_of(flags, budget)
     out = flags.out or Path("runs") / study
     return Settings(
+        scorer=flags.scorer,
         budget=budget,
         choices=Choices.from_file(flags.space) if flags.space else Choices.default(),
         data=flags.data,
@@ -175,7 +187,8 @@ def _check_numbers(flags: argparse.Namespace) -> None:
 
 
 def _study_of(flags: argparse.Namespace, budget: Budget) -> str:
-    study = flags.study if flags.study is not None else _study_name(budget, flags.data)
+    searched = flags.data if flags.scorer == TRAINING else flags.scorer
+    study = flags.study if flags.study is not None else _study_name(budget, searched)
     if not re.fullmatch(r"\w[\w.+,-]*", study):
         raise InputError(f"--study must begin with a letter or digit and hold only those and . , + - _; got {study!r}")
     return str(study)
@@ -191,10 +204,18 @@ def _study_name(budget: Budget, data: str) -> str:
     # A folder's path may be long and holds slashes; its hash tells two folders of one name apart.
     path = Path(data.partition(":")[2])
     label = f"{path.name}-{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:6]}" if ":" in data else data
-    return re.sub(r"[^\w.+,-]", "_", f"{budget}-{label}")
+    return re.sub(r"[^\w.+,-]", "_", "-".join(filter(None, (str(budget), label))))
 
 
-def _budget_of(text: str | None, latency: str | None) -> Budget:
+def _check_scorer(scorer: str) -> None:
+    kind, _, path = scorer.partition(":")
+    if scorer != TRAINING and (kind != TABLE or not path):
+        raise InputError(f"--scorer must be {TRAINING}, or {TABLE}:FILE for a finished table; got {scorer!r}")
+
+
+def _budget_of(text: str | None, latency: str | None, *, is_needed: bool) -> Budget:
+    if text is None and latency is None and not is_needed:
+        return Budget()
     if text is None and latency is None:
         raise InputError("a search needs a bound to keep to: give --budget 140mflops, or --latency-budget 5ms")
     budget = Budget.parse(",".join(part for part in (text, latency) if part is not None))

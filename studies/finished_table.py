@@ -5,20 +5,25 @@ from __future__ import annotations
 import json
 import math
 import random
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+import numpy as np
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 
+from search_space.budget import Budget
 from search_space.errors import InputError
 from search_space.space import Chooser
+from studies.improvement import hypervolume
 from studies.outlook import Known
 from studies.samplers import Ahead
 
 FIELDS = ("test_acc", "flops", "params")
+ANY = Budget()
+REFERENCE_PERCENTILE = 95
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +115,14 @@ class FinishedTable:
         """The code that the parameters of `distributions` mean."""
         return "".join(str(params[name]) for name in self._names())
 
+    def front(self) -> Iterator[str]:
+        """The codes that no other beats by mean accuracy and FLOPs, the one of fewest FLOPs first."""
+        best = -1.0
+        for entry in sorted(self.entries.values(), key=lambda entry: (entry.macs, -entry.accuracy)):
+            if entry.accuracy > best:
+                best = entry.accuracy
+                yield entry.code
+
     def _names(self) -> list[str]:
         return [f"choice_{place}" for place in range(1, len(self.alphabets) + 1)]
 
@@ -132,7 +145,30 @@ def _checked(code: str, row: Any) -> tuple[list[float], int, int]:
     return accuracies, macs, params
 
 
-def ahead_of(table: FinishedTable, most_macs: int | None = None) -> Ahead:
+@dataclass(frozen=True, slots=True)
+class Price:
+    """What a set of networks is worth: the hypervolume of mean error and FLOPs below a fixed reference point."""
+
+    table: FinishedTable
+    reference: tuple[float, float]
+    best: float
+
+    @classmethod
+    def of_table(cls, table: FinishedTable) -> Price:
+        """The price below the table's largest FLOPs and the 95th percentile of its errors."""
+        entries = list(table.entries.values())
+        errors = [1 - entry.accuracy for entry in entries]
+        reference = float(max(entry.macs for entry in entries)), float(np.percentile(errors, REFERENCE_PERCENTILE))
+        return cls(table, reference, cls(table, reference, 1.0).of(list(table.front())))
+
+    def of(self, codes: Sequence[str]) -> float:
+        """The share of the whole table's hypervolume that these networks dominate."""
+        entries = [self.table.entries[code] for code in codes]
+        macs = np.array([[float(entry.macs)] for entry in entries]).reshape(-1, 1)
+        return hypervolume(macs, np.array([1 - entry.accuracy for entry in entries]), self.reference) / self.best
+
+
+def ahead_of(table: FinishedTable, budget: Budget = ANY) -> Ahead:
     """What a sampler may know of the table in advance: FLOPs, of the networks that it holds and a budget allows."""
 
     def foresee(params: Mapping[str, Any]) -> Known | None:
@@ -140,6 +176,6 @@ def ahead_of(table: FinishedTable, most_macs: int | None = None) -> Ahead:
         if entry is None:
             return None
         features = (math.log(max(entry.params, 1)),)
-        return Known((float(entry.macs),), features, allowed=most_macs is None or entry.macs <= most_macs)
+        return Known((float(entry.macs),), features, allowed=budget.allows(entry.macs, entry.params))
 
     return Ahead(foresee, table.distributions(), ideal=1.0)

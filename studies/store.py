@@ -100,7 +100,14 @@ def _check_is_ours(url: str) -> None:
         raise InputError(f"a storage must be empty or hold studies; {url!r} holds the tables {', '.join(tables[:3])}")
 
 
-def open_study(storage: RDBStorage, name: str, settings: Mapping[str, Any], *, resume: bool) -> Study:
+def open_study(
+    storage: RDBStorage,
+    name: str,
+    settings: Mapping[str, Any],
+    *,
+    resume: bool,
+    objectives: Sequence[str] = OBJECTIVES,
+) -> Study:
     """The study of that name, made with `settings` or, to resume, checked against them.
 
     On a server whoever comes with the same settings joins it; several may come at once.
@@ -113,7 +120,7 @@ def open_study(storage: RDBStorage, name: str, settings: Mapping[str, Any], *, r
         if name.endswith(ending):
             raise InputError(f"a study's name must not end in {ending!r}, which is kept for {held}; got {name!r}")
     is_new = name not in study_names(storage)
-    study = _created(storage, name)
+    study = _created(storage, name, objectives)
     if not is_new and not resume and storage.engine.dialect.name == "sqlite":
         raise InputError(
             f"the study {name!r} exists with {len(study.trials)} trials: add --resume to go on with it, "
@@ -122,7 +129,7 @@ def open_study(storage: RDBStorage, name: str, settings: Mapping[str, Any], *, r
     kept = settled(study, SETTINGS, dict(settings))
     if differences := "; ".join(_differences(kept, settings)):
         raise InputError(f"the study {name!r} can only be resumed with its own settings: {differences}")
-    _created(storage, name + REFERENCES)
+    _created(storage, name + REFERENCES, objectives)
     return study
 
 
@@ -146,14 +153,14 @@ def _differences(kept: Mapping[str, Any], given: Mapping[str, Any], prefix: str 
             yield f"{prefix}{name} was {was!r}, now {now!r}"
 
 
-def _created(storage: RDBStorage, name: str) -> Study:
+def _created(storage: RDBStorage, name: str, objectives: Sequence[str] = OBJECTIVES) -> Study:
     """The study of that name, which is there now: made by this process or by another one."""
     study = optuna.create_study(storage=storage, study_name=name, directions=DIRECTIONS, load_if_exists=True)
     with warnings.catch_warnings():
         # Experimental by name since Optuna 3.2 and still there in 5; without it the dashboard shows numbers for names.
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         if study.metric_names is None:
-            study.set_metric_names(list(OBJECTIVES))
+            study.set_metric_names(list(objectives))
     return study
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from optuna.distributions import CategoricalDistribution, IntDistribution
 
+from search_space.budget import Budget
 from search_space.choosers import FixedChooser
 from search_space.errors import InputError
 from studies.finished_table import FinishedTable, ahead_of
@@ -35,7 +36,7 @@ def test_a_seed_means_the_same_training_each_time_and_every_training_is_some_see
 
 
 def test_flops_are_known_ahead_of_what_the_table_holds_and_the_budget_allows() -> None:
-    foresee = ahead_of(FinishedTable.from_dict(DATA), most_macs=150).foresee
+    foresee = ahead_of(FinishedTable.from_dict(DATA), Budget(macs=150)).foresee
     known = foresee({"choice_1": 1, "choice_2": "a"})
     over = foresee({"choice_1": 2, "choice_2": "a"})
     assert known is not None

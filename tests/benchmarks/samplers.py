@@ -14,7 +14,7 @@ import argparse
 import json
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -25,12 +25,10 @@ import optuna
 import plotly.graph_objects as go
 
 from studies.figures import BLUE, GREY, ORANGE, styled
-from studies.finished_table import FinishedTable, ahead_of
-from studies.improvement import hypervolume
+from studies.finished_table import FinishedTable, Price, ahead_of
 from studies.samplers import SAMPLERS, sampler_for
 
 BUDGETS = (25, 50, 75, 100, 200)
-REFERENCE_PERCENTILE = 95
 MOST_ASKS = 20
 """A sampler that asks for so many times its budget is stuck: it is priced by what it has found."""
 COLOURS = {"surrogate": BLUE, "gp": ORANGE}
@@ -47,43 +45,6 @@ class Run:
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class Price:
-    """What a set of networks is worth: the hypervolume of mean error and FLOPs below a fixed reference point."""
-
-    table: FinishedTable
-    reference: tuple[float, float]
-    best: float
-
-    def of(self, codes: Sequence[str]) -> float:
-        """The share of the whole table's hypervolume that these networks dominate."""
-        return self._volume(codes) / self.best
-
-    def _volume(self, codes: Sequence[str]) -> float:
-        entries = [self.table.entries[code] for code in codes]
-        macs = np.array([[float(entry.macs)] for entry in entries])
-        return hypervolume(macs, np.array([1 - entry.accuracy for entry in entries]), self.reference)
-
-
-def price_of(table: FinishedTable) -> Price:
-    """The price by a table's own reference point."""
-    entries = list(table.entries.values())
-    reference = (
-        float(max(entry.macs for entry in entries)),
-        float(np.percentile([1 - entry.accuracy for entry in entries], REFERENCE_PERCENTILE)),
-    )
-    front = list(_front(table))
-    return Price(table, reference, Price(table, reference, 1.0).of(front))
-
-
-def _front(table: FinishedTable) -> Iterator[str]:
-    best = 0.0
-    for entry in sorted(table.entries.values(), key=lambda entry: (entry.macs, -entry.accuracy)):
-        if entry.accuracy > best:
-            best = entry.accuracy
-            yield entry.code
-
-
 @cache
 def _table(path: str) -> FinishedTable:
     return FinishedTable.from_file(path)
@@ -94,7 +55,7 @@ def search(path: str, sampler: str, seed: int, trainings: int) -> Run:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
     table = _table(path)
-    price, ahead = price_of(table), ahead_of(table)
+    price, ahead = Price.of_table(table), ahead_of(table)
     study = optuna.create_study(directions=["maximize", "minimize"])
     found: dict[str, float] = {}
     seconds, asks = 0.0, 0

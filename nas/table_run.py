@@ -1,0 +1,98 @@
+"""`nas.run --scorer table:FILE`: the same search, over a table of finished trainings; seconds, no images, no torch."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import signal
+from pathlib import Path
+from typing import Any
+
+from optuna.study import Study
+
+from nas.command import check_folder, make_folder
+from nas.progress import SearchProgress
+from nas.search import Limits, Search
+from nas.settings import Settings
+from nas.table_problem import OBJECTIVES, FinishedNetworks, codes_of, front_of
+from nas.workers import workers_for
+from search_space.errors import InputError
+from studies.coordinators import Coordinator
+from studies.finished_table import FinishedTable, Price
+from studies.patience import Patience
+from studies.record import KEY
+from studies.store import check_storage, locked, open_storage, open_study, references_of
+
+SCORER = "nas.table_scorer:TableScorer"
+
+
+def run_on_table(settings: Settings, path: Path) -> int:
+    """The exit status of a run on the table in that file.
+
+    Raises:
+        InputError: it is no table, or the budget is one of latency, of which a table knows nothing.
+    """
+    table = FinishedTable.from_file(path)
+    if settings.budget.latency_ms is not None:
+        raise InputError(f"a table knows FLOPs and parameters, and no latency; got the budget {settings.budget}")
+    check_folder(settings.out)
+    check_storage(settings.storage)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    make_folder(settings.out)
+    with locked(settings.storage):
+        storage = open_storage(settings.storage)
+        identity = _identity_of(settings, path)
+        study = open_study(storage, settings.study, identity, resume=settings.resume, objectives=OBJECTIVES)
+        _search(settings, study, references_of(study, storage), table)
+    for line in _found(study, table):
+        print(line)
+    print(f"wrote {_write(study, identity, settings.out / 'front.json')}")
+    print(f"dashboard: optuna-dashboard {settings.storage}")
+    return 0
+
+
+def _identity_of(settings: Settings, path: Path) -> dict[str, Any]:
+    return {
+        "table": hashlib.sha256(path.read_bytes()).hexdigest()[:16],
+        "budget": str(settings.budget),
+        "sampler": settings.sampler,
+        "seed": settings.seed,
+    }
+
+
+def _search(settings: Settings, study: Study, references: Study, table: FinishedTable) -> None:
+    problem = FinishedNetworks(table, settings.budget, settings.sampler, settings.seed)
+    limits = Limits(settings.trials, settings.seconds)
+    with (
+        workers_for(settings.engine, settings, SCORER) as workers,
+        SearchProgress(study, limits.trials, limits.seconds, problem.standing) as progress,
+        Coordinator(study, references) as coordinator,
+    ):
+        patience = Patience(settings.storage, progress.report)
+        try:
+            Search(problem, study, references, limits, coordinator, patience, progress.report).run(workers, ())
+        except KeyboardInterrupt:
+            progress.report("stopped; the same line with --resume goes on")
+
+
+def _found(study: Study, table: FinishedTable) -> list[str]:
+    rows = [
+        f"{trial.user_attrs[KEY]:16}{trial.values[1] / 1e6:10.1f}{100 * trial.values[0]:12.2f}"
+        f"{100 * trial.user_attrs['mean_accuracy']:10.2f}"
+        for trial in front_of(study)
+    ]
+    codes = codes_of(study)
+    share = Price.of_table(table).of(codes)
+    told = f"{len(codes)} of {len(table.entries)} networks scored; they dominate {100 * share:.1f} % of what all do"
+    return [f"{'network':16}{'MFLOPs':>10}{'accuracy %':>12}{'mean %':>10}", *rows, told]
+
+
+def _write(study: Study, settings: dict[str, Any], path: Path) -> Path:
+    front = [
+        {"network": trial.user_attrs[KEY], "accuracy": trial.values[0], "macs": int(trial.values[1])}
+        | {name: trial.user_attrs[name] for name in ("params", "mean_accuracy")}
+        for trial in front_of(study)
+    ]
+    content = {"study": study.study_name, "settings": settings, "front": front}
+    path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    return path
