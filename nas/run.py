@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import platform
-import shlex
 import signal
 import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from datetime import UTC, datetime
-from importlib.metadata import version
 from typing import Any
 
 from optuna.study import Study
@@ -23,6 +19,7 @@ from nas.finalists_finish import finish_run
 from nas.finalists_plan import SHARE
 from nas.outputs import PROVENANCE, findings_of, write_all
 from nas.progress import SearchProgress
+from nas.provenance import provenance_of
 from nas.references import ANCHOR_MS, references_for, sizing_budget
 from nas.replays import Replays, Where
 from nas.search import Limits, Search
@@ -30,7 +27,6 @@ from nas.settings import ANCHOR, Settings, add_flags, settings_of
 from nas.shufflenets import ShuffleNets
 from nas.table_run import run_on_table
 from nas.workers import Workers, workers_for
-from proxies.recipes import stem_stride_for
 from search_space.reach import Task
 from search_space.space import SearchSpace
 from studies.coordinators import Coordinator
@@ -40,10 +36,9 @@ from studies.ledger import Ledger
 from studies.patience import Patience
 from studies.record import Record
 from studies.repeatability import reference_drift
-from studies.store import check_storage, locked, open_storage, open_study, references_of, settled
+from studies.store import SETTINGS, check_storage, locked, open_storage, open_study, references_of, settled
 from studies.table import render_table
 
-PACKAGES = ("torch", "torchvision", "onnxruntime", "optuna", "numpy")
 ANCHOR_LATENCY = "anchor_latency"
 """The study's attribute that keeps all that is known of the anchor's latency."""
 
@@ -77,15 +72,15 @@ def run(flags: argparse.Namespace) -> int:
     started = time.monotonic()
     with ExitStack() as held:
         with workers_for(settings.engine, settings) as workers:
-            data = workers.all[0].call("data_facts")
+            data, made_by = workers.all[0].call("data_facts"), workers.all[0].call("made_by")
             make_folder(settings.out)
             held.enter_context(locked(settings.storage))
             storage = open_storage(settings.storage)
             study = open_study(storage, settings.study, _identity_of(settings, data), resume=settings.resume)
             references = references_of(study, storage)
             accuracy = accuracy_of(study, settings, data["fingerprint"])
-            study.set_user_attr(PROVENANCE, {**provenance_of(settings, data), ACCURACY: accuracy.told})
-            saved = search_with(settings, study, references, workers, accuracy, data["fingerprint"])
+            study.set_user_attr(PROVENANCE, {**provenance_of(settings, data, made_by), ACCURACY: accuracy.told})
+            saved = search_with(settings, study, references, workers, accuracy, made_by)
         lines = [f"accuracy: {accuracy.told}", saved]
         if settings.finalists:
             left = settings.seconds - (time.monotonic() - started)
@@ -118,19 +113,24 @@ def drift_line(records: Sequence[Record]) -> str:
 
 
 def search_with(
-    settings: Settings, study: Study, references: Study, workers: Workers, accuracy: Accuracy, data: str
+    settings: Settings,
+    study: Study,
+    references: Study,
+    workers: Workers,
+    accuracy: Accuracy,
+    made_by: Mapping[str, Any],
 ) -> str:
     """What the ledger spared, in a line; searches until trials or time are used up, or Ctrl-C."""
     anchor = anchor_of(settings, study, workers)
     anchor_ms = float(anchor["p10_ms"])
     space = space_for(settings, anchor_ms)
     where = Where(
-        data=data,
+        data=study.user_attrs[SETTINGS]["data_fingerprint"],
         device=settings.latency_from or str(anchor["fingerprint"]),
         fingerprint=str(anchor["fingerprint"]),
         runtime_version=str(anchor["runtime_version"]),
         anchor_ms=anchor_ms,
-        made_by=workers.all[0].call("made_by"),
+        made_by=made_by,
     )
     engine = engine_of(settings.storage)
     replays = Replays(settings, where, Ledger(engine), Evaluations(engine))
@@ -176,22 +176,6 @@ def agent_line(settings: Settings) -> str:
     """The command that starts the agent that a run waits for; a password in the URL is left out."""
     storage = make_url(settings.storage).render_as_string(hide_password=True)
     return f"python -m nas.latency agent --device {settings.latency_from} --storage {storage}"
-
-
-def provenance_of(settings: Settings, data: Mapping[str, Any]) -> dict[str, Any]:
-    """Where, when, with what and on which data a study was last run, as plain JSON."""
-    return {
-        "command": shlex.join(["python", "-m", "nas.run", *sys.argv[1:]]),
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "host": platform.node(),
-        "system": platform.platform(),
-        "workers": settings.workers,
-        "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
-        "data": dict(data),
-        "deployment": {"resolution": settings.resolution, "classes": settings.classes, "stem_stride": 4},
-        "training": {"image_size": data["image_size"], "stem_stride": stem_stride_for(data["image_size"])},
-        "anchor": ANCHOR,
-    }
 
 
 def _headline(settings: Settings, space: SearchSpace, anchor_ms: float) -> str:

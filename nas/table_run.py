@@ -11,7 +11,9 @@ from typing import Any
 from optuna.study import Study
 
 from nas.command import check_folder, make_folder
+from nas.outputs import PROVENANCE
 from nas.progress import SearchProgress
+from nas.provenance import environment
 from nas.search import Limits, Search
 from nas.settings import Settings
 from nas.table_problem import OBJECTIVES, FinishedNetworks, codes_of, front_of
@@ -43,6 +45,7 @@ def run_on_table(settings: Settings, path: Path) -> int:
         storage = open_storage(settings.storage)
         identity = _identity_of(settings, path)
         study = open_study(storage, settings.study, identity, resume=settings.resume, objectives=OBJECTIVES)
+        study.set_user_attr(PROVENANCE, environment())
         _search(settings, study, references_of(study, storage), table)
     for line in _found(study, table):
         print(line)
@@ -93,6 +96,7 @@ def _write(study: Study, settings: dict[str, Any], path: Path) -> Path:
         | {name: trial.user_attrs[name] for name in ("params", "mean_accuracy")}
         for trial in front_of(study)
     ]
-    content = {"study": study.study_name, "settings": settings, "front": front}
+    provenance = study.user_attrs[PROVENANCE]
+    content = {"study": study.study_name, "settings": settings, "provenance": provenance, "front": front}
     path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     return path
