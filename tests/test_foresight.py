@@ -1,0 +1,100 @@
+"""What is known of a network before it is evaluated: cost, predicted latency, and whether it may be proposed."""
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from optuna.study import Study
+
+from nas.foresight import Foresight, distributions_of
+from search_space import Budget, SearchSpace, cost_of
+from search_space.choosers import FixedChooser, RandomChooser
+from studies.latency_model import LEAST_MEASUREMENTS
+from studies.points import draw
+from studies.record import Record, attributes_of
+from studies.store import open_storage, open_study
+
+SPACE = SearchSpace.default(Budget.parse("140mflops"))
+ANCHOR_MS, ANCHOR_MACS = 4.0, 145_000_000
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Iterator[Study]:
+    storage = open_storage(f"sqlite:///{tmp_path}/study.db")
+    yield open_study(storage, "one", {}, resume=False)
+    storage.engine.dispose()
+
+
+def tell(study: Study, count: int, ms_per_mac: float) -> None:
+    """Trials of random networks, whose latency is FLOPs times a rate."""
+    for seed in range(count):
+        chooser = RandomChooser(seed)
+        architecture = SPACE.suggest(chooser)
+        macs = cost_of(architecture).macs
+        latency = {"latency_ms": macs * ms_per_mac, "spread": 0.01, "noisy": False, "seconds": 1.0}
+        training = {"seconds": 1.0, "validation_accuracies": [0.5]}
+        record = Record.of_parts(architecture, cost_of(architecture), latency, training, "here")
+        trial = study.ask()
+        for name, value in attributes_of(record).items():
+            trial.set_user_attr(name, value)
+        study.tell(trial, [0.5, record.latency_ms])
+
+
+def params(seed: int) -> dict[str, object]:
+    chooser = RandomChooser(seed)
+    SPACE.suggest(chooser)
+    return chooser.params
+
+
+def test_a_point_is_known_by_its_architecture_and_exact_cost(study: Study) -> None:
+    foresee = Foresight(SPACE, ANCHOR_MS, ANCHOR_MACS, None).of([study]).foresee
+    known = foresee(params(5))
+    architecture = SPACE.suggest(FixedChooser(params(5)))
+    assert known is not None
+    assert known.identity == architecture.key()
+    assert known.features[:2] == (math.log(cost_of(architecture).macs), math.log(cost_of(architecture).params))
+
+
+def test_latency_follows_flops_at_first_and_then_what_was_measured(study: Study) -> None:
+    foresight = Foresight(SPACE, ANCHOR_MS, ANCHOR_MACS, None)
+    macs = cost_of(SPACE.suggest(FixedChooser(params(99)))).macs
+    before = foresight.of([study]).foresee(params(99))
+    assert before is not None
+    assert before.objectives == pytest.approx((macs * ANCHOR_MS / ANCHOR_MACS,))
+    tell(study, LEAST_MEASUREMENTS, ms_per_mac=3 * ANCHOR_MS / ANCHOR_MACS)
+    after = foresight.of([study]).foresee(params(99))
+    assert after is not None
+    assert after.objectives == pytest.approx((3 * macs * ANCHOR_MS / ANCHOR_MACS,), rel=0.25)
+
+
+def test_what_is_predicted_far_over_the_latency_budget_is_not_allowed(study: Study) -> None:
+    macs = cost_of(SPACE.suggest(FixedChooser(params(5)))).macs
+    expected_ms = macs * ANCHOR_MS / ANCHOR_MACS
+    for limit_ms, is_allowed in ((0.9 * expected_ms, False), (1.1 * expected_ms, True)):
+        known = Foresight(SPACE, ANCHOR_MS, ANCHOR_MACS, limit_ms).of([study]).foresee(params(5))
+        assert known is not None
+        assert known.allowed is is_allowed
+
+
+def test_points_of_a_small_budget_are_built_as_they_are_or_not_at_all() -> None:
+    small = SearchSpace.default(Budget.parse("15mflops"))
+    foresight = Foresight(small, ANCHOR_MS, ANCHOR_MACS, None)
+    rng = np.random.default_rng(0)
+    points = [draw(distributions_of(small), rng) for _ in range(40)]
+    known = [foresight.of([]).foresee(point) for point in points]
+    assert None in known
+    built = [(point, each) for point, each in zip(points, known, strict=True) if each is not None]
+    assert len(built) > 10
+    for point, each in built:
+        architecture = small.suggest(FixedChooser(point))
+        assert each.identity == architecture.key()
+        assert cost_of(architecture).macs <= 15_000_000
+        assert architecture.head == point["head"]
+
+
+def test_distributions_hold_every_parameter_of_a_suggestion() -> None:
+    chooser = RandomChooser(0)
+    SPACE.suggest(chooser)
+    assert set(distributions_of(SPACE)) == set(chooser.params)
