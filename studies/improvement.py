@@ -46,8 +46,9 @@ def hypervolume(known: Array, values: Array, reference: Sequence[float]) -> floa
     total, front, reached = 0.0, nothing, np.zeros(0)
     for point, value in zip(known, values, strict=True):
         gain = expected_improvement(point[None], value[None], np.zeros(1), front, reached, reference)
-        total += float(gain[0])
-        front, reached = np.vstack([front, point]), np.append(reached, value)
+        if gain[0] > 0:
+            total += float(gain[0])
+            front, reached = np.vstack([front, point]), np.append(reached, value)
     return total
 
 
