@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from typing import Any
 
 from optuna.study import Study
@@ -80,9 +81,9 @@ def run(flags: argparse.Namespace) -> int:
             references = references_of(study, storage)
             accuracy = accuracy_of(study, settings, data["fingerprint"])
             study.set_user_attr(PROVENANCE, {**provenance_of(settings, data, made_by), ACCURACY: accuracy.told})
-            saved = search_with(settings, study, references, workers, accuracy, made_by)
-        lines = [f"accuracy: {accuracy.told}", saved]
-        if settings.finalists:
+            searched = search_with(settings, study, references, workers, accuracy, made_by)
+        lines = [f"accuracy: {accuracy.told}", searched.saved]
+        if settings.finalists and not searched.is_stopped:
             left = settings.seconds - (time.monotonic() - started)
             lines += finish_run(settings, study, storage, engine_of(settings.storage), left).lines
     findings = findings_of(study, references)
@@ -112,6 +113,14 @@ def drift_line(records: Sequence[Record]) -> str:
     return f"{ANCHOR}'s own time wandered by {100 * drift:.1f} % over {hours:.1f} hours, which is divided out"
 
 
+@dataclass(frozen=True, slots=True)
+class Searched:
+    """What the ledger spared a search, in a line, and whether Ctrl-C ended it."""
+
+    saved: str
+    is_stopped: bool
+
+
 def search_with(
     settings: Settings,
     study: Study,
@@ -119,8 +128,8 @@ def search_with(
     workers: Workers,
     accuracy: Accuracy,
     made_by: Mapping[str, Any],
-) -> str:
-    """What the ledger spared, in a line; searches until trials or time are used up, or Ctrl-C."""
+) -> Searched:
+    """What came of searching until trials or time are used up, or Ctrl-C."""
     anchor = anchor_of(settings, study, workers)
     anchor_ms = float(anchor["p10_ms"])
     space = space_for(settings, anchor_ms)
@@ -151,7 +160,8 @@ def search_with(
             search.run(workers, references_for(space.budget, space.task))
         except KeyboardInterrupt:
             progress.report("stopped; the same line with --resume goes on")
-    return replays.told()
+            return Searched(replays.told(), is_stopped=True)
+    return Searched(replays.told(), is_stopped=False)
 
 
 def anchor_of(settings: Settings, study: Study, workers: Workers) -> dict[str, Any]:

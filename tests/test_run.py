@@ -1,4 +1,5 @@
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -15,6 +16,7 @@ from search_space import Architecture, cost_of
 
 # The smallest real run: a few dozen images, networks of at most 2 MFLOPs at 32 px.
 TINY = ("--budget", "2mflops", "--resolution", "32", "--classes", "10", "--image-size", "16", "--study", "tiny")
+QUICK = (*TINY, "--no-finalists")
 
 
 @pytest.mark.slow
@@ -88,7 +90,7 @@ def _check_study(url: str, content: dict) -> None:
 
 @pytest.mark.slow
 def test_a_killed_run_is_resumed_without_loss_or_repetition(command, run, images: Path) -> None:
-    line = (*TINY, "--data", f"folder:{images}", "--trials", 3, "--workers", 1)
+    line = (*QUICK, "--data", f"folder:{images}", "--trials", 3, "--workers", 1)
     before = _kill_after_first_trial(command("nas.run", *line), signal.SIGKILL)
     kept = [trial for trial in before if trial.state.name == "COMPLETE"]
     assert kept
@@ -110,6 +112,20 @@ def test_a_killed_run_is_resumed_without_loss_or_repetition(command, run, images
 
 
 @pytest.mark.slow
+def test_a_second_study_trains_nothing_that_the_ledger_holds(run, images: Path) -> None:
+    line = (*QUICK, "--data", f"folder:{images}", "--trials", 3, "--workers", 1)
+    assert run("nas.run", *line).returncode == 0
+    storage = ("--storage", "sqlite:///runs/tiny/study.db", "--study", "again", "--budget", "1.9mflops,2mparams")
+    second = run("nas.run", *line, *storage)
+    assert second.returncode == 0, second.stderr
+    references = sum(line.startswith("reference") for line in second.stderr.splitlines())
+    assert references > 1
+    known = re.search(r"(\d+) trainings and \d+ latencies were known from the ledger", second.stdout)
+    assert known is not None, second.stdout
+    assert int(known[1]) >= references
+
+
+@pytest.mark.slow
 def test_ctrl_c_ends_with_the_front_so_far(command, images: Path) -> None:
     line = command("nas.run", *TINY, "--data", f"folder:{images}", "--trials", 50)
     process = subprocess.Popen(
@@ -125,12 +141,13 @@ def test_ctrl_c_ends_with_the_front_so_far(command, images: Path) -> None:
     assert process.returncode == 0
     assert read_json(Path("runs/tiny/front.json"))["front"]
     assert "beside nearest reference" in printed
+    assert "finalists" not in printed, "who stops a run wants it to end"
     assert "RUNNING" not in {trial.state.name for trial in _trials("tiny")}
 
 
 @pytest.mark.slow
 def test_a_latency_budget_rejects_before_any_training(run, images: Path) -> None:
-    finished = run("nas.run", *TINY[2:], "--budget", "2mflops,1us", "--data", f"folder:{images}", "--trials", 1)
+    finished = run("nas.run", *QUICK[2:], "--budget", "2mflops,1us", "--data", f"folder:{images}", "--trials", 1)
     assert finished.returncode == 0, finished.stderr
     (trial,) = (trial for trial in _trials("tiny") if trial.state.name != "WAITING")
     assert trial.state.name == "PRUNED"
