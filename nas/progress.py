@@ -11,6 +11,7 @@ from optuna.study import Study
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
+from studies.faults import is_away
 from studies.store import position_of
 
 REFRESH_SECONDS = 2.0
@@ -26,6 +27,7 @@ class SearchProgress:
         self._trials = trials
         self._seconds = seconds
         self._standing = standing
+        self._ended, self._told = 0, "no front yet"
         self._started = self._refreshed = time.monotonic()
         self._task = self._progress.add_task("starting", total=1.0)
 
@@ -48,12 +50,16 @@ class SearchProgress:
         self._progress.update(self._task, description=self._describe(), completed=self._share_done())
 
     def _describe(self) -> str:
-        ended = position_of(self._study)
+        try:
+            self._ended, self._told = position_of(self._study), self._standing(self._study)
+        except Exception as error:
+            if not is_away(error):  # the search waits for a database that is away, and says so; what was known stands
+                raise
         left = max(0.0, self._seconds - (time.monotonic() - self._started))
         of = f" of {self._trials}" if self._trials else ""
-        return f"{ended}{of} trials, {self._standing(self._study)}, {int(left // 60)}:{int(left % 60):02d} left"
+        return f"{self._ended}{of} trials, {self._told}, {int(left // 60)}:{int(left % 60):02d} left"
 
     def _share_done(self) -> float:
         by_time = (time.monotonic() - self._started) / self._seconds
-        by_trials = position_of(self._study) / self._trials if self._trials else 0.0
+        by_trials = self._ended / self._trials if self._trials else 0.0
         return min(1.0, max(by_time, by_trials))
