@@ -17,7 +17,7 @@ from sqlalchemy.engine import Engine
 from nas.calibrate import train_missing
 from nas.finalists_plan import costliest_first
 from nas.finalists_settings import FinalistsSettings
-from nas.workers import Failure, Workers
+from nas.workers import Failure, Workers, workers_for
 from search_space.errors import InputError
 from studies.evaluations import Evaluations, Question
 from studies.finalists import Finalist, trials_of
@@ -65,7 +65,7 @@ def carry_out(settings: FinalistsSettings, chosen: Sequence[Record], storage: RD
         RuntimeError: all of the first trainings or timings failed.
     """
     evaluations = Evaluations(engine)
-    with Workers(settings.search, EVALUATOR) as workers:
+    with workers_for(settings.search.engine, settings.search, EVALUATOR) as workers:
         _check_data(settings, workers.all[0].call("data_fingerprint"))
         failures = train_missing(questions(settings, chosen), workers, evaluations)
         accuracies = trained(settings, chosen, evaluations.answers(settings.fingerprint))

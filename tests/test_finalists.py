@@ -264,7 +264,7 @@ def answered_by(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]
     def put(
         answer: Callable[..., Any], fingerprint: str = FINGERPRINT, timed: Callable[..., Any] = timed_again
     ) -> None:
-        monkeypatch.setattr(run_module, "Workers", lambda *_: FakeWorkers(answer, timed, fingerprint))
+        monkeypatch.setattr(run_module, "workers_for", lambda *_: FakeWorkers(answer, timed, fingerprint))
 
     yield put
     signal.signal(signal.SIGTERM, before)
