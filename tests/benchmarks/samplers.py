@@ -31,7 +31,7 @@ from studies.samplers import SAMPLERS, sampler_for
 BUDGETS = (25, 50, 75, 100, 200)
 MOST_ASKS = 20
 """A sampler that asks for so many times its budget is stuck: it is priced by what it has found."""
-COLOURS = {"surrogate": BLUE, "gp": ORANGE}
+LINES = {"surrogate": (BLUE, "solid"), "gp": (ORANGE, "solid"), "tpe": (ORANGE, "dash"), "nsga2": (GREY, "dash")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +101,8 @@ def picture(runs: dict[str, list[Run]], title: str) -> go.Figure:
     for name, each in runs.items():
         longest = max(len(run.shares) for run in each)
         means = [float(np.mean(shares_at(each, budget))) for budget in range(1, longest + 1)]
-        line = {"color": COLOURS.get(name, GREY), "dash": "solid" if name in COLOURS else "dot"}
-        figure.add_scatter(x=list(range(1, longest + 1)), y=means, name=name, line=line)
+        colour, dash = LINES.get(name, (GREY, "dot"))
+        figure.add_scatter(x=list(range(1, longest + 1)), y=means, name=name, line={"color": colour, "dash": dash})
     figure.update_layout(title=title)
     return styled(figure, "trainings", "hypervolume over the best possible")
 
