@@ -44,7 +44,7 @@ class _Task:
 
 
 class _EvaluatedElsewhere(Exception):
-    """Another process has the candidate evaluated now: nothing is asked."""
+    """Another process has the candidate, or the last ones, evaluated now: nothing is asked."""
 
 
 class Search:
@@ -177,6 +177,8 @@ class Search:
             self._coordinator.requeue_orphans()
             position = position_of(self._study)
             if self._limits.trials is not None and position >= self._limits.trials:
+                if self._keys_elsewhere():  # whoever has the last ones evaluated may die, or be dead unnoticed
+                    raise _EvaluatedElsewhere
                 return None
             self._study.sampler = self._problem.sampler(self._study, position)
             trial = self._coordinator.ask(self._study)
