@@ -8,6 +8,7 @@ import json
 import os
 import random
 import signal
+import time
 from collections.abc import Callable, Iterator
 from multiprocessing import get_context
 from multiprocessing.process import BaseProcess
@@ -17,7 +18,7 @@ import pytest
 from conftest import WAIT_SECONDS
 from optuna.trial import TrialState
 from sqlalchemy import select
-from test_killed_searches import check_end, completed, kill_at_random, trials_of, wait_for_news
+from test_killed_searches import POLL_SECONDS, check_end, completed, kill_at_random, trials_of, wait_for_news
 
 from nas import run as command
 from search_space import Architecture
@@ -60,6 +61,7 @@ def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
         line = ["--study", "one", "--storage", url, *map(str, flags)]
         runs.append(context.Process(target=serve, args=(line, tmp_path / log)))
         runs[-1].start()
+        wait_until_it_leads_its_group(runs[-1])
         return runs[-1]
 
     yield started
@@ -67,6 +69,12 @@ def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
         if run.is_alive():
             os.killpg(run.pid or 0, signal.SIGKILL)
         run.join()
+
+
+def wait_until_it_leads_its_group(process: BaseProcess) -> None:
+    """Returns once the whole group can be killed: news may be another run's, while this one has hardly begun."""
+    while process.is_alive() and os.getpgid(process.pid or 0) != process.pid:
+        time.sleep(POLL_SECONDS)
 
 
 def joined(*runs: BaseProcess) -> list[int | None]:
