@@ -14,6 +14,7 @@ SUBCOMMANDS: Mapping[str, tuple[str, str, str]] = MappingProxyType(
     {
         "check": ("nas.latency_check", "check", "how well latencies repeat on this machine, quiet and under load"),
         "measure": ("nas.latency_measure", "measure", "chosen architectures, or random ones of a space"),
+        "time": ("nas.latency_time", "time_files", "ONNX files as they are, whoever wrote them"),
         "references": ("nas.latency_references", "run", "hand-designed networks: FLOPs against latency"),
         "bundle": ("nas.latency_bundle", "bundle", "write networks to measure on a device without this project"),
         "import": ("nas.latency_bundle", "import_results", "enter what such a device measured into a storage"),

@@ -14,8 +14,8 @@ PROVIDERS = {
 """What an ONNX Runtime session is made of, the wanted provider first; those after it take what it cannot do."""
 
 
-def session_of(file: Path | str, provider: str = "cpu") -> Any:
-    """An ONNX Runtime session of the file, on one thread of the CPU.
+def session_of(file: Path | str, provider: str = "cpu", *, is_plain: bool = False) -> Any:
+    """An ONNX Runtime session of the file, on one thread of the CPU; a plain one runs the graph as it was written.
 
     Raises:
         ValueError: the installed ONNX Runtime does not have the provider.
@@ -26,6 +26,8 @@ def session_of(file: Path | str, provider: str = "cpu") -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
+    if is_plain:
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     # Untrained weights can shrink activations to denormal numbers, which a CPU computes many times slower than others.
     options.add_session_config_entry("session.set_denormal_as_zero", "1")
     return onnxruntime.InferenceSession(str(file), options, providers=list(PROVIDERS[provider]))

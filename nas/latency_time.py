@@ -1,0 +1,48 @@
+"""`python -m nas.latency time`: the latency of ONNX files as they are, whoever wrote them."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+from nas.command import Parser
+from nas.settings import ANCHOR, DEFAULT_RUNTIME
+from proxies.latency import Latency, compare, prepare
+from proxies.onnx_given import prepare_file
+from search_space.presets import PRESETS
+
+RESOLUTION, CLASSES = 224, 1000
+"""What V2 1.0x is timed at beside every file, whatever the file takes: so that one number compares all."""
+
+
+def add_flags(parser: Parser) -> None:
+    """Nothing: adds the flags of the subcommand to its parser."""
+    add = parser.add_argument
+    add("files", nargs="+", type=Path, help="ONNX files, such as those of nas.export")
+    add("--runtime", default=DEFAULT_RUNTIME, help="onnxruntime or openvino")
+
+
+def time_files(flags: argparse.Namespace) -> int:
+    """The exit status of timing files with these flags; each gets a line, V2 1.0x beside it."""
+    ready = [prepare_file(file, flags.runtime) for file in flags.files]
+    from proxies.network import build
+
+    with tempfile.TemporaryDirectory() as folder:
+        network = build(PRESETS[ANCHOR], CLASSES)
+        anchor = prepare(network, Path(folder, "anchor"), resolution=RESOLUTION, runtime=flags.runtime)
+        for number, candidate in enumerate(ready, start=1):
+            print(f"{number} of {len(ready)}: about ten seconds", file=sys.stderr, flush=True)
+            latency = compare(candidate, anchor, seed=number)
+            print(_line(candidate.file, candidate.shape, latency), flush=True)
+    return 0
+
+
+def _line(file: str, shape: tuple[int, ...], latency: Latency) -> str:
+    noisy = " noisy" if latency.noisy else ""
+    size = "x".join(map(str, shape[1:]))
+    return (
+        f"{file}: {size}, {latency.latency_ms:.3f} ms ±{50 * latency.spread:.1f} %{noisy}, {latency.ratio:.3g} times "
+        f"{ANCHOR} at {RESOLUTION} px ({latency.reference_p10_ms:.3f} ms), {latency.runtime} {latency.runtime_version}"
+    )
