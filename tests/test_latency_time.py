@@ -10,9 +10,9 @@ from torch import nn
 
 from nas import latency
 from proxies.expected import WrongOutput
-from proxies.runtimes import RUNTIMES
 from proxies.network import build
 from proxies.onnx_given import prepare_file
+from proxies.runtimes import RUNTIMES
 from search_space import PRESETS
 from search_space.errors import InputError
 
