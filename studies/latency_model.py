@@ -25,6 +25,8 @@ SHRINKAGE = 0.1
 LEAST_MEASUREMENTS = 12
 FLOPS_ALONE = 0
 """In place of a block: the model of a constant and FLOPs, to be held against."""
+EVERY_NETWORK = "every network"
+"""The constant: the stem, which is the same in all of them, and the call itself."""
 
 Work = Mapping[str, float]
 Array = NDArray[np.float64]
@@ -60,6 +62,13 @@ class LatencyModel:
         """The same by kind of work."""
         work = work_of(architecture, self.block, self.resolution, self.classes)
         return {kind: self.ms_by_work.get(kind, 0.0) * amount for kind, amount in work.items()}
+
+    def ms_by_layer(self, architecture: Architecture) -> dict[str, float]:
+        """The same by layer, named as in `Cost.layers`; what every network takes, the stem included, under "stem"."""
+        layers = {"stem": self.ms_by_work.get(EVERY_NETWORK, 0.0)}
+        for name, kind, amount in _work(architecture, self.block, self.resolution, self.classes):
+            layers[name] = layers.get(name, 0.0) + self.ms_by_work.get(kind, 0.0) * amount / 1e6
+        return layers
 
 
 def fit(
@@ -141,32 +150,37 @@ def unseen_errors(works: Mapping[int, Array], measured_ms: Array, count: int, dr
 
 def work_of(architecture: Architecture, block: int, resolution: int, classes: int) -> dict[str, float]:
     """How much of each kind of work the architecture takes for one image, in millions; `FLOPS_ALONE` knows but one."""
-    work = {"every network": 1.0}
+    work = {EVERY_NETWORK: 1.0}
     if block == FLOPS_ALONE:
         return {**work, "FLOPs": cost_of(architecture, resolution, classes).macs / 1e6}
-    for kind, amount in _work(architecture, block, resolution, classes):
+    for _, kind, amount in _work(architecture, block, resolution, classes):
         work[kind] = work.get(kind, 0.0) + amount / 1e6
     return work
 
 
-def _work(architecture: Architecture, block: int, resolution: int, classes: int) -> Iterator[tuple[str, float]]:
+def _work(architecture: Architecture, block: int, resolution: int, classes: int) -> Iterator[tuple[str, str, float]]:
+    """What each layer has to do: its name, the kind of work and how much of it."""
     size = resolution
     for name, unit in plan_of(architecture, classes).units():
         if name == "stem":  # the same in every network: part of the constant
             size = _size_after(unit, size)
             continue
         size_out = _size_after(unit, size)
-        for branch in unit.branches:
-            here = size
-            for layer in branch.layers:
-                yield from _layer_work(layer, here, block)
-                here = _size_of(layer, here)
+        for number, branch in enumerate(unit.branches):
+            yield from _chain_work(f"{name}.branches.{number}", branch.layers, size, block)
         if len(unit.branches) > 1:
-            yield f"{unit.join}, elements", _joined(unit) * size_out**2
-            yield "layers", 1e6
-        for layer in unit.tail:
-            yield from _layer_work(layer, size_out, block)
+            yield f"{name}.join.0", f"{unit.join}, elements", _joined(unit) * size_out**2
+            yield f"{name}.join.0", "layers", 1e6
+        yield from _chain_work(f"{name}.tail", unit.tail, size_out, block)
         size = size_out
+
+
+def _chain_work(place: str, layers: Sequence[Layer], size: int, block: int) -> Iterator[tuple[str, str, float]]:
+    for position, layer in enumerate(layers):
+        name = f"{place}.{position}"
+        for kind, amount in _layer_work(layer, size, block):
+            yield name, kind, amount
+        size = _size_of(layer, size)
 
 
 def _layer_work(layer: Layer, size: int, block: int) -> Iterator[tuple[str, float]]:

@@ -1,0 +1,43 @@
+"""A real browser for tests: Debian's Chromium, without a window and without a network, driven by Selenium."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+FLAGS = (
+    "--headless --no-sandbox --disable-gpu --hide-scrollbars --disable-quic --no-first-run --disable-sync "
+    "--disable-background-networking --disable-component-update"
+)
+
+
+@contextmanager
+def opened(profile: Path) -> Iterator[Any]:
+    """A driver of a browser of its own, which logs each request; skips, saying so, where there is none."""
+    webdriver = pytest.importorskip("selenium.webdriver", reason="Selenium, of the extra dev, is not installed")
+    service = pytest.importorskip("selenium.webdriver.chrome.service")
+    chromium, chromedriver = (shutil.which(name) for name in ("chromium", "chromedriver"))
+    if chromium is None or chromedriver is None:
+        pytest.skip("no chromium with its chromedriver on this machine to open the page with")
+    options = webdriver.ChromeOptions()
+    options.binary_location = chromium
+    for flag in (*FLAGS.split(), f"--user-data-dir={profile}"):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    driver = webdriver.Chrome(options, service.Service(chromedriver))
+    try:
+        yield driver
+    finally:
+        driver.quit()
+
+
+def show(driver: Any, page: Path, *, width: int = 1100, scheme: str = "light") -> None:
+    """Opens a file at a width in pixels and in a colour scheme."""
+    screen = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": False}
+    driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
+    feature = {"name": "prefers-color-scheme", "value": scheme}
+    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
+    driver.get(page.as_uri())

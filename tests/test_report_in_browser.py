@@ -1,0 +1,218 @@
+"""The report in a real browser, offline: drawn, sorted, copied, reached by keyboard, read in the dark, on a phone."""
+
+import json
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+from browser import opened, show
+
+from search_space import PRESETS, Budget, SearchSpace, cost_of
+from search_space.choosers import RandomChooser
+from studies.cards import cards_section
+from studies.figures import front_figure
+from studies.front import front_of
+from studies.page import figure_html, section, table_html, write_page
+from studies.predicted import predicted_for
+from studies.record import Record
+
+pytestmark = pytest.mark.slow
+SPACE = SearchSpace.default(budget=Budget.parse("140mflops"))
+COLUMNS = "name", "latency ms"
+ROWS = [("b", "9.5 ±1 %"), ("a10", "unknown"), ("a9", "10.1 ±1 %"), ("c", "9.5 ±2 %"), ("d", "\u22121")]
+
+CONTRASTS = """
+const rgb = (text) => (text.match(/[\\d.]+/g) || [0, 0, 0, 0]).map(Number);
+const light = (c) => c.slice(0, 3).map((v) => v / 255)
+  .map((v) => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
+  .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
+const ground = (e) => {
+  for (; e; e = e.parentElement) {
+    const c = rgb(getComputedStyle(e).backgroundColor);
+    if (c.length === 3 || c[3] === 1) return c;
+  }
+};
+const found = [];
+for (const e of document.querySelectorAll("body *")) {
+  const own = [...e.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim());
+  if (!own || !e.getClientRects().length || e.closest("script, style, .hoverlayer, .unseen")) continue;
+  const style = getComputedStyle(e);
+  const text = e instanceof SVGElement ? style.fill : style.color;
+  const behind = e.closest(".units svg") ? rgb(getComputedStyle(document.querySelector("svg .box")).fill) : ground(e);
+  const [a, b] = [light(rgb(text)), light(behind)].sort((x, y) => y - x);
+  found.push([(a + 0.05) / (b + 0.05), e.tagName + " " + e.textContent.trim().slice(0, 40)]);
+}
+return found;
+"""
+
+
+def record(architecture: Any, accuracy: float, latency_ms: float, reference: str = "") -> Record:
+    latency = {"spread": 0.02, "noisy": latency_ms == 1.0, "runtime": "onnxruntime", "device": "A CPU"}
+    training = {"training_losses": [2.0, 1.0], "validation_losses": [1.5, 0.9], "validation_accuracies": [0.3, 0.5]}
+    cost = cost_of(architecture)
+    counts = cost.macs, cost.params, cost.peak_bytes, cost.memory_access_bytes
+    return Record(architecture, *counts, accuracy, latency_ms, latency, training, reference=reference)
+
+
+RECORDS = [record(SPACE.suggest(RandomChooser(i)), 0.4 + 0.02 * (i - 3 * (i % 3 == 2)), 1.0 + i / 5) for i in range(15)]
+FRONT = front_of(RECORDS)
+REFERENCES = [record(PRESETS["v2-0.5x"], 0.5, 2.0, "v2-0.5x")]
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    settings = {"budget": "140mflops", "resolution": 224, "classes": 1000, "space": SPACE.choices.to_dict()}
+    sections = [
+        "<header><h1>a study</h1><p>of fifteen networks</p></header>",
+        section("Figure", figure_html(front_figure(FRONT, REFERENCES, RECORDS), "1")),
+        section("Table", table_html(COLUMNS, [("found", row) for row in ROWS], COLUMNS[1:])),
+        cards_section(FRONT, REFERENCES, predicted_for([*RECORDS, *REFERENCES], settings)),
+    ]
+    return write_page(tmp_path_factory.mktemp("page") / "report.html", "a study", sections)
+
+
+@pytest.fixture(scope="module")
+def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    with opened(tmp_path_factory.mktemp("profile")) as started:
+        yield started
+
+
+def names(driver: Any) -> list[str]:
+    return driver.execute_script("return [...document.querySelectorAll('tr.found')].map(r => r.cells[0].textContent)")
+
+
+def open_all(driver: Any) -> None:
+    driver.execute_script("document.querySelectorAll('details').forEach(each => { each.open = true; })")
+
+
+def press(driver: Any, key: str) -> None:
+    code = {"Tab": 9, "Enter": 13, " ": 32}[key]
+    text = {"text": {"Enter": "\r"}.get(key, key)} if key != "Tab" else {}
+    event = {"key": key, "code": {" ": "Space"}.get(key, key), "windowsVirtualKeyCode": code}
+    driver.execute_cdp_cmd("Input.dispatchKeyEvent", {"type": "keyDown", **event, **text})
+    driver.execute_cdp_cmd("Input.dispatchKeyEvent", {"type": "keyUp", **event})
+
+
+def test_it_opens_from_a_file_without_an_error_or_a_request_and_is_drawn(driver: Any, page: Path) -> None:
+    for kind in ("browser", "performance"):
+        driver.get_log(kind)  # what came before
+    show(driver, page)
+    messages = [json.loads(entry["message"])["message"] for entry in driver.get_log("performance")]
+    requests = [m["params"]["request"]["url"] for m in messages if m["method"] == "Network.requestWillBeSent"]
+    assert {url for url in requests if not url.startswith(("data:", "blob:"))} == {page.as_uri()}
+    assert driver.get_log("browser") == []
+    points = driver.execute_script("return document.querySelectorAll('#figure-1 path.point').length")
+    assert points == len(RECORDS) + len(REFERENCES)
+
+
+def test_what_would_leave_the_page_is_stopped_by_its_policy(driver: Any, page: Path) -> None:
+    show(driver, page)
+    program = "fetch('https://example.com/').then(() => arguments[0]('sent'), () => arguments[0]('stopped'))"
+    assert driver.execute_async_script(program) == "stopped"
+    assert "Content Security Policy" in driver.get_log("browser")[0]["message"]
+
+
+def test_a_click_sorts_numbers_as_numbers_and_again_the_other_way_with_unknown_ones_last(
+    driver: Any, page: Path
+) -> None:
+    show(driver, page)
+    heading = driver.find_element("css selector", "th.number")
+    heading.find_element("tag name", "button").click()
+    assert names(driver) == ["d", "b", "c", "a9", "a10"]  # b and c are equal and stay in their order
+    assert heading.get_attribute("aria-sort") == "ascending"
+    heading.find_element("tag name", "button").click()
+    assert names(driver) == ["a9", "b", "c", "d", "a10"]
+    assert heading.get_attribute("aria-sort") == "descending"
+
+
+@pytest.mark.parametrize("key", ["Enter", " "])
+def test_a_key_sorts_words_with_the_numbers_in_them(driver: Any, page: Path, key: str) -> None:
+    show(driver, page)
+    driver.execute_script("document.querySelector('th.text button').focus()")
+    press(driver, key)
+    assert names(driver) == ["a9", "a10", "b", "c", "d"]
+
+
+def test_tab_reaches_everything_once_and_shows_where_it_is(driver: Any, page: Path) -> None:
+    show(driver, page)
+    open_all(driver)
+    wanted = driver.execute_script(
+        "window.wanted = [...document.querySelectorAll('a[href], button, summary, [tabindex=\"0\"]')]"
+        ".filter(each => each.checkVisibility()); return wanted.length"
+    )
+    seen = []
+    for _ in range(wanted):
+        press(driver, "Tab")
+        seen.append(
+            driver.execute_script(
+                "const e = document.activeElement; return [wanted.indexOf(e), getComputedStyle(e).outlineStyle]"
+            )
+        )
+    assert [place for place, _ in seen] == list(range(wanted))
+    assert {outline for _, outline in seen} == {"solid"}
+    assert wanted > 40
+
+
+def test_a_link_to_a_card_opens_it(driver: Any, page: Path) -> None:
+    show(driver, page)
+    key = FRONT[-1].architecture.key()
+    driver.execute_script(f"location.hash = 'network-{key}'")
+    opened_ones = "return [...document.querySelectorAll('details[open]')].map(each => each.id)"
+    assert wait(driver, opened_ones) == [f"network-{key}"]
+
+
+@pytest.mark.parametrize("clipboard", [True, False])
+def test_the_button_copies_the_architecture_or_selects_it(driver: Any, page: Path, clipboard: bool) -> None:
+    show(driver, page)
+    open_all(driver)
+    fake = "async (text) => { window.copied = text; }" if clipboard else "async () => { throw new Error('refused'); }"
+    driver.execute_script(f"Object.defineProperty(navigator, 'clipboard', {{ value: {{ writeText: {fake} }} }})")
+    driver.execute_script("document.querySelector('.copy button').click()")
+    text = wait(driver, "return window.copied" if clipboard else "return getSelection().toString()")
+    assert json.loads(text) == FRONT[0].architecture.to_dict()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_text_stands_out_from_its_ground(driver: Any, page: Path, scheme: str) -> None:
+    show(driver, page, scheme=scheme)
+    open_all(driver)
+    contrasts = driver.execute_script(CONTRASTS)
+    assert len(contrasts) > 500
+    assert [text for contrast, text in contrasts if contrast < 4.5] == []
+
+
+def test_the_dark_is_dark_and_the_light_is_light(driver: Any, page: Path) -> None:
+    colours = []
+    for scheme in ("light", "dark"):
+        show(driver, page, scheme=scheme)
+        colours.append(driver.execute_script("return getComputedStyle(document.body).backgroundColor"))
+    light, dark = (sum(map(int, colour.removeprefix("rgb(").removesuffix(")").split(","))) for colour in colours)
+    assert (light > 600, dark < 150) == (True, True)
+
+
+def test_a_phone_scrolls_tables_and_not_the_page(driver: Any, page: Path) -> None:
+    show(driver, page, width=390)
+    open_all(driver)
+    assert driver.execute_script("return document.documentElement.scrollWidth") == 390
+    overflowing = "return [...document.querySelectorAll('.wide')].filter(e => e.scrollWidth > e.clientWidth).length"
+    assert driver.execute_script(overflowing) >= len(FRONT)
+
+
+def test_headings_never_skip_a_level_and_every_drawing_has_words(driver: Any, page: Path) -> None:
+    show(driver, page)
+    levels = driver.execute_script("return [...document.querySelectorAll('h1, h2, h3, h4')].map(e => +e.tagName[1])")
+    assert levels[0] == 1
+    assert all(after - before <= 1 for before, after in pairwise(levels))
+    ours = "return [...document.querySelectorAll('main svg')].filter(e => !e.closest('.js-plotly-plot'))"
+    labels = driver.execute_script(ours + ".map(e => e.getAttribute('aria-label'))")
+    assert len(labels) > 5 * len(FRONT)
+    assert all(labels)
+    assert driver.execute_script("return document.querySelector('figcaption').textContent").startswith("Figure: ")
+
+
+def wait(driver: Any, program: str) -> Any:
+    """What the program returns once that is something."""
+    waiting = pytest.importorskip("selenium.webdriver.support.ui")
+    return waiting.WebDriverWait(driver, 60).until(lambda each: each.execute_script(program))
