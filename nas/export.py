@@ -1,19 +1,32 @@
-"""`python -m nas.export`: writes architectures of a kept study's front as JSON, from the storage alone."""
+"""`python -m nas.export`: networks in the formats that programs take, from a study's front, files or presets.
+
+Architectures as JSON come from the storage alone; torch is imported only for a format that needs it.
+"""
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from nas.architectures import read_architecture
 from nas.command import Parser, check_folder, make_folder, run_command
 from nas.outputs import findings_of, write_architectures, write_front
+from proxies.exports import FORMATS, check_formats
+from search_space.architecture import Architecture
 from search_space.budget import Budget
 from search_space.errors import InputError
 from studies.front import PICKS, pick
+from studies.record import Record
 from studies.store import load_study, open_storage, references_of
 from studies.table import render_table
+
+WEIGHTS = ".safetensors"
+DYNAMIC = "dynamic"
+
+Named = Sequence[tuple[str, Architecture | None]]
+"""Names with their architectures; of a file of weights, its path with None."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -23,20 +36,48 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def make_parser() -> Parser:
     """The command's parser."""
-    parser = Parser(prog="python -m nas.export", description="Writes architectures of a study's front as JSON.")
+    parser = Parser(prog="python -m nas.export", description="Writes networks in the formats that programs take.")
     add = parser.add_argument
+    add("networks", nargs="*", help="weights.safetensors of nas.train, JSON files, presets (default: a study's front)")
+    add("--format", default="json", help=f"all, or some of {', '.join(FORMATS)}, joined by commas")
     add("--study", help="the study's name (default: the only one in the storage)")
     add("--storage", help="database URL (default: the SQLite file of runs/STUDY, or the only one under runs)")
     add("--out", type=Path, default=Path("export"), help="folder for the files")
     add("--pick", help=f"{', '.join(PICKS)}, or the beginning of a key: that one instead of the whole front")
     add("--max-latency", help="only networks of at most this latency, such as 5ms")
+    add("--untrained", action="store_true", help="random weights where there are no trained ones: for timing alone")
+    add("--batch", default="1", help=f"images at once, or {DYNAMIC} for any number")
+    add("--opset", type=int, help="ONNX's operator set (default: what torch writes)")
+    add("--resolution", type=int, default=224, help="pixels, where weights are random")
+    add("--classes", type=int, default=1000, help="classes, where weights are random")
+    add("--data", help="images to compare on (default: those it was trained on, or the embedded ones)")
+    add("--data-root", type=Path, help="where torchvision sets lie (default: the user's cache folder)")
+    add("--no-latency", dest="latency", action="store_false", help="do not time the ONNX files")
     return parser
 
 
 def export(flags: argparse.Namespace) -> int:
     """The exit status of an export with these flags."""
-    limit_ms = _limit_ms(flags.max_latency)
+    formats = check_formats(flags.format)
+    batch, limit_ms = _batch(flags.batch), _limit_ms(flags.max_latency)
     check_folder(flags.out)
+    if flags.networks:
+        if flags.study or flags.storage or flags.pick or flags.max_latency:
+            raise InputError("networks come from files and presets or from a study, and both were named: leave one out")
+        named = [(text, None if text.endswith(WEIGHTS) else read_architecture(text)) for text in flags.networks]
+    else:
+        named = [(record.name, record.architecture) for record in _from_study(flags, limit_ms, formats)]
+    if formats != ["json"] or any(architecture is None for _, architecture in named):
+        _check_weights(named, formats, flags)
+        for path in _written(named, formats, flags, batch):
+            print(f"wrote {path}", flush=True)
+    elif flags.networks:
+        raise InputError(f"an architecture's JSON is what came: give --format, such as {', '.join(list(FORMATS)[1:4])}")
+    return 0
+
+
+def _from_study(flags: argparse.Namespace, limit_ms: float | None, formats: Sequence[str]) -> list[Record]:
+    """The records of the study's front to export, printed as a table; JSON is written here if it is all."""
     storage = open_storage(flags.storage or default_storage(flags.study), must_exist=True)
     study = load_study(storage, flags.study)
     findings = findings_of(study, references_of(study, storage))
@@ -49,11 +90,50 @@ def export(flags: argparse.Namespace) -> int:
         chosen = [fastest, *(r for r in findings.front[1:] if limit_ms is None or r.latency_ms <= limit_ms)]
     make_folder(flags.out)
     print(render_table(chosen, findings.references))
-    for path in write_architectures(chosen, flags.out):
-        print(f"wrote {path}")
+    if formats == ["json"]:
+        for path in write_architectures(chosen, flags.out):
+            print(f"wrote {path}")
     if flags.pick is None and limit_ms is None:
         print(f"wrote {write_front(findings, flags.out / 'front.json')}")
-    return 0
+    return chosen
+
+
+def _check_weights(named: Named, formats: Sequence[str], flags: argparse.Namespace) -> None:
+    """Nothing.
+
+    Raises:
+        InputError: weights are to be written that there are none of.
+    """
+    wanting = [name for name in formats if FORMATS[name].holds_weights]
+    lacking = [name for name, architecture in named if architecture is not None]
+    if wanting and lacking and not flags.untrained:
+        raise InputError(
+            f"{wanting[0]} holds weights, and of {lacking[0]} there are none: train it (python -m nas.train, of its "
+            f"JSON file) and export the weights{WEIGHTS} that leaves, or give --untrained for a file to time"
+        )
+
+
+def _written(named: Named, formats: Sequence[str], flags: argparse.Namespace, batch: int | None) -> Iterator[Path]:
+    from nas.export_files import write_network
+    from nas.export_networks import trained, untrained
+    from proxies.exports.network import Options
+
+    make_folder(flags.out)
+    for name, architecture in named:
+        if architecture is None:
+            exported = trained(Path(name), flags.data, flags.data_root)
+        else:
+            exported = untrained(architecture, flags.resolution, flags.classes, flags.data, flags.data_root)
+        options = Options(batch, flags.opset)
+        yield from write_network(exported, formats, flags.out, options, is_timed=flags.latency)
+
+
+def _batch(text: str) -> int | None:
+    if text == DYNAMIC:
+        return None
+    if not text.isdecimal() or int(text) < 1:
+        raise InputError(f"--batch must be a number of at least 1, or {DYNAMIC}; got {text!r}")
+    return int(text)
 
 
 def _limit_ms(text: str | None) -> float | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -77,13 +78,15 @@ def build(
     stem_stride: int = 4,
     *,
     seed: int = 0,
+    pretrained: Mapping[str, Tensor] | Path | str | None = None,
 ) -> nn.Sequential:
     """The network of `architecture`: (n, in_channels, h, w) to (n, num_classes), initialised from `seed`.
 
-    Its submodules bear the names of the plan's units: stem, stage2.0, ..., head, classifier.
+    Its submodules bear the names of the plan's units: stem, stage2.0, ..., head, classifier. `pretrained` are weights
+    for just this network: a state dict, torchvision's of the same preset or one of our own, or the file of one.
 
     Raises:
-        InputError: a task that no network can be planned for.
+        InputError: a task that no network can be planned for, or weights that cannot be read or are of another network.
     """
     network = nn.Sequential()
     with torch.random.fork_rng(devices=[]):
@@ -96,7 +99,17 @@ def build(
                 if position == "0":
                     network.add_module(stage, nn.Sequential())
                 network.get_submodule(stage).add_module(position, UnitModule(unit))
+    if pretrained is not None:
+        _load(network, pretrained)
     return network
+
+
+def _load(network: nn.Module, pretrained: Mapping[str, Tensor] | Path | str) -> None:
+    from proxies.weights import load_by_name, tensors_of  # here, for that module builds networks itself
+
+    tensors = tensors_of(Path(pretrained)) if isinstance(pretrained, Path | str) else pretrained
+    load = load_by_name if set(tensors) == set(network.state_dict()) else load_torchvision_weights
+    load(network, tensors, classifier=True)
 
 
 def load_torchvision_weights(network: nn.Module, state_dict: Mapping[str, Tensor], *, classifier: bool = True) -> None:

@@ -106,11 +106,11 @@ def start_from(network: nn.Module, path: Path) -> str:
         InputError: the file cannot be read, or its weights are those of another architecture.
     """
     load: Callable[..., None]
+    theirs = tensors_of(path)
     if path.suffix == SUFFIX:
-        there, theirs, load = len(read_trained_for(path).classes), load_file(path), _load_by_name
+        there, load = len(read_trained_for(path).classes), load_by_name
     else:
-        theirs, load = _torch_tensors(path), load_torchvision_weights
-        there = list(theirs.values())[-1].numel()
+        there, load = list(theirs.values())[-1].numel(), load_torchvision_weights
     here = list(network.state_dict().values())[-1].numel()
     try:
         load(network, theirs, classifier=there == here)
@@ -121,7 +121,24 @@ def start_from(network: nn.Module, path: Path) -> str:
     return f"starts from {path}, but its classifier is for {there} classes and the one here, for {here}, starts anew"
 
 
-def _load_by_name(network: nn.Module, theirs: Mapping[str, Tensor], *, classifier: bool) -> None:
+def tensors_of(path: Path) -> dict[str, Tensor]:
+    """The tensors by name in a file of `write_weights`, or in the file of a state dict of torchvision's (.pth).
+
+    Raises:
+        InputError: the file cannot be read.
+    """
+    if path.suffix != SUFFIX:
+        return _torch_tensors(path)
+    read_trained_for(path)
+    return dict(load_file(path))
+
+
+def load_by_name(network: nn.Module, theirs: Mapping[str, Tensor], *, classifier: bool) -> None:
+    """Nothing: copies weights of our own into the network, but its classifier's where `classifier` is False.
+
+    Raises:
+        InputError: they are those of another architecture.
+    """
     ours = network.state_dict()
     names = list(ours) if classifier else list(ours)[:-CLASSIFIER_TENSORS]
     left_out = set(ours).difference(names)
