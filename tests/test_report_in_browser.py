@@ -7,16 +7,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import test_calibration
+import test_guidelines
+import test_misleading
 from browser import opened, show
 
+from nas.guidelines import Case
 from search_space import PRESETS, Budget, SearchSpace, cost_of
 from search_space.choosers import RandomChooser
+from studies.calibration_report import write_calibration_page
 from studies.cards import cards_section
 from studies.figures import front_figure
 from studies.front import front_of
+from studies.guideline_figures import write_guidelines
 from studies.page import figure_html, section, table_html, write_page
 from studies.predicted import predicted_for
+from studies.published_guidelines import TABLES
 from studies.record import Record
+from studies.reference_report import write_reference_page
 
 pytestmark = pytest.mark.slow
 SPACE = SearchSpace.default(budget=Budget.parse("140mflops"))
@@ -210,6 +218,36 @@ def test_headings_never_skip_a_level_and_every_drawing_has_words(driver: Any, pa
     assert len(labels) > 5 * len(FRONT)
     assert all(labels)
     assert driver.execute_script("return document.querySelector('figcaption').textContent").startswith("Figure: ")
+
+
+@pytest.fixture(scope="module")
+def other_pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The pages of the project's other commands."""
+    folder = tmp_path_factory.mktemp("pages")
+    speeds = [
+        test_guidelines.finding(Case(table, table.platforms[0], 0), [1.0 + number for number in range(len(table.rows))])
+        for table in TABLES.values()
+    ]
+    timed = test_misleading.study(*test_misleading.FOUR)
+    return {
+        "calibration": write_calibration_page(folder / "calibration.html", test_calibration.calibration()),
+        "guidelines": write_guidelines(folder / "guidelines.html", speeds, {"device": "A CPU"}),
+        "references": write_reference_page(folder / "references.html", timed, test_misleading.FAMILIES),
+    }
+
+
+@pytest.mark.parametrize("name", ["calibration", "guidelines", "references"])
+def test_the_other_pages_are_drawn_and_read_in_the_dark_on_a_phone(
+    driver: Any, other_pages: dict[str, Path], name: str
+) -> None:
+    driver.get_log("browser")
+    show(driver, other_pages[name], width=390, scheme="dark")
+    assert driver.get_log("browser") == []
+    assert driver.execute_script("return document.documentElement.scrollWidth") == 390
+    assert [text for contrast, text in driver.execute_script(CONTRASTS) if contrast < 4.5] == []
+    figures = driver.execute_script("return [...document.querySelectorAll('[id^=figure-]')].map(e => e.className)")
+    assert len(figures) > 0
+    assert all("js-plotly-plot" in each for each in figures)
 
 
 def wait(driver: Any, program: str) -> Any:
