@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from optuna.study import Study
 
+from studies.finalists import Finalist, finalists_from
 from studies.front import front_of, nearest_reference
+from studies.progress_curve import minutes_of
 from studies.record import Record
 from studies.report import write_report
 from studies.store import SETTINGS, failures_of, records_of
+from studies.winners import Importances, importances_of
 
 PROVENANCE = "provenance"
 FRONT_SCHEMA = 1
@@ -33,6 +36,15 @@ class Findings:
     provenance: Mapping[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class Analysis:
+    """What the report says beyond the findings: `minutes` searched by trial, importances of choices, finalists."""
+
+    minutes: Mapping[int, float] = field(default_factory=dict)
+    importances: Importances | None = None
+    finalists: Sequence[Finalist] = ()
+
+
 def findings_of(study: Study, references: Study) -> Findings:
     """The findings of a study and the study of its references."""
     records = records_of(study)
@@ -45,6 +57,12 @@ def findings_of(study: Study, references: Study) -> Findings:
         settings=study.user_attrs.get(SETTINGS, {}),
         provenance=study.user_attrs.get(PROVENANCE, {}),
     )
+
+
+def analysis_of(study: Study, finalists: Study | None) -> Analysis:
+    """The analysis of a study, and of the study of its finalists where there is one; takes seconds."""
+    found = finalists_from(finalists.get_trials(deepcopy=False)) if finalists else ()
+    return Analysis(minutes_of(study), importances_of(study), found)
 
 
 def write_front(findings: Findings, path: Path) -> Path:
@@ -76,23 +94,30 @@ def write_architectures(records: Sequence[Record], folder: Path) -> list[Path]:
     ]
 
 
-def write_all(findings: Findings, out: Path) -> list[Path]:
+def write_all(findings: Findings, analysis: Analysis, out: Path) -> list[Path]:
     """The paths of all that is written to the folder `out`; files of networks that left the front are removed."""
     front = write_front(findings, out / "front.json")
-    report = out / "report.html"
-    write_report(
-        report,
+    report = write_findings(findings, analysis, out / "report.html")
+    current = write_architectures(findings.front, out / "front")
+    for stale in set((out / "front").glob("v[12]-" + 8 * "[0-9a-f]" + ".json")) - set(current):
+        stale.unlink()
+    return [front, report, out / "front"]
+
+
+def write_findings(findings: Findings, analysis: Analysis, path: Path) -> Path:
+    """`path`, which is the report of the findings now."""
+    return write_report(
+        path,
         front=findings.front,
         references=findings.references,
         records=findings.records,
         settings=findings.settings,
         provenance=findings.provenance,
         title=findings.name,
+        minutes=analysis.minutes,
+        importances=analysis.importances,
+        finalists=analysis.finalists,
     )
-    current = write_architectures(findings.front, out / "front")
-    for stale in set((out / "front").glob("v[12]-" + 8 * "[0-9a-f]" + ".json")) - set(current):
-        stale.unlink()
-    return [front, report, out / "front"]
 
 
 def _write(path: Path, text: str) -> Path:

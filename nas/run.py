@@ -18,7 +18,7 @@ from nas.accuracy import ACCURACY, Accuracy, accuracy_for
 from nas.command import Parser, check_folder, make_folder, run_command
 from nas.finalists_finish import finish_run
 from nas.finalists_plan import SHARE
-from nas.outputs import PROVENANCE, findings_of, write_all
+from nas.outputs import PROVENANCE, analysis_of, findings_of, write_all
 from nas.progress import SearchProgress
 from nas.provenance import provenance_of
 from nas.references import ANCHOR_MS, references_for, sizing_budget
@@ -37,7 +37,16 @@ from studies.ledger import Ledger
 from studies.patience import Patience
 from studies.record import Record
 from studies.repeatability import reference_drift
-from studies.store import SETTINGS, check_storage, locked, open_storage, open_study, references_of, settled
+from studies.store import (
+    SETTINGS,
+    check_storage,
+    finalists_of,
+    locked,
+    open_storage,
+    open_study,
+    references_of,
+    settled,
+)
 from studies.table import render_table
 
 ANCHOR_LATENCY = "anchor_latency"
@@ -90,7 +99,7 @@ def run(flags: argparse.Namespace) -> int:
     print(render_table(findings.front, findings.references))
     for line in filter(None, [*lines, drift_line([*findings.records, *findings.references])]):
         print(line)
-    for path in write_all(findings, settings.out):
+    for path in write_all(findings, analysis_of(study, finalists_of(study, storage)), settings.out):
         print(f"wrote {path}")
     print(f"dashboard: optuna-dashboard {settings.storage}")
     return 0

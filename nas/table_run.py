@@ -24,6 +24,7 @@ from studies.finished_table import FinishedTable, Price
 from studies.patience import Patience
 from studies.record import KEY
 from studies.store import check_storage, locked, open_storage, open_study, references_of
+from studies.table_report import write_table_report
 
 SCORER = "nas.table_scorer:TableScorer"
 
@@ -50,6 +51,8 @@ def run_on_table(settings: Settings, path: Path) -> int:
     for line in _found(study, table):
         print(line)
     print(f"wrote {_write(study, identity, settings.out / 'front.json')}")
+    report = settings.out / "report.html"
+    print(f"wrote {write_table_report(report, study.study_name, table, codes_of(study), identity)}")
     print(f"dashboard: optuna-dashboard {settings.storage}")
     return 0
 

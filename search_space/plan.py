@@ -30,6 +30,11 @@ class Layer(NamedTuple):
     groups: int = 1
     squeeze: int = 0
 
+    @property
+    def is_depthwise(self) -> bool:
+        """Whether it is a convolution in space of each channel by itself."""
+        return self.kind == "conv" and self.kernel > 1 and self.groups == self.c_in == self.c_out
+
 
 @dataclass(frozen=True, slots=True)
 class Branch:
@@ -69,6 +74,17 @@ class Plan:
         if self.head is not None:
             yield "head", self.head
         yield "classifier", self.classifier
+
+    def layers(self) -> Iterator[tuple[str, Layer]]:
+        """The layers in order, by the names that `search_space.cost` gives them; joins are no layers."""
+        for name, unit in self.units():
+            for number, branch in enumerate(unit.branches):
+                yield from _numbered(f"{name}.branches.{number}", branch.layers)
+            yield from _numbered(f"{name}.tail", unit.tail)
+
+
+def _numbered(place: str, layers: tuple[Layer, ...]) -> Iterator[tuple[str, Layer]]:
+    return ((f"{place}.{position}", layer) for position, layer in enumerate(layers))
 
 
 def plan_of(architecture: Architecture, num_classes: int = 1000, in_channels: int = 3, stem_stride: int = 4) -> Plan:

@@ -15,7 +15,7 @@ from search_space.plan import Layer, Plan, Unit, plan_of
 def _conv(layer: Layer) -> str:
     options = [f"kernel={layer.kernel}"] if layer.kernel > 1 else []
     options += [f"stride={layer.stride}"] if layer.stride > 1 else []
-    if layer.groups == layer.c_in == layer.c_out and layer.kernel > 1:
+    if layer.is_depthwise:
         return f"depthwise({', '.join([str(layer.c_in), *options])})"
     options += [f"groups={layer.groups}"] if layer.groups > 1 else []
     return f"convolution({', '.join([str(layer.c_in), str(layer.c_out), *options])})"
@@ -66,16 +66,9 @@ def source_of(
         classes=num_classes,
         channels=in_channels,
     )
-    squeezes = any(layer.kind == "se" for layer in _layers(plan))
+    squeezes = any(layer.kind == "se" for _, layer in plan.layers())
     parts = [head, _CONVOLUTIONS, *([_SQUEEZE_EXCITATION] if squeezes else []), _UNIT, *_functions(plan), _build(plan)]
     return "\n\n\n".join(part.strip("\n") for part in parts) + "\n"
-
-
-def _layers(plan: Plan) -> Iterator[Layer]:
-    for _, unit in plan.units():
-        for branch in unit.branches:
-            yield from branch.layers
-        yield from unit.tail
 
 
 def _functions(plan: Plan) -> Iterator[str]:

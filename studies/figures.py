@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from fractions import Fraction
 from html import escape
 from typing import Any
 
@@ -15,7 +16,7 @@ from studies.record import Record
 from studies.table import accuracy_text, mflops_text, ms_text, params_text, proxy_text, spread_text
 
 GREY, BLUE, ORANGE = "#8a8f98", "#2f8fe0", "#e0701f"
-_BY_GROUPS = (BLUE, "#1fa187", "#d9a514", "#a05cd6", "#d6457f", "#7d8b1f")
+_COLOURS = (BLUE, "#1fa187", "#d9a514", "#a05cd6", "#d6457f", "#7d8b1f")
 _SYMBOLS = {"v1": "square", "v2": "circle"}
 LATENCY = "latency, ms"
 _LOG_FROM = 5
@@ -37,30 +38,33 @@ def front_figure(front: Sequence[Record], references: Sequence[Record], records:
     )
     shown = [*records, *references]
     figure = styled(figure, LATENCY, "predicted accuracy, %")
-    return figure.update_xaxes(_scale([record.latency_ms for record in shown]))
+    return figure.update_xaxes(axis_scale([record.latency_ms for record in shown]))
 
 
 def flops_figure(
-    references: Sequence[Record], records: Sequence[Record], predicted: Predicted | None = None
+    references: Sequence[Record],
+    records: Sequence[Record],
+    predicted: Predicted | None = None,
+    by: str = "groups",
 ) -> go.Figure:
-    """MFLOPs against latency: colours for the largest groups used, symbols for the unit, references by name.
+    """MFLOPs against latency: colours for a row of `COLOURED_BY`, symbols for the unit, references by name.
 
     Networks whose latency is only predicted are small crosses.
     """
-    kinds: dict[tuple[int, str], list[Record]] = {}
+    kinds: dict[tuple[str, str], list[Record]] = {}
     for record in records:
-        kinds.setdefault((_largest_groups(record), record.architecture.unit), []).append(record)
-    groups_used = sorted({groups for groups, _ in kinds})
+        kinds.setdefault((COLOURED_BY[by](record), record.architecture.unit), []).append(record)
+    values = sorted({value for value, _ in kinds})
     figure = go.Figure([_predictions(predicted)] if predicted else [])
-    for (groups, unit), members in sorted(kinds.items()):
-        colour = _BY_GROUPS[groups_used.index(groups) % len(_BY_GROUPS)]
+    for (value, unit), members in sorted(kinds.items()):
+        colour = _COLOURS[values.index(value) % len(_COLOURS)]
         marker = {"color": colour, "symbol": _SYMBOLS[unit], "size": 8, "opacity": 0.8}
         bars = {**_error(members), "thickness": 1, "width": 0}
-        figure.add_trace(_points(f"{unit} g{groups}", members, _mflops, marker=marker, error_x=bars))
+        figure.add_trace(_points(f"{unit} {value}", members, _mflops, marker=marker, error_x=bars))
     figure.add_trace(_references(references, _mflops))
     shown = [*records, *references]
-    figure = styled(figure, LATENCY, "MFLOPs").update_yaxes(_scale([_mflops(record) for record in shown]))
-    return figure.update_xaxes(_scale([record.latency_ms for record in shown]))
+    figure = styled(figure, LATENCY, "MFLOPs").update_yaxes(axis_scale([_mflops(record) for record in shown]))
+    return figure.update_xaxes(axis_scale([record.latency_ms for record in shown]))
 
 
 def stage_text(stage: Stage) -> str:
@@ -78,8 +82,20 @@ def _mflops(record: Record) -> float:
     return record.macs / 1e6
 
 
-def _largest_groups(record: Record) -> int:
-    return max(stage.groups for stage in record.architecture.stages)
+def _largest_groups(record: Record) -> str:
+    return f"g{max(stage.groups for stage in record.architecture.stages)}"
+
+
+def _mean_split(record: Record) -> str:
+    splits = [stage.split for stage in record.architecture.stages if stage.split is not None]
+    if not splits:
+        return "no split"
+    mean, half = sum(splits) / len(splits), Fraction(1, 2)
+    return "split 1/2" if mean == half else f"split {'under' if mean < half else 'over'} 1/2"
+
+
+COLOURED_BY: dict[str, Callable[[Record], str]] = {"groups": _largest_groups, "split": _mean_split}
+"""What `flops_figure` may colour networks by: their largest groups, or the mean of their stages' splits."""
 
 
 def _points(name: str, records: Sequence[Record], y: Callable[[Record], float], **options: Any) -> go.Scatter:
@@ -159,7 +175,7 @@ def styled(figure: go.Figure, x_title: str | None, y_title: str) -> go.Figure:
     return figure.update_xaxes(title=x_title, **line).update_yaxes(title=y_title, **line)
 
 
-def _scale(values: Sequence[float]) -> dict[str, Any]:
+def axis_scale(values: Sequence[float]) -> dict[str, Any]:
     """An axis for these values: where they range far, logarithmic with ticks at 1, 2 and 5 of each decade."""
     if not values or max(values) <= _LOG_FROM * min(values):
         return {"type": "linear"}

@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from studies.front import front_of
-from studies.record import Record, attributes_of
+from studies.record import Record, attributes_of, record_of
 from studies.table import FLOP, SPREAD, TIE, accuracy_text, mflops_text, ms_text, proxy_text, spread_text
 
 ON_FRONT, REFERENCE = "front", "reference"
@@ -126,6 +126,20 @@ def trials_of(finalists: Sequence[Finalist], recipe: Mapping[str, Any]) -> list[
         )
         for each in finalists
     ]
+
+
+def finalists_from(trials: Sequence[FrozenTrial]) -> list[Finalist]:
+    """The finalists that `trials_of` made these trials of."""
+    found = []
+    for trial in trials:
+        final = record_of(trial)
+        if final is not None:
+            attributes = trial.user_attrs
+            was = attributes["predicted_accuracy"], attributes["former_latency_ms"]
+            record = replace(final, accuracy=was[0], latency_ms=was[1])
+            accuracies = {int(seed): accuracy for seed, accuracy in attributes["accuracies"].items()}
+            found.append(Finalist(record, accuracies, final.latency))
+    return found
 
 
 def render_finalists(finalists: Sequence[Finalist], recipe: str, *, predicted: bool) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from search_space.architecture import Architecture
 from search_space.cost import LayerCost, cost_of
-from search_space.plan import Layer, Plan, Unit, plan_of
+from search_space.plan import Layer, Plan, plan_of
 from studies.latency_model import LatencyModel
 
 KINDS = {
@@ -70,7 +70,7 @@ def layer_rows(
     plan = plan_of(architecture, classes)
     predicted_ms = model.ms_by_layer(architecture) if model else {}
     scale = latency_ms / sum(predicted_ms.values()) if latency_ms and any(predicted_ms.values()) else 1.0
-    places, layers = dict(places_of(plan)), dict(_layers(plan))
+    places, layers = dict(places_of(plan)), dict(plan.layers())
     rows = []
     for cost in cost_of(architecture, resolution, classes).layers:
         unit = cost.name.rsplit(".", 3 if ".branches." in cost.name else 2)[0]
@@ -102,7 +102,7 @@ def kind_of(layer: Layer) -> str:
     """The row of `KINDS` that a layer belongs to."""
     if layer.kind != "conv":
         return _KINDS_OF[layer.kind]
-    if layer.groups == layer.c_in == layer.c_out:
+    if layer.is_depthwise:
         return "depthwise"
     if layer.kernel > 1:
         return "spatial"
@@ -117,20 +117,6 @@ def text_of(layer: Layer) -> str:
         words = f"depthwise {words}" if kind_of(layer) == "depthwise" else words
     groups = f", {layer.groups} groups" if kind_of(layer) in ("grouped", "shuffle") else ""
     return words + groups + (f", stride {layer.stride}" if layer.stride > 1 else "")
-
-
-def _layers(plan: Plan) -> Iterator[tuple[str, Layer]]:
-    """The layers by the names that their costs have."""
-    for name, unit in plan.units():
-        for place, layers in _chains(unit):
-            for position, layer in enumerate(layers):
-                yield f"{name}.{place}.{position}", layer
-
-
-def _chains(unit: Unit) -> Iterator[tuple[str, tuple[Layer, ...]]]:
-    for number, branch in enumerate(unit.branches):
-        yield f"branches.{number}", branch.layers
-    yield "tail", unit.tail
 
 
 def _row(place: str, times: int, layer: Layer | None, cost: LayerCost, latency_ms: float | None) -> LayerRow:

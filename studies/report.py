@@ -5,19 +5,28 @@ The page opens without a network.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from html import escape
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from studies.figures import flops_figure, front_figure, stage_text
+from studies.cards import cards_section
+from studies.figures import flops_figure, front_figure
+from studies.finalists import Finalist
+from studies.finalists_section import finalists_section
 from studies.front import PICKS, nearest_reference, pick
+from studies.front_guidelines import guidelines_section
 from studies.page import figure_html, section, table_html, write_page
 from studies.predicted import Predicted, predicted_for
+from studies.progress_curve import growth_of, growth_section
 from studies.record import Record
 from studies.repeatability import reference_drift
-from studies.table import COLUMNS, FLOP, NUMBERS, SPREAD, accuracy_text, comparison, ms_text, rows_of
+from studies.table import COLUMNS, FLOP, NUMBERS, SPREAD, TIE, accuracy_text, comparison, ms_text, rows_of
+from studies.winners import Importances, winners_section
+
+DEPLOYMENT = {"resolution": 224, "classes": 1000}
+"""What costs hold at where the settings do not say."""
 
 
 def write_report(
@@ -29,6 +38,9 @@ def write_report(
     settings: Mapping[str, Any],
     provenance: Mapping[str, Any],
     title: str,
+    minutes: Mapping[int, float] | None = None,
+    importances: Importances | None = None,
+    finalists: Sequence[Finalist] = (),
 ) -> Path:
     """The path of the page, written: one HTML file that needs no other and no network.
 
@@ -40,13 +52,22 @@ def write_report(
         settings: what the user asked for, by name.
         provenance: how and where the numbers were had, by name.
         title: the page's heading, such as the study's name.
+        minutes: how long had been searched when each record's trial ended, by its number.
+        importances: how much each choice matters, where there are trials enough to tell.
+        finalists: those of the networks that were trained and timed anew.
     """
+    predicted = predicted_for([*records, *references], settings)
+    task = [int(settings.get(name, default)) for name, default in DEPLOYMENT.items()]
     sections = (
         _header(title, len(records), len(front), len(references)),
         _picks(front, references),
-        _figures(front, references, records, predicted_for([*records, *references], settings)),
+        finalists_section(finalists),
+        _figures(front, references, records, predicted),
         _table(front, references),
-        _architectures(front),
+        growth_section(growth_of(records, minutes or {})),
+        winners_section(front, records, importances),
+        guidelines_section(front, references, *task),
+        cards_section(front, references, predicted, *task),
         _definitions("Settings", settings),
         _definitions("How the numbers were had", provenance),
         _limits([*records, *references], provenance.get("accuracy", "")),
@@ -82,15 +103,21 @@ def _card(name: str, record: Record, references: Sequence[Record]) -> str:
 def _figures(
     front: Sequence[Record], references: Sequence[Record], records: Sequence[Record], predicted: Predicted | None
 ) -> str:
-    headings = "Accuracy against latency", "FLOPs against latency"
+    headings = "Accuracy against latency", "FLOPs against latency, by groups", "FLOPs against latency, by split"
     if not records and not references:
         return section(headings[0], "<p>No network was completed, so there is nothing to draw.</p>")
     notes = (
         "<p>Up and to the left is better. Bars show the standard error of a latency either way.</p>",
         f"<p>Networks of equal FLOPs differ in speed. g is the largest number of groups in a network. "
         f"{_of_predictions(predicted)}{FLOP}</p>",
+        "<p>The same networks by the mean of their stages' splits: the share of the channels that a v2 unit works "
+        "on.</p>",
     )
-    figures = front_figure(front, references, records), flops_figure(references, records, predicted)
+    figures = (
+        front_figure(front, references, records),
+        flops_figure(references, records, predicted),
+        flops_figure(references, records, by="split"),
+    )
     drawn = [figure_html(figure, str(number)) for number, figure in enumerate(figures, start=1)]
     return "".join(section(*part) for part in zip(headings, map("".join, zip(notes, drawn, strict=True)), strict=True))
 
@@ -112,19 +139,19 @@ def _table(front: Sequence[Record], references: Sequence[Record]) -> str:
     if not rows:
         return section("The front", "<p>It is empty.</p>")
     table = table_html(COLUMNS, (("reference" if row.is_reference else "found", row.cells) for row in rows), NUMBERS)
-    return section("The front", f'{table}<p class="note">{FLOP} {SPREAD}</p>')
+    return section("The front", f'{table}<p class="note">{FLOP} {SPREAD} {escape(_ties(front, references))}</p>')
 
 
-def _architectures(front: Sequence[Record]) -> str:
-    return section("Architectures of the front", "".join(map(_details, front))) if front else ""
-
-
-def _details(record: Record) -> str:
-    stages = " · ".join(map(stage_text, record.architecture.stages))
-    summary = f"<code>{escape(record.name)}</code> <span>{escape(stages)}</span>"
-    text = json.dumps(record.architecture.to_dict(), indent=2)
-    key = f"<p>key <code>{record.architecture.key()}</code></p>"
-    return f"<details><summary>{summary}</summary>{key}<pre>{escape(text)}</pre></details>"
+def _ties(front: Sequence[Record], references: Sequence[Record]) -> str:
+    """Which latencies are too near to each other to be told apart."""
+    ordered = sorted([*front, *references], key=lambda record: record.latency_ms)
+    pairs = [
+        f"{fast.name} and {slow.name}"
+        for fast, slow in pairwise(ordered)
+        if slow.latency_ms / fast.latency_ms < TIE and fast.architecture != slow.architecture
+    ]
+    within = f"within {100 * (TIE - 1):.0f} % of each other"
+    return f"Ties, {within}: {'; '.join(pairs)}." if pairs else f"No two latencies are {within}."
 
 
 def _definitions(heading: str, values: Mapping[str, Any]) -> str:

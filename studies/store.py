@@ -187,6 +187,12 @@ def references_of(study: Study, storage: RDBStorage) -> Study:
     return optuna.load_study(study_name=study.study_name + REFERENCES, storage=storage)
 
 
+def finalists_of(study: Study, storage: RDBStorage) -> Study | None:
+    """The study that holds the finalists of `study`; None where it has none."""
+    name = study.study_name + FINALISTS
+    return optuna.load_study(study_name=name, storage=storage) if name in study_names(storage) else None
+
+
 def keep_results(storage: RDBStorage, name: str, settings: Mapping[str, Any], trials: Sequence[FrozenTrial]) -> Study:
     """The study `name`, which no search is on: it holds these completed trials now, each once, and no others.
 

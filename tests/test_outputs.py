@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from optuna.trial import TrialState
 
-from nas.outputs import PROVENANCE, Findings, findings_of, write_all, write_architectures, write_front
+from nas.outputs import PROVENANCE, Analysis, Findings, findings_of, write_all, write_architectures, write_front
 from nas.progress import SearchProgress
 from nas.shufflenets import standing
 from search_space import PRESETS, Architecture
@@ -110,7 +110,7 @@ def test_each_network_of_the_front_names_the_reference_nearest_in_latency(tmp_pa
 
 def test_all_that_a_run_leaves(tmp_path: Path) -> None:
     names = [FAST.name, SLOW.name]
-    paths = write_all(FINDINGS, tmp_path)
+    paths = write_all(FINDINGS, Analysis(), tmp_path)
     assert paths == [tmp_path / "front.json", tmp_path / "report.html", tmp_path / "front"]
     left = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()}
     assert left == {"front.json", "report.html", *(f"front/{name}.json" for name in names)}
@@ -119,7 +119,7 @@ def test_all_that_a_run_leaves(tmp_path: Path) -> None:
 
 
 def test_a_run_without_a_network_leaves_an_empty_front(tmp_path: Path) -> None:
-    write_all(Findings("mine", [], [], [], [], {}, {}), tmp_path)
+    write_all(Findings("mine", [], [], [], [], {}, {}), Analysis(), tmp_path)
     content = front_of_file(tmp_path / "front.json")
     assert (content["front"], content["references"], content["trials"]) == ([], [], 0)
     assert list((tmp_path / "front").iterdir()) == []
@@ -132,9 +132,9 @@ def test_an_architectures_file_is_what_the_cost_command_reads(tmp_path: Path) ->
 
 
 def test_networks_that_left_the_front_leave_the_folder(tmp_path: Path) -> None:
-    write_all(replace(FINDINGS, front=[FAST, BEATEN, SLOW]), tmp_path)
+    write_all(replace(FINDINGS, front=[FAST, BEATEN, SLOW]), Analysis(), tmp_path)
     assert len(list((tmp_path / "front").iterdir())) == 3
-    write_all(FINDINGS, tmp_path)
+    write_all(FINDINGS, Analysis(), tmp_path)
     assert {path.stem for path in (tmp_path / "front").iterdir()} == {FAST.name, SLOW.name}
 
 

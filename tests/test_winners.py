@@ -1,0 +1,62 @@
+"""What the front has in common: importances that find what mattered, and shares counted by hand."""
+
+import re
+
+import optuna
+import pytest
+from test_report import FRONT, RECORDS, record
+
+from search_space import PRESETS
+from studies.front_guidelines import guidelines_section, told
+from studies.winners import LEAST_TRIALS, importances_of, winners_section
+
+
+def study_of(trials: int) -> optuna.Study:
+    """Accuracy follows `depth`, latency follows `width`, and `noise` does nothing."""
+    study = optuna.create_study(directions=["maximize", "minimize"], sampler=optuna.samplers.RandomSampler(seed=0))
+
+    def objective(trial: optuna.Trial) -> tuple[float, float]:
+        depth, width = trial.suggest_int("depth", 1, 8), trial.suggest_int("width", 1, 8)
+        trial.suggest_int("noise", 1, 8)
+        return depth / 8, float(width)
+
+    study.optimize(objective, n_trials=trials)
+    return study
+
+
+def test_the_choice_that_decides_is_the_most_important() -> None:
+    found = importances_of(study_of(60))
+    assert found is not None
+    assert max(found["accuracy"], key=found["accuracy"].__getitem__) == "depth"
+    assert max(found["latency_ms"], key=found["latency_ms"].__getitem__) == "width"
+    assert found["accuracy"]["noise"] < 0.1
+    assert sum(found["accuracy"].values()) == pytest.approx(1)
+
+
+def test_of_few_trials_no_importance_is_told() -> None:
+    assert importances_of(study_of(LEAST_TRIALS - 1)) is None
+    assert f"from {LEAST_TRIALS} networks on" in winners_section(FRONT, RECORDS, None)
+
+
+def test_the_shares_by_stage_are_counted() -> None:
+    front = [record(PRESETS[name], 0.5, 1.0) for name in ("v1-1.0x-g3", "v1-1.0x-g8", "v2-1.0x", "v2-0.5x")]
+    page = winners_section(front, front[:2], None)
+    rows = re.findall(r'<td class="text">(\w+)</td><td class="text">([^<]+)</td>(.*?)</tr>', page)
+    shares = {row[:2]: re.findall(r">(\d+) % <span class=\"soft\">\((\d+) %\)", row[2]) for row in rows}
+    assert shares["groups", "3"] == 3 * [("25", "50")]
+    assert shares["split", "none (v1)"] == 3 * [("50", "100")]
+    assert shares["depth", "4"] == [("100", "100"), ("0", "0"), ("100", "100")]
+
+
+def test_an_empty_front_has_no_section() -> None:
+    assert winners_section([], RECORDS, None) == ""
+    assert guidelines_section([], []) == ""
+
+
+def test_differences_are_told_in_words() -> None:
+    from search_space.guidelines import guidelines_of
+
+    v2, v1 = guidelines_of(PRESETS["v2-1.0x"]), guidelines_of(PRESETS["v1-1.0x-g3"])
+    assert "fewer FLOPs in groups" in told(v2, v1, "v1-1.0x-g3")
+    assert "more FLOPs in groups" in told(v1, v2, "v2-1.0x")
+    assert told(v2, v2, "v2-1.0x") == "much the same beside v2-1.0x"
