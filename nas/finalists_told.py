@@ -50,9 +50,7 @@ def nothing_line(settings: Settings, networks: int, seconds: float, seconds_left
 
 def command_line(settings: Settings, *flags: str) -> str:
     """The command that trains the finalists of the study of these settings; a password in the URL is left out."""
-    storage = make_url(settings.storage).render_as_string(hide_password=True)
-    where = [] if storage == f"sqlite:///runs/{settings.study}/study.db" else ["--storage", storage]
-    return f"{PROGRAM} {shlex.join(['--study', settings.study, *where, *flags])}"
+    return f"{PROGRAM} {shlex.join([*settings.study_flags, *flags])}"
 
 
 def result_lines(

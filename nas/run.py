@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import signal
 import sys
 import time
@@ -101,7 +102,7 @@ def run(flags: argparse.Namespace) -> int:
         print(line)
     for path in write_all(findings, analysis_of(study, finalists_of(study, storage)), settings.out):
         print(f"wrote {path}")
-    print(f"dashboard: optuna-dashboard {settings.storage}")
+    print(f"dashboard: python -m nas.dashboard {shlex.join(settings.study_flags)}")
     return 0
 
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy.engine import make_url
+
 from nas.command import Parser, parse_time
 from nas.workers import ENGINES, check_engine
 from proxies.data_names import EMBEDDED, FOLDER, check_name, folder_path
@@ -72,6 +74,13 @@ class Settings:
         """The table of finished trainings to search over; None where networks are trained."""
         kind, _, path = self.scorer.partition(":")
         return Path(path) if kind == TABLE else None
+
+    @property
+    def study_flags(self) -> list[str]:
+        """The flags by which other commands find the study; a password in the URL is left out."""
+        storage = make_url(self.storage).render_as_string(hide_password=True)
+        where = [] if storage == f"sqlite:///runs/{self.study}/study.db" else ["--storage", storage]
+        return ["--study", self.study, *where]
 
     def identity(self) -> dict[str, Any]:
         """What decides what a study's numbers mean, as plain JSON."""

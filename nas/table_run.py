@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shlex
 import signal
 from pathlib import Path
 from typing import Any
@@ -53,7 +54,7 @@ def run_on_table(settings: Settings, path: Path) -> int:
     print(f"wrote {_write(study, identity, settings.out / 'front.json')}")
     report = settings.out / "report.html"
     print(f"wrote {write_table_report(report, study.study_name, table, codes_of(study), identity)}")
-    print(f"dashboard: optuna-dashboard {settings.storage}")
+    print(f"dashboard: python -m nas.dashboard {shlex.join(settings.study_flags)}")
     return 0
 
 

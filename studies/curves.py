@@ -14,17 +14,22 @@ Points = Sequence[tuple[float, float]]
 
 def curves_html(training: Mapping[str, Any]) -> str:
     """Charts of a training's losses and of its validation accuracy; a sentence where it kept no curve."""
-    losses = {
-        "training loss": _by_epoch(training, "training_losses"),
-        "validation loss": _validated(training, "validation_losses"),
-    }
-    drawn = {name: points for name, points in losses.items() if points}
+    drawn = losses_of(training)
     charts = chart_svg(drawn) if drawn else '<p class="note">No curve of this training was kept.</p>'
     percent = [(epoch, 100 * accuracy) for epoch, accuracy in _validated(training, "validation_accuracies")]
     if len(percent) > 1:
         return charts + chart_svg({"validation accuracy, %": percent})
     said = "".join(f"Validated once, after epoch {epoch:.0f}: {value:.1f} %. " for epoch, value in percent)
     return f'{charts}<p class="note">{said}</p>' if drawn else charts
+
+
+def losses_of(training: Mapping[str, Any]) -> dict[str, Points]:
+    """The losses by epoch that a training kept, by name."""
+    losses = {
+        "training loss": _by_epoch(training, "training_losses"),
+        "validation loss": _validated(training, "validation_losses"),
+    }
+    return {name: points for name, points in losses.items() if points}
 
 
 def chart_svg(series: Mapping[str, Points]) -> str:

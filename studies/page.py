@@ -70,6 +70,12 @@ def scrolled(content: str, label: str) -> str:
     return f'<div class="wide" tabindex="0" role="region" aria-label="{escape(label)}">{content}</div>'
 
 
+def standalone_svg(svg: str) -> str:
+    """An SVG drawing of the project as a file of its own, in the page's colours, light and dark."""
+    style = f"<style>{_asset('page.css')} svg {{ background: var(--card); }}</style>"
+    return svg.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1).replace(">", f">{style}", 1)
+
+
 def _anchored(body: str) -> tuple[str, dict[str, str]]:
     """The body with an id on each section, and the sections' headings by id."""
     headings: dict[str, str] = {}

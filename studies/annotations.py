@@ -1,0 +1,65 @@
+"""What optuna-dashboard shows beside a study and its trials, as Markdown notes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from optuna.trial import FrozenTrial
+
+from studies.figures import stage_text
+from studies.record import record_of
+from studies.table import FLOP, SPREAD, accuracy_text, mflops_text, ms_text, params_text, proxy_text, spread_text
+from studies.trials import CAUSE
+
+SHOWN = ("budget", "data", "runtime", "latency_device", "latency_from", "resolution", "classes", "sampler", "seed")
+"""The settings that a study's note tells, where it has them."""
+
+
+def study_note(attributes: Mapping[str, Any]) -> str:
+    """What a study is, from its user attributes; empty for one that is none of ours."""
+    settings, provenance = attributes.get("settings"), attributes.get("provenance", {})
+    if not settings:
+        return ""
+    shown = [f"- {name.replace('_', ' ')}: {settings[name]}" for name in SHOWN if settings.get(name) is not None]
+    recipe = settings.get("recipe")
+    shown += [f"- recipe: {recipe['name'] if isinstance(recipe, Mapping) else recipe}"] if recipe else []
+    told = provenance.get("accuracy")
+    if "table" in settings:
+        return "\n".join(["A search over a table of finished trainings: accuracy against FLOPs.", "", *shown, "", FLOP])
+    lines = [
+        "The front of accuracy against measured latency: the best trials are those that no other beats in both.",
+        "",
+        *shown,
+        "",
+        f"**accuracy** is what full training is predicted to reach{f': {told}' if told else ''}.",
+        f"**latency_ms** is measured, for one image on one thread. {SPREAD}",
+        FLOP,
+    ]
+    command = provenance.get("command")
+    return "\n".join(
+        [*lines, *(["", f"Made by `{command}`; the same line with `--resume` goes on."] if command else [])]
+    )
+
+
+def trial_note(trial: FrozenTrial) -> str:
+    """A trial in words: its numbers and its stages, or the cause why it has none; empty where nothing is known."""
+    return "\n".join(_lines(trial))
+
+
+def _lines(trial: FrozenTrial) -> Iterator[str]:
+    if cause := trial.user_attrs.get(CAUSE):
+        yield f"**{trial.state.name.lower()}**: {cause}"
+    if "architecture" not in trial.user_attrs or "macs" not in trial.user_attrs:
+        return
+    record = record_of(trial)
+    if record is None:
+        return
+    yield f"**{record.name}**, unit {record.architecture.unit}"
+    yield ""
+    yield f"- {accuracy_text(record)} % predicted, {proxy_text(record)} % by the short training itself"
+    yield f"- {ms_text(record)} ms {spread_text(record)}"
+    yield f"- {mflops_text(record)} MFLOPs, {params_text(record)} M params"
+    for number, stage in enumerate(record.architecture.stages, start=2):
+        yield f"- stage {number}: {stage_text(stage)}"
+    yield f"- head {record.architecture.head or 'none'}, {record.architecture.activation}"
