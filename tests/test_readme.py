@@ -1,16 +1,20 @@
+import os
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from nas import calibrate, cost, export, finalists, guidelines, latency, ledger, run, train
+from nas import calibrate, cost, dashboard, export, finalists, guidelines, latency, ledger, report, run, train
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 PARSERS = {"nas.run": run.make_parser, "nas.export": export.make_parser, "nas.cost": cost.make_parser}
 PARSERS |= {"nas.latency": latency.make_parser, "nas.guidelines": guidelines.make_parser}
 PARSERS |= {"nas.calibrate": calibrate.make_parser, "nas.train": train.make_parser}
 PARSERS |= {"nas.finalists": finalists.make_parser, "nas.ledger": ledger.make_parser}
+PARSERS |= {"nas.report": report.make_parser, "nas.dashboard": dashboard.make_parser}
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
 SHELL = "".join(text for language, text in BLOCKS if not language)
 COMMANDS = re.findall(r"(python -m (nas\.\w+)\b.*)", SHELL)
@@ -30,6 +34,32 @@ def test_every_flag_of_a_readme_command_exists(line: str, module: str) -> None:
 def test_readme_commands_that_need_no_study_run_as_printed(line: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert cost.main(shlex.split(line)[3:]) == 0
     assert "144.908 MFLOPs" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_the_tutorial_leads_from_nothing_to_a_timed_onnx_file(tmp_path: Path) -> None:
+    """Its lines as printed, but for a search of one small network; the dashboard, which serves on, has its own test."""
+    start = README.index("## Ten minutes")
+    block = re.findall(r"^```\n(.*?)^```$", README[start:], re.MULTILINE | re.DOTALL)[0]
+    shorter = {
+        "--budget 20mflops --time 4m": "--budget 0.7mflops --resolution 32 --classes 10 --image-size 16 "
+        "--trials 1 --time 1h --workers 1",
+        "--epochs 3": "--epochs 1",
+        "py,safetensors --out first": "py,safetensors --out first --no-latency",
+        "python -m nas.dashboard --study first": "true",
+    }
+    for printed, run_here in shorter.items():
+        assert printed in block
+        block = block.replace(printed, run_here)
+    script = f'set -e\npython() {{ "{sys.executable}" "$@"; }}\n{block}'
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    done = subprocess.run(["bash", "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "runs" / "first" / "report.html").is_file()
+    made = sorted(file.suffixes[-1] for file in (tmp_path / "first").iterdir())
+    assert made == [".json", ".json", ".md", ".onnx", ".onnx", ".py", ".safetensors"]
+    timed = [line for line in done.stdout.splitlines() if re.match(r"first/v\S+\.onnx: 1x\d+x\d+, [\d.]+ ms", line)]
+    assert len(timed) == 2
 
 
 @pytest.mark.parametrize("code", [text for language, text in BLOCKS if language == "python"])
