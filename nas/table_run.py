@@ -53,7 +53,8 @@ def run_on_table(settings: Settings, path: Path) -> int:
         print(line)
     print(f"wrote {_write(study, identity, settings.out / 'front.json')}")
     report = settings.out / "report.html"
-    print(f"wrote {write_table_report(report, study.study_name, table, codes_of(study), identity)}")
+    codes = codes_of(study)
+    print(f"wrote {write_table_report(report, study.study_name, table, codes, identity, settings.budget)}")
     print(f"dashboard: python -m nas.dashboard {shlex.join(settings.study_flags)}")
     return 0
 

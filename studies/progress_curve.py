@@ -15,6 +15,7 @@ from studies.front import front_of
 from studies.improvement import hypervolume
 from studies.page import figure_html, section
 from studies.record import Record
+from studies.trials import CAUSE, INTERRUPTED
 
 HEADING = "How the front grew"
 SHARE = "hypervolume, %"
@@ -38,7 +39,9 @@ def minutes_of(study: Study) -> dict[int, float]:
     """Minutes that the search had run when each completed trial ended, by its number; pauses between runs left out."""
     events = []
     for trial in study.get_trials(deepcopy=False):
-        if trial.datetime_start and trial.datetime_complete:
+        # An interrupted trial ends when the next run finds it, however long after.
+        is_whole = trial.user_attrs.get(CAUSE) != INTERRUPTED
+        if is_whole and trial.datetime_start and trial.datetime_complete:
             events += [(trial.datetime_start, 1, trial), (trial.datetime_complete, -1, trial)]
     events.sort(key=lambda event: event[0])
     minutes: dict[int, float] = {}

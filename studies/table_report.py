@@ -11,8 +11,9 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+from search_space.budget import Budget
 from studies.figures import BLUE, GREY, ORANGE, styled
-from studies.finished_table import Entry, FinishedTable, Price
+from studies.finished_table import ANY, Entry, FinishedTable, Price
 from studies.page import figure_html, section, table_html, write_page
 from studies.progress_curve import HEADING, growth_figure
 from studies.table import FLOP
@@ -22,9 +23,14 @@ COLUMNS = ("network", "MFLOPs", "M params", "accuracy %")
 
 
 def write_table_report(
-    path: Path, title: str, table: FinishedTable, codes: Sequence[str], settings: Mapping[str, Any]
+    path: Path,
+    title: str,
+    table: FinishedTable,
+    codes: Sequence[str],
+    settings: Mapping[str, Any],
+    budget: Budget = ANY,
 ) -> Path:
-    """The path of the page, written: `codes` are the networks that the search scored, in order.
+    """The path of the page, written: `codes` are the networks that the search scored within `budget`, in order.
 
     Accuracies are means over the table's trainings: what a network is worth, not what the search saw of it.
     """
@@ -40,16 +46,19 @@ def write_table_report(
     sections = (
         header,
         section("Accuracy against FLOPs", front),
-        section(HEADING, _growth(table, codes)),
+        section(HEADING, _growth(table, codes, budget)),
         section("The front", table_html(COLUMNS, found, COLUMNS[1:])),
         section("Settings", f"<dl>{rows}</dl>"),
     )
     return write_page(path, title, sections)
 
 
-def random_shares(table: FinishedTable, count: int, searches: int = RANDOM_SEARCHES) -> list[float]:
-    """The mean share of the best hypervolume after 1 to `count` networks drawn at random, none twice."""
-    price, codes = Price.of_table(table), list(table.entries)
+def random_shares(
+    table: FinishedTable, count: int, searches: int = RANDOM_SEARCHES, budget: Budget = ANY
+) -> list[float]:
+    """The mean share of the best hypervolume after 1 to `count` networks of the budget drawn at random, none twice."""
+    price = Price.of_table(table)
+    codes = [code for code, entry in table.entries.items() if budget.allows(entry.macs, entry.params)]
     drawn = (random.Random(seed).sample(codes, min(count, len(codes))) for seed in range(searches))
     return [fmean(shares) for shares in zip(*(shares_of(price, order) for order in drawn), strict=True)]
 
@@ -64,14 +73,17 @@ def shares_of(price: Price, codes: Sequence[str]) -> list[float]:
     return shares
 
 
-def _growth(table: FinishedTable, codes: Sequence[str]) -> str:
+def _growth(table: FinishedTable, codes: Sequence[str], budget: Budget) -> str:
     trials = list(range(1, len(codes) + 1))
     if not codes:
         return "<p>Nothing was scored.</p>"
     ours = shares_of(Price.of_table(table), codes)
     name = f"random search, mean of {RANDOM_SEARCHES}"
-    curves = {"this search": (trials, ours), name: (trials, random_shares(table, len(codes)))}
-    note = f"<p>Share of what all {len(table.entries)} networks of the table dominate together.</p>"
+    curves = {"this search": (trials, ours), name: (trials, random_shares(table, len(codes), budget=budget))}
+    within = (
+        " Random search keeps to the budget as well, and the share is of all networks still." if str(budget) else ""
+    )
+    note = f"<p>Share of what all {len(table.entries)} networks of the table dominate together.{within}</p>"
     return note + figure_html(growth_figure(curves, "networks scored"), "growth")
 
 

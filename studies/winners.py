@@ -38,10 +38,13 @@ Importances = Mapping[str, Mapping[str, float]]
 def importances_of(study: Study) -> Importances | None:
     """The importance of the search's parameters for each objective, by fANOVA (Hutter et al. 2014) as Optuna has it.
 
-    None where fewer than `LEAST_TRIALS` trials are completed.
+    None where fewer than `LEAST_TRIALS` trials are completed, or all of them reached the same.
     """
-    complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-    if sum(bool(trial.params) for trial in complete) < LEAST_TRIALS:
+    trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    complete = [trial for trial in trials if trial.params]
+    if len(complete) < LEAST_TRIALS or any(
+        len(set(values)) == 1 for values in zip(*(t.values for t in complete), strict=True)
+    ):
         return None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
@@ -60,12 +63,15 @@ def winners_section(front: Sequence[Record], records: Sequence[Record], importan
     if not front:
         return ""
     if importances is None:
-        drawn = f"<p>Which choice matters is told from {LEAST_TRIALS} networks on; there are {len(records)}.</p>"
+        drawn = (
+            f"<p>Which choice matters is told from {LEAST_TRIALS} networks on that differ in accuracy and in latency; "
+            f"there are {len(records)} in all.</p>"
+        )
     else:
         note = (
             "Share of what accuracy and latency varied by over the search that a choice alone accounts for (fANOVA, a "
             f"random forest on {len(records)} networks): of few networks it is a hint, and the budget ties choices "
-            "to each other."
+            "to each other. A choice whose range differs from network to network is left out."
         )
         drawn = f"<p>{note}</p>{figure_html(importance_figure(importances), 'importance')}"
     return section(HEADING, f"{drawn}<h3>Choices by stage</h3>{choices_table(front, records)}")

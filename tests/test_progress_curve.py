@@ -10,6 +10,7 @@ from test_report import record
 from search_space import PRESETS
 from studies.progress_curve import growth_of, growth_section, minutes_of
 from studies.record import Record
+from studies.trials import CAUSE, INTERRUPTED
 
 START = datetime(2026, 1, 1)
 
@@ -65,4 +66,7 @@ def test_pauses_and_trials_beside_one_another_do_not_count_twice() -> None:
     study.add_trials([trial(number, *span) for number, span in enumerate(spans[0])])
     study.add_trial(trial(2, 10, 12, TrialState.FAIL))
     study.add_trial(trial(3, *spans[1][0]))
+    killed = trial(4, 9, 72, TrialState.FAIL)
+    killed.set_user_attr(CAUSE, INTERRUPTED)
+    study.add_trial(killed)
     assert minutes_of(study) == pytest.approx({0: 4, 1: 10, 3: 17})

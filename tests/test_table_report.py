@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from search_space import Budget
 from studies.finished_table import FinishedTable, Price
 from studies.table_report import random_shares, shares_of, write_table_report
 
@@ -25,6 +26,13 @@ def test_random_search_reaches_all_once_it_has_drawn_all() -> None:
     assert len(shares) == len(ROWS)
     assert shares == sorted(shares)
     assert shares[0] < shares[-1] == pytest.approx(1)
+
+
+def test_random_search_keeps_to_the_budget() -> None:
+    allowed = [code for code, entry in TABLE.entries.items() if entry.macs <= 5]
+    shares = random_shares(TABLE, 100, budget=Budget(macs=5))
+    assert len(shares) == len(allowed) < len(ROWS)
+    assert shares[-1] == pytest.approx(Price.of_table(TABLE).of(allowed))
 
 
 def test_the_page_shows_the_front_and_both_curves(tmp_path: Path) -> None:

@@ -38,6 +38,12 @@ def test_of_few_trials_no_importance_is_told() -> None:
     assert f"from {LEAST_TRIALS} networks on" in winners_section(FRONT, RECORDS, None)
 
 
+def test_where_all_reached_the_same_no_importance_is_told() -> None:
+    study = optuna.create_study(directions=["maximize", "minimize"], sampler=optuna.samplers.RandomSampler(seed=0))
+    study.optimize(lambda trial: (1.0, float(trial.suggest_int("width", 1, 8))), n_trials=LEAST_TRIALS + 5)
+    assert importances_of(study) is None
+
+
 def test_the_shares_by_stage_are_counted() -> None:
     front = [record(PRESETS[name], 0.5, 1.0) for name in ("v1-1.0x-g3", "v1-1.0x-g8", "v2-1.0x", "v2-0.5x")]
     page = winners_section(front, front[:2], None)
