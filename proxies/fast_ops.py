@@ -26,7 +26,7 @@ def use_fast_layers(network: nn.Module) -> None:
     for module in network.modules():
         if type(module) is nn.Conv2d:
             module.__class__ = _fast_convolution(module)
-        else:
+        elif _is_as_ours(module):
             module.__class__ = FAST.get(type(module), type(module))
 
 
@@ -153,13 +153,23 @@ FAST: Mapping[type[nn.Module], type[nn.Module]] = MappingProxyType(
 """Plain module -> the one that does the same; convolutions are told apart by their shapes."""
 
 
+def _is_as_ours(module: nn.Module) -> bool:
+    """Whether a module that other networks have too is what it is in a plan's network."""
+    if isinstance(module, nn.AdaptiveAvgPool2d):
+        return module.output_size in (1, (1, 1))
+    if isinstance(module, SqueezeExcitation):
+        return type(module.activation) is nn.ReLU and type(module.scale_activation) is nn.Hardsigmoid
+    return True
+
+
 def _fast_convolution(conv: nn.Conv2d) -> type[nn.Conv2d]:
     if conv.bias is not None or conv.stride != (1, 1):
         return nn.Conv2d
     if conv.kernel_size == (1, 1) and conv.groups == 1:
         return PointwiseConv
-    is_depthwise = conv.groups == conv.in_channels == conv.out_channels
-    return DepthwiseConv if is_depthwise and conv.kernel_size[0] > COLUMNS else nn.Conv2d
+    kernel = conv.kernel_size[0]
+    is_depthwise = conv.groups == conv.in_channels == conv.out_channels and conv.padding == (kernel // 2, kernel // 2)
+    return DepthwiseConv if is_depthwise and kernel > COLUMNS else nn.Conv2d
 
 
 def interleave(parts: Sequence[Tensor], groups: int) -> Tensor:

@@ -11,7 +11,7 @@ from torchvision.ops import SqueezeExcitation
 
 from search_space.architecture import Architecture
 from search_space.errors import InputError
-from search_space.plan import Branch, Layer, Unit, plan_of
+from search_space.plan import Branch, Layer, Plan, Unit, plan_of
 
 
 def _conv(layer: Layer) -> nn.Module:
@@ -82,16 +82,25 @@ def build(
 ) -> nn.Sequential:
     """The network of `architecture`: (n, in_channels, h, w) to (n, num_classes), initialised from `seed`.
 
+    For `NO_CLASSIFIER` it ends with the last stage; `proxies.backbone` gives the maps of all of them.
     Its submodules bear the names of the plan's units: stem, stage2.0, ..., head, classifier. `pretrained` are weights
     for just this network: a state dict, torchvision's of the same preset or one of our own, or the file of one.
 
     Raises:
         InputError: a task that no network can be planned for, or weights that cannot be read or are of another network.
     """
+    network = network_of(plan_of(architecture, num_classes, in_channels, stem_stride), seed)
+    if pretrained is not None:
+        _load(network, pretrained)
+    return network
+
+
+def network_of(plan: Plan, seed: int = 0) -> nn.Sequential:
+    """The network of a plan, initialised from `seed`; submodules bear the names of the plan's units."""
     network = nn.Sequential()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        for name, unit in plan_of(architecture, num_classes, in_channels, stem_stride).units():
+        for name, unit in plan.units():
             stage, _, position = name.partition(".")
             if not position:
                 network.add_module(name, UnitModule(unit))
@@ -99,8 +108,6 @@ def build(
                 if position == "0":
                     network.add_module(stage, nn.Sequential())
                 network.get_submodule(stage).add_module(position, UnitModule(unit))
-    if pretrained is not None:
-        _load(network, pretrained)
     return network
 
 

@@ -45,6 +45,14 @@ MOBILENET_V1_WIDTHS: Mapping[str, float] = MappingProxyType(
 )
 """Name -> the multiplier of all widths, the paper's alpha (Howard 2017, table 6)."""
 
+MOBILENET_V2_WIDTHS: Mapping[str, TorchvisionNetwork] = MappingProxyType(
+    {
+        f"mobilenet-v2-{width}": TorchvisionNetwork("mobilenet_v2", MOBILENET, {"width_mult": width})
+        for width in (0.15, 0.4, 0.6, 0.75, 1.4)
+    }
+)
+"""MobileNetV2 at the widths of Ma 2018, table 8, to be compared; what is timed by default has it at 1.0 alone."""
+
 REFERENCE_FAMILIES: Mapping[str, str] = MappingProxyType(
     {
         **{name: {"v1": SHUFFLENET_V1, "v2": SHUFFLENET_V2}[preset.unit] for name, preset in PRESETS.items()},

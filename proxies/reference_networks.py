@@ -1,19 +1,25 @@
-"""The hand-designed networks by name, untrained: every preset, MobileNetV1, and others from torchvision."""
+"""The hand-designed networks by name, untrained: presets, MobileNetV1, others from torchvision, units of a table."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from types import MappingProxyType
 
 import torch
 import torchvision
 from torch import nn
 
-from proxies.network import build
-from proxies.reference_names import MOBILENET_V1_WIDTHS, REFERENCE_NAMES, TORCHVISION_NETWORKS
-from search_space.architecture import Architecture
+from proxies.network import build, network_of
+from proxies.reference_names import (
+    MOBILENET_V1_WIDTHS,
+    MOBILENET_V2_WIDTHS,
+    REFERENCE_NAMES,
+    TORCHVISION_NETWORKS,
+    TorchvisionNetwork,
+)
+from proxies.small_images import PUBLISHED, fit_to, without_dropout
 from search_space.errors import InputError
+from search_space.other_units import OTHER_UNITS, other_plan, unit_and_macs
 from search_space.presets import PRESETS
 
 MOBILENET_V1_STEM = 32
@@ -47,17 +53,30 @@ def mobilenet_v1(num_classes: int = 1000, width: float = 1.0) -> nn.Module:
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(1), nn.Linear(channels, num_classes))
 
 
-def build_reference(name: str, num_classes: int = 1000, *, seed: int = 0) -> nn.Module:
-    """The network of that name, in evaluation mode, initialised from `seed`: (n, 3, h, w) to (n, num_classes).
+def build_reference(
+    name: str, num_classes: int = 1000, in_channels: int = 3, stem_stride: int = 4, *, seed: int = 0
+) -> nn.Module:
+    """The network of that name, in evaluation mode, drawn from `seed`: (n, in_channels, h, w) to (n, num_classes).
+
+    Beside `REFERENCE_NAMES` there are `MOBILENET_V2_WIDTHS`, and units at their FLOPs, as "resnet-like@38mflops". For
+    other images than the published ones `proxies.small_images` says what is changed.
 
     Raises:
-        InputError: no reference has that name.
+        InputError: no network has that name, or the images do not fit.
     """
-    if name not in REFERENCE_NETWORKS:
-        raise InputError(f"a reference network must be one of {', '.join(REFERENCE_NETWORKS)}; {name!r} came: name one")
+    if name in PRESETS:
+        return build(PRESETS[name], num_classes, in_channels, stem_stride, seed=seed).eval()
+    if name.partition("@")[0] in OTHER_UNITS:
+        return network_of(other_plan(*unit_and_macs(name), num_classes, in_channels, stem_stride), seed).eval()
+    if name not in _BUILDERS:
+        known = ", ".join((*REFERENCE_NAMES, *MOBILENET_V2_WIDTHS, *(f"{unit}@140mflops" for unit in OTHER_UNITS)))
+        raise InputError(f"a reference network must be one of {known}; {name!r} came: name one")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return REFERENCE_NETWORKS[name](num_classes).eval()
+        network = _BUILDERS[name](num_classes)
+    if (in_channels, stem_stride) != (3, PUBLISHED):
+        fit_to(network, in_channels, stem_stride)
+    return without_dropout(network).eval()
 
 
 def _conv_bn_relu(c_in: int, c_out: int, kernel: int, stride: int = 1, groups: int = 1) -> list[nn.Module]:
@@ -65,22 +84,13 @@ def _conv_bn_relu(c_in: int, c_out: int, kernel: int, stride: int = 1, groups: i
     return [conv, nn.BatchNorm2d(c_out), nn.ReLU(inplace=True)]
 
 
-def _preset(architecture: Architecture, num_classes: int) -> nn.Module:
-    return build(architecture, num_classes, seed=torch.initial_seed())
-
-
-def _torchvision(name: str, num_classes: int) -> nn.Module:
-    row = TORCHVISION_NETWORKS[name]
+def _torchvision(row: TorchvisionNetwork, num_classes: int) -> nn.Module:
     network: nn.Module = getattr(torchvision.models, row.function)(weights=None, num_classes=num_classes, **row.options)
     return network
 
 
 _BUILDERS: Mapping[str, Callable[[int], nn.Module]] = {
-    **{name: partial(_preset, preset) for name, preset in PRESETS.items()},
     **{name: partial(mobilenet_v1, width=width) for name, width in MOBILENET_V1_WIDTHS.items()},
-    **{name: partial(_torchvision, name) for name in TORCHVISION_NETWORKS},
+    **{name: partial(_torchvision, row) for name, row in {**TORCHVISION_NETWORKS, **MOBILENET_V2_WIDTHS}.items()},
 }
-REFERENCE_NETWORKS: Mapping[str, Callable[[int], nn.Module]] = MappingProxyType(
-    {name: _BUILDERS[name] for name in REFERENCE_NAMES}
-)
-"""Name -> builder for a number of classes; weights follow the seed that torch's generator was given last."""
+"""Name -> builder for a number of classes, of what is no architecture of the space."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -31,6 +31,10 @@ from search_space.widths import scaled
 
 STATISTICS_BATCHES = 16
 """Training batches from which batch-norm statistics are estimated anew before validating."""
+
+
+Factory = Callable[[int, int, int, int], nn.Module]
+"""Number of classes, channels of the images, stem stride and seed to a network, for one that is no architecture."""
 
 
 class TrainingError(RuntimeError):
@@ -68,7 +72,7 @@ class Training:
 
 
 def train(
-    architecture: Architecture, data: ImageData, recipe: Recipe, *, seed: int, device: str = "cpu"
+    architecture: Architecture | Factory, data: ImageData, recipe: Recipe, *, seed: int, device: str = "cpu"
 ) -> tuple[nn.Module, Training]:
     """The trained network of `architecture` for the data's images and classes, and how its training went.
 
@@ -100,7 +104,7 @@ class Trainer:
 
     def __init__(
         self,
-        architecture: Architecture,
+        architecture: Architecture | Factory,
         data: ImageData,
         recipe: Recipe,
         *,
@@ -115,8 +119,7 @@ class Trainer:
         self._rank, self._world = rank, world
         self.data = data.resized(recipe.image_size(data.image_size))
         self.stem_stride = recipe.stem_stride_at(self.data.image_size)
-        narrowed = scaled(architecture, recipe.channel_scale)
-        self.network = build(narrowed, data.num_classes, data.channels, self.stem_stride, seed=seed)
+        self.network = _factory(architecture, recipe)(data.num_classes, data.channels, self.stem_stride, seed)
         self.network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         rows = training_rows(len(data.train_images), recipe)
         self._images, self._labels = self.data.train_images[rows].to(device), data.train_labels[rows].to(device)
@@ -296,6 +299,16 @@ class Trainer:
         """How many batches `data.batches` gives: a last one of under half the size is left out."""
         full, rest = divmod(len(self._images), self.recipe.batch_size)
         return max(1, full + (2 * rest >= self.recipe.batch_size))
+
+
+def _factory(architecture: Architecture | Factory, recipe: Recipe) -> Factory:
+    """What builds the network that the recipe trains."""
+    if isinstance(architecture, Architecture):
+        narrowed = scaled(architecture, recipe.channel_scale)
+        return lambda *task: build(narrowed, *task[:-1], seed=task[-1])
+    if recipe.channel_scale != 1:
+        raise TrainingError(f"only an architecture is trained narrower than it is, got {recipe.channel_scale:g} times")
+    return architecture
 
 
 def training_rows(count: int, recipe: Recipe) -> Tensor:

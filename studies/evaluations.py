@@ -33,13 +33,28 @@ TABLES = tuple(_metadata.tables)
 
 
 @dataclass(frozen=True, slots=True)
+class HandDesigned:
+    """A network by its name, which is no architecture of the space, such as MobileNetV2."""
+
+    name: str
+
+    def key(self) -> str:
+        """What names it in the ledger."""
+        return self.name
+
+    def to_dict(self) -> dict[str, Any]:
+        """It as plain JSON."""
+        return {"hand_designed": self.name}
+
+
+@dataclass(frozen=True, slots=True)
 class Question:
-    """What can be asked of an architecture: `method` is a recipe's fields, or how it is scored at initialisation.
+    """What can be asked of a network: `method` is a recipe's fields, or how it is scored at initialisation.
 
     `data` is the data's fingerprint; `device` is where it is trained: cpu or cuda.
     """
 
-    architecture: Architecture
+    architecture: Architecture | HandDesigned
     method: Mapping[str, Any] = field(hash=False)
     data: str
     seed: int

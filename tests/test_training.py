@@ -129,6 +129,19 @@ def test_another_seed_gives_another_network() -> None:
     assert not torch.equal(next(one.parameters()), next(other.parameters()))
 
 
+def test_a_network_of_ones_own_is_trained_as_an_architecture_is() -> None:
+    data = noise_data()
+
+    def make(classes: int, channels: int, stem_stride: int, seed: int) -> nn.Module:
+        return build(SMALL, classes, channels, stem_stride, seed=seed)
+
+    (one, first), (other, second) = (train(network, data, RECIPE, seed=3) for network in (SMALL, make))
+    assert numbers(first) == numbers(second)
+    assert all(map(torch.equal, one.state_dict().values(), other.state_dict().values()))
+    with pytest.raises(TrainingError, match="only an architecture is trained narrower than it is, got 0.5 times"):
+        train(make, data, replace(RECIPE, channel_scale=0.5), seed=3)
+
+
 def test_training_leaves_torchs_own_random_numbers_alone() -> None:
     torch.manual_seed(5)
     expected = torch.rand(3)
