@@ -15,8 +15,8 @@ from proxies.recipes import PROXIES, RECIPES, Recipe
 from search_space.budget import Budget
 from search_space.choices import Choices
 from search_space.errors import InputError
-from search_space.reach import Task
 from search_space.space import SearchSpace
+from search_space.task import Task
 
 CALIBRATIONS = "sqlite:///runs/calibrations.db"
 ZERO_COST: dict[str, Any] = {"name": "zero-cost", "images": 64, "image_scale": 0.5}

@@ -1,4 +1,4 @@
-"""`python -m nas.cost`: the exact cost of a preset or an architecture's JSON file, by layer if asked."""
+"""`python -m nas.cost`: the exact cost of presets and architectures' JSON files, by layer if asked."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import argparse
 import sys
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 
 from rich import box
 from rich.console import Console
@@ -13,10 +14,13 @@ from rich.table import Table
 
 from nas.architectures import read_architecture
 from nas.command import Parser, run_command
+from nas.task_flags import add_task_flags, task_of
 from search_space.architecture import Architecture
 from search_space.cost import Cost, cost_of
-from search_space.plan import STEM_STRIDES
+from search_space.errors import InputError
+from search_space.plan import NO_CLASSIFIER, STEM_STRIDES
 from search_space.presets import PRESETS
+from search_space.task import Task
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -28,12 +32,11 @@ def make_parser() -> Parser:
     """The command's parser."""
     parser = Parser(
         prog="python -m nas.cost",
-        description="Prints an architecture's exact cost. 1 FLOP = 1 multiply-add of convolution and linear layers.",
+        description="Prints architectures' exact costs. 1 FLOP = 1 multiply-add of convolution and linear layers.",
     )
     add = parser.add_argument
-    add("architecture", help=f"a JSON file, or a preset: {', '.join(PRESETS)}")
-    add("--resolution", type=int, default=224, help="pixels of the square input")
-    add("--classes", type=int, default=1000, help="classes of the classifier")
+    add("architectures", nargs="+", help=f"JSON files, and presets: {', '.join(PRESETS)}")
+    add_task_flags(parser, "the cost holds")
     add("--channels", type=int, default=3, help="channels of the input")
     add("--stem-stride", type=int, default=4, help=f"stride of the stem: {', '.join(map(str, STEM_STRIDES))}")
     add("--layers", action="store_true", help="print every layer")
@@ -43,30 +46,35 @@ def make_parser() -> Parser:
 
 def show_cost(flags: argparse.Namespace) -> int:
     """The exit status of the command with these flags: 1 where fvcore counts otherwise."""
-    architecture = read_architecture(flags.architecture)
-    task = (flags.resolution, flags.classes, flags.channels, flags.stem_stride)
-    cost = cost_of(architecture, *task)
-    if flags.layers:
-        Console(width=120, highlight=False).print(_layer_table(cost))
-    print(
-        f"{flags.architecture}: {cost.macs / 1e6:.3f} MFLOPs, {cost.params / 1e6:.4f} M params, "
-        f"{cost.peak_bytes / 1e6:.2f} MB peak activations, {cost.memory_access_bytes / 1e6:.2f} MB memory access "
-        f"at {flags.resolution} px, {flags.classes} classes, float32"
-    )
-    return _verify(architecture, cost, *task) if flags.verify else 0
+    task = replace(task_of(flags, least_resolution=1, least_classes=1), in_channels=flags.channels)
+    if task.num_classes == NO_CLASSIFIER and flags.stem_stride != max(STEM_STRIDES):
+        raise InputError(f"a backbone has the published stem, of stride 4; got --stem-stride {flags.stem_stride}")
+    status = 0
+    for text, architecture in [(text, read_architecture(text)) for text in flags.architectures]:
+        cost = cost_of(architecture, task.resolution, task.num_classes, task.in_channels, flags.stem_stride)
+        if flags.layers:
+            Console(width=120, highlight=False).print(_layer_table(cost))
+        print(
+            f"{text}: {cost.macs / 1e6:.3f} MFLOPs, {cost.params / 1e6:.4f} M params, "
+            f"{cost.peak_bytes / 1e6:.2f} MB peak activations, {cost.memory_access_bytes / 1e6:.2f} MB memory access "
+            f"at {task.told}, float32"
+        )
+        if flags.verify:
+            status |= _verify(architecture, cost, task, flags.stem_stride)
+    return status
 
 
-def _verify(architecture: Architecture, cost: Cost, resolution: int, classes: int, channels: int, stem: int) -> int:
+def _verify(architecture: Architecture, cost: Cost, task: Task, stem_stride: int) -> int:
     import torch
 
-    from proxies.network import build
+    from proxies.backbone import deployed
 
-    network = build(architecture, classes, channels, stem).eval()
+    network = deployed(architecture, task.num_classes, task.in_channels, stem_stride).eval()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # fvcore uses what torch deprecates
         from fvcore.nn import FlopCountAnalysis, parameter_count
 
-        analysis = FlopCountAnalysis(network, torch.zeros(1, channels, resolution, resolution))
+        analysis = FlopCountAnalysis(network, torch.zeros(1, task.in_channels, task.resolution, task.resolution))
         counts = analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False).by_operator()
     macs, params = int(counts["conv"] + counts["linear"]), parameter_count(network)[""]
     agrees = (macs, params) == (cost.macs, cost.params)

@@ -21,8 +21,8 @@ from search_space.choosers import RandomChooser
 from search_space.cost import cost_of
 from search_space.errors import InputError
 from search_space.presets import PRESETS
-from search_space.reach import Task
 from search_space.space import SearchSpace
+from search_space.task import Task
 from studies.database import engine_of
 from studies.ledger import Ledger, Measured
 from studies.store import check_storage

@@ -10,8 +10,8 @@ from search_space.budget import Budget
 from search_space.choosers import NearestChooser
 from search_space.cost import cost_of
 from search_space.presets import PRESETS
-from search_space.reach import Task
 from search_space.space import SearchSpace
+from search_space.task import Task
 
 FAMILIES = {
     "ShuffleNet V1, g = 3": ("v1-0.25x-g3", "v1-0.5x-g3", "v1-1.0x-g3", "v1-1.5x-g3", "v1-2.0x-g3"),

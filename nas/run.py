@@ -29,8 +29,8 @@ from nas.settings import ANCHOR, Settings, add_flags, settings_of
 from nas.shufflenets import ShuffleNets
 from nas.table_run import run_on_table
 from nas.workers import Workers, workers_for
-from search_space.reach import Task
 from search_space.space import SearchSpace
+from search_space.task import Task
 from studies.coordinators import Coordinator
 from studies.database import engine_of
 from studies.evaluations import Evaluations

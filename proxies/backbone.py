@@ -17,6 +17,7 @@ from torchvision.ops.feature_pyramid_network import LastLevelP6P7
 from proxies.network import build
 from search_space.architecture import NUM_STAGES, Architecture
 from search_space.errors import InputError
+from search_space.plan import NO_CLASSIFIER
 
 STEM_STRIDE = 4
 STAGES = tuple(f"stage{number}" for number in range(2, 2 + NUM_STAGES))
@@ -36,9 +37,8 @@ class Backbone(nn.Module):
 
     def __init__(self, architecture: Architecture, in_channels: int = 3, *, seed: int = 0) -> None:
         super().__init__()
-        network = build(architecture, 1, in_channels, STEM_STRIDE, seed=seed)
-        for name in ("stem", *STAGES):
-            self.add_module(name, network.get_submodule(name))
+        for name, module in build(architecture, NO_CLASSIFIER, in_channels, STEM_STRIDE, seed=seed).named_children():
+            self.add_module(name, module)
         self.channels = tuple(stage.width for stage in architecture.stages)
         self.strides = STRIDES
 
@@ -74,6 +74,30 @@ def backbone_of(
         network = build(architecture, classes, in_channels, STEM_STRIDE, pretrained=given)
         backbone.load_state_dict({name: network.state_dict()[name] for name in backbone.state_dict()})
     return backbone
+
+
+class FeatureMaps(nn.Module):
+    """A backbone's maps as a tuple, the finest first: what is written to files, timed and counted."""
+
+    def __init__(self, backbone: Backbone) -> None:
+        super().__init__()
+        self.backbone = backbone
+
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        """The maps at strides 8, 16 and 32."""
+        return tuple(self.backbone(images).values())
+
+
+def deployed(
+    architecture: Architecture, num_classes: int = 1000, in_channels: int = 3, stem_stride: int = STEM_STRIDE
+) -> nn.Module:
+    """The network that a task deploys, with random weights: a classifier, or `FeatureMaps` for `NO_CLASSIFIER`.
+
+    A backbone's stem is the published one.
+    """
+    if num_classes == NO_CLASSIFIER:
+        return FeatureMaps(Backbone(architecture, in_channels))
+    return build(architecture, num_classes, in_channels, stem_stride)
 
 
 class Pyramid(nn.Module):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import product
 from typing import NamedTuple
 
 from search_space.architecture import Architecture
@@ -49,13 +50,11 @@ class Cost:
     @property
     def layers(self) -> tuple[LayerCost, ...]:
         """The cost by layer, in order; every sum above is over these. Made when asked for: the sums need no names."""
-        size = self._resolution
         layers: list[LayerCost] = []
-        for name, unit in self._plan.units():
-            rows, size = _unit_rows(unit, size)
-            for place, position, kind, macs, params, live, access, channels, size_out in rows:
-                bytes_ = BYTES_PER_ELEMENT * live, BYTES_PER_ELEMENT * access
-                layers.append(LayerCost(f"{name}.{place}.{position}", kind, macs, params, *bytes_, channels, size_out))
+        for names, rows, kept in _costed(self._plan, self._resolution):
+            for name, (place, position, kind, macs, params, live, access, channels, size) in product(names, rows):
+                bytes_ = BYTES_PER_ELEMENT * (live + kept), BYTES_PER_ELEMENT * access
+                layers.append(LayerCost(f"{name}.{place}.{position}", kind, macs, params, *bytes_, channels, size))
         return tuple(layers)
 
 
@@ -68,20 +67,21 @@ def cost_of(
 ) -> Cost:
     """The cost of one image of (in_channels, resolution, resolution), in sum and by layer.
 
+    For `num_classes` = `NO_CLASSIFIER` it is that of the backbone, whose three maps are kept until all are there.
+
     Raises:
         InputError: a resolution below 1, or a task that no network can be planned for.
     """
     if type(resolution) is not int or resolution < 1:
         raise InputError(f"resolution must be a whole number of pixels of at least 1, got {resolution!r}")
     plan = plan_of(architecture, num_classes, in_channels, stem_stride)
-    size, macs, params, peak, memory_access = resolution, 0, 0, 0, 0
-    for unit, count in _runs(plan):
-        rows, size = _unit_rows(unit, size)
+    macs = params = peak = memory_access = 0
+    for names, rows, kept in _costed(plan, resolution):
         _, _, _, unit_macs, unit_params, live, access, _, _ = zip(*rows, strict=True)
-        macs += count * sum(unit_macs)
-        params += count * sum(unit_params)
-        memory_access += count * sum(access)
-        peak = max(peak, *live)
+        macs += len(names) * sum(unit_macs)
+        params += len(names) * sum(unit_params)
+        memory_access += len(names) * sum(access)
+        peak = max(peak, kept + max(live))
     return Cost(macs, params, BYTES_PER_ELEMENT * peak, BYTES_PER_ELEMENT * memory_access, plan, resolution)
 
 
@@ -91,27 +91,37 @@ def unit_sums(unit: Unit, size: int) -> tuple[int, int, int]:
     return sum(row[3] for row in rows), sum(row[4] for row in rows), size
 
 
-def _runs(plan: Plan) -> Iterator[tuple[Unit, int]]:
-    """Units with how often they stand in a row; all but a stage's first keep the size of what comes in."""
-    yield plan.stem, 1
-    for stage in plan.stages:
-        yield stage[0], 1
-        if len(stage) > 1:
-            yield stage[1], len(stage) - 1
-    if plan.head is not None:
-        yield plan.head, 1
-    yield plan.classifier, 1
-
-
 _Row = tuple[str, int, str, int, int, int, int, int, int]
 """A `LayerCost` named by place and position in its unit, in elements, not bytes: plain, a search makes millions."""
 
 
-def _unit_rows(unit: Unit, size: int) -> tuple[list[_Row], int]:
+_READS_A_MAP = ("stage3.0", "stage4.0")
+"""The units whose input is what a stage before them gives out."""
+
+
+def _costed(plan: Plan, resolution: int) -> Iterator[tuple[list[str], list[_Row], int]]:
+    """Units that are alike and stand in a row: their names, the rows of one, and the elements of maps kept beside.
+
+    Of a backbone each stage's map is one of its outputs: the next stage reads it, and it stays.
+    """
+    size, kept = resolution, 0
+    is_backbone = plan.classifier is None
+    runs: dict[int, tuple[Unit, list[str]]] = {}
+    for name, unit in plan.units():
+        runs.setdefault(id(unit), (unit, []))[1].append(name)
+    for unit, names in runs.values():
+        reads_map = is_backbone and names[0] in _READS_A_MAP
+        rows, size_out = _unit_rows(unit, size, reads_map)
+        yield names, rows, kept
+        kept += unit.c_in * size * size if reads_map else 0
+        size = size_out
+
+
+def _unit_rows(unit: Unit, size: int, keeps_input: bool = False) -> tuple[list[_Row], int]:
     """The rows of one unit and the size of what it gives out. Branches run one after the other."""
     rows: list[_Row] = []
     x = unit.c_in * size * size
-    passes = any(not branch.layers for branch in unit.branches)
+    passes = keeps_input or any(not branch.layers for branch in unit.branches)
     done = c_out = 0
     size_out = size
     for number, branch in enumerate(unit.branches):
@@ -135,7 +145,8 @@ def _unit_rows(unit: Unit, size: int) -> tuple[list[_Row], int]:
         joined = c_out * size_out * size_out
         access = 3 * joined if unit.join == "add" else 2 * joined
         rows.append(("join", 0, unit.join, 0, 0, done + (x if passes else 0) + joined, access, c_out, size_out))
-    _chain_rows(rows, "tail", unit.tail, size_out, 0, 0)
+    kept = x if keeps_input else 0
+    _chain_rows(rows, "tail", unit.tail, size_out, kept, kept)
     return rows, size_out
 
 

@@ -13,6 +13,9 @@ from search_space.architecture import BOTTLENECK, Architecture, Stage
 from search_space.errors import InputError
 
 STEM_STRIDES = (4, 2, 1)
+NO_CLASSIFIER = 0
+"""In place of a number of classes: neither classifier nor head. The plan is that of a backbone, and each of its stages
+gives out a map of features."""
 
 
 class Layer(NamedTuple):
@@ -58,12 +61,15 @@ class Unit:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A network as units in order. A stage's units after the first are one object, so that it is costed once."""
+    """A network as units in order. A stage's units after the first are one object, so that it is costed once.
+
+    Without a classifier it is a backbone's, whose outputs are those of its stages.
+    """
 
     stem: Unit
     stages: tuple[tuple[Unit, ...], ...]
     head: Unit | None
-    classifier: Unit
+    classifier: Unit | None
 
     def units(self) -> Iterator[tuple[str, Unit]]:
         """The units in order with their names; stages are numbered from 2, as in both papers' tables."""
@@ -73,7 +79,8 @@ class Plan:
                 yield f"stage{number}.{position}", unit
         if self.head is not None:
             yield "head", self.head
-        yield "classifier", self.classifier
+        if self.classifier is not None:
+            yield "classifier", self.classifier
 
     def layers(self) -> Iterator[tuple[str, Layer]]:
         """The layers in order, by the names that `search_space.cost` gives them; joins are no layers."""
@@ -91,16 +98,16 @@ def plan_of(architecture: Architecture, num_classes: int = 1000, in_channels: in
     """The plan of `architecture` for a task.
 
     `stem_stride` 4 is the published stem (convolution and max pool of stride 2), 2 leaves the pool out, 1 has the
-    convolution at stride 1 as well: for small images.
+    convolution at stride 1 as well: for small images. `NO_CLASSIFIER` for `num_classes` gives the plan of a backbone.
 
     Raises:
         InputError: a task that no network can be planned for.
     """
     if type(stem_stride) is not int or stem_stride not in STEM_STRIDES:
         raise InputError(f"stem_stride must be one of {STEM_STRIDES}, got {stem_stride!r}")
-    for name, value in (("num_classes", num_classes), ("in_channels", in_channels)):
-        if type(value) is not int or value < 1:
-            raise InputError(f"{name} must be a whole number of at least 1, got {value!r}")
+    for name, value, least in (("num_classes", num_classes, NO_CLASSIFIER), ("in_channels", in_channels, 1)):
+        if type(value) is not int or value < least:
+            raise InputError(f"{name} must be a whole number of at least {least}, got {value!r}")
     stages = []
     c_in = architecture.stem
     for position, stage in enumerate(architecture.stages):
@@ -117,8 +124,10 @@ def stage_units(architecture: Architecture, stage: Stage, c_in: int, *, first_of
     return (first,) + (unit(architecture, stage, stage.width, 1, False),) * (stage.depth - 1)
 
 
-def tail_units(architecture: Architecture, c_in: int, num_classes: int) -> tuple[Unit | None, Unit]:
-    """The head (None where its width is 0) and the classifier over `c_in` channels."""
+def tail_units(architecture: Architecture, c_in: int, num_classes: int) -> tuple[Unit | None, Unit | None]:
+    """The head (None where its width is 0) and the classifier over `c_in` channels; of a backbone neither."""
+    if num_classes == NO_CLASSIFIER:
+        return None, None
     c = architecture.head or c_in
     head = _chain(c_in, *_conv(c_in, c, act=architecture.activation)) if architecture.head else None
     return head, _chain(c, Layer("globalpool", c, c), Layer("linear", c, num_classes))

@@ -11,16 +11,8 @@ from search_space.choices import Choices
 from search_space.cost import cost_of, unit_sums
 from search_space.errors import InputError
 from search_space.plan import plan_of, stage_units, tail_units
+from search_space.task import Task
 from search_space.widths import Structure, narrowest, quanta, quantum
-
-
-@dataclass(frozen=True, slots=True)
-class Task:
-    """What a network is deployed for: square images of `resolution` pixels, their channels, the classes."""
-
-    resolution: int = 224
-    num_classes: int = 1000
-    in_channels: int = 3
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterable, Iterator
 
 from search_space.architecture import Architecture
 from search_space.cost import cost_of
-from search_space.plan import Layer, Plan, Unit, plan_of
+from search_space.errors import InputError
+from search_space.plan import NO_CLASSIFIER, Layer, Plan, Unit, plan_of
 
 
 def _conv(layer: Layer) -> str:
@@ -55,6 +56,8 @@ def source_of(
     Raises:
         InputError: a task that no network can be planned for.
     """
+    if num_classes == NO_CLASSIFIER:
+        raise InputError("a file of source is a classifier's, and num_classes = 0 means a backbone: give 1 or more")
     plan = plan_of(architecture, num_classes, in_channels, stem_stride)
     cost = cost_of(architecture, resolution, num_classes, in_channels, stem_stride)
     head = _HEAD.format(
@@ -78,9 +81,9 @@ def _functions(plan: Plan) -> Iterator[str]:
         yield _function(f"stage{number}_first", units[0])
         if len(units) > 1:
             yield _function(f"stage{number}_other", units[1])
-    if plan.head is not None:
-        yield _function("head", plan.head)
-    yield _function("classifier", plan.classifier)
+    for name, unit in (("head", plan.head), ("classifier", plan.classifier)):
+        if unit is not None:
+            yield _function(name, unit)
 
 
 def _function(name: str, unit: Unit) -> str:

@@ -14,7 +14,9 @@ from search_space.budget import Budget
 from search_space.choices import Choices
 from search_space.cost import cost_of
 from search_space.errors import InputError
-from search_space.reach import Reach, Task, reach_of
+from search_space.plan import NO_CLASSIFIER
+from search_space.reach import Reach, reach_of
+from search_space.task import Task
 from search_space.widths import Structure, narrowest, quanta, solve_widths
 
 
@@ -53,11 +55,11 @@ class SearchSpace:
                 f"a space needs a bound on FLOPs or parameters to size networks by, got {str(self.budget)!r}: "
                 "add one, such as 140mflops"
             )
-        _check_reach(self.budget, reach_of(self.choices, self.task))
+        _check_reach(self.budget, reach_of(self.choices, self.task), self.task)
 
     @classmethod
     def default(cls, budget: Budget, **task: int) -> SearchSpace:
-        """The space that ships; `task` takes resolution, num_classes and in_channels."""
+        """The space that ships; `task` takes resolution, num_classes and in_channels of `Task`."""
         return cls(Choices.default(), budget, Task(**task))
 
     @classmethod
@@ -69,7 +71,8 @@ class SearchSpace:
         """A valid architecture within the budget, as near to the chosen share of it as its widths' divisibility lets.
 
         The names asked for are the same every time. Groups, splits and the like are offered whole; of depths, kernels
-        and heads only those are offered that still fit, which at all but the smallest budgets is all of them.
+        and heads only those are offered that still fit, which at all but the smallest budgets is all of them. A
+        backbone has no head.
         """
         chosen = self._choose_structure(chooser)
         chosen |= self._choose_sizes(chooser, chosen)
@@ -101,11 +104,11 @@ class SearchSpace:
         return chosen
 
     def _choose_sizes(self, chooser: Chooser, structure: Mapping[str, Any]) -> dict[str, int]:
-        offered = _sizes_offered(self.choices)
+        offered = _sizes_offered(self.choices, self.task)
         chosen = {name: values[0] for name, values in offered.items()}
         most = {name: values[-1] for name, values in offered.items()}
         # Without a head the classifier can cost more than with one.
-        roomy = all(self._fits({**structure, **most, "head": head}) for head in self.choices.heads)
+        roomy = all(self._fits({**structure, **most, "head": head}) for head in offered["head"])
         for name, values in offered.items():
             fitting = values if roomy else [v for v in values if self._fits({**structure, **chosen, name: v})]
             chosen[name] = _choose_int(chooser, name, fitting)
@@ -129,10 +132,11 @@ def _stage_numbers(choices: Choices) -> range:
     return range(2, 2 + len(choices.depths))
 
 
-def _sizes_offered(choices: Choices) -> dict[str, tuple[int, ...]]:
+def _sizes_offered(choices: Choices, task: Task) -> dict[str, tuple[int, ...]]:
     kernels = {f"kernel_{number}": choices.kernels for number in _stage_numbers(choices)}
     depths = {f"depth_{number}": values for number, values in enumerate(choices.depths, start=2)}
-    return {**kernels, **depths, "head": choices.heads}
+    heads = (0,) if task.num_classes == NO_CLASSIFIER else choices.heads
+    return {**kernels, **depths, "head": heads}
 
 
 def _choose_int(chooser: Chooser, name: str, values: Any) -> int:
@@ -157,7 +161,7 @@ def _architecture_of(choices: Choices, chosen: Mapping[str, Any], widths: tuple[
     return Architecture(structure.unit, choices.stem, chosen["head"], stages, activation=chosen["activation"])
 
 
-def _check_reach(budget: Budget, reach: Reach) -> None:
+def _check_reach(budget: Budget, reach: Reach, task: Task) -> None:
     bounds = (
         ("flops", budget.macs, reach.smallest_macs, reach.largest_macs),
         ("params", budget.params, reach.smallest_params, reach.largest_params),
@@ -166,5 +170,5 @@ def _check_reach(budget: Budget, reach: Reach) -> None:
         if bound is not None and not smallest <= bound <= largest:
             raise InputError(
                 f"the budget {str(budget)!r} is out of this space's reach, {smallest / 1e6:.4g} to {largest / 1e6:.4g} "
-                f"M{unit} at this resolution and number of classes: change it, or the choices with a space file"
+                f"M{unit} at {task.told}: change it, or the choices with a space file"
             )

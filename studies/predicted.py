@@ -13,8 +13,8 @@ from search_space.budget import Budget
 from search_space.choices import Choices
 from search_space.choosers import RandomChooser
 from search_space.cost import cost_of
-from search_space.reach import Task
 from search_space.space import SearchSpace
+from search_space.task import Task
 from studies.latency_model import (
     FLOPS_ALONE,
     LEAST_MEASUREMENTS,

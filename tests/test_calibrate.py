@@ -27,7 +27,7 @@ from proxies.recipes import RECIPES
 from search_space import Architecture, Budget, SearchSpace, cost_of
 from search_space.choices import Choices
 from search_space.errors import InputError
-from search_space.reach import Task
+from search_space.task import Task
 from studies.calibrations import from_dict, newest
 from studies.database import engine_of
 from studies.evaluations import Evaluations, Question

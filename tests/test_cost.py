@@ -14,9 +14,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from proxies.backbone import Backbone, FeatureMaps, deployed
 from proxies.network import build
 from search_space import PRESETS, Architecture, Budget, Cost, InputError, LayerCost, SearchSpace, Stage, cost_of
 from search_space.choosers import RandomChooser
+from search_space.plan import NO_CLASSIFIER
 
 with warnings.catch_warnings():
     # fvcore compiles a loss of its own with torch.jit.script when it is imported; torch deprecates that.
@@ -68,12 +70,15 @@ def hooked_layers(network: nn.Module, image: Tensor) -> dict[str, tuple[int, int
 
 def check_against_the_network(architecture: Architecture, resolution: int, **task: int) -> None:
     """cost == fvcore == hooks, in sum and by layer, and the module's own parameters."""
+    check_against(build(architecture, **task), architecture, resolution, **task)
+
+
+def check_against(network: nn.Module, architecture: Architecture, resolution: int, **task: int) -> None:
     cost = cost_of(architecture, resolution, **task)
-    network = build(architecture, **task)
     image = torch.zeros(1, task.get("in_channels", 3), resolution, resolution)
     hooked = hooked_layers(network, image)
     assert cost.macs == sum(macs for macs, _ in hooked.values())
-    assert cost.macs == fvcore_macs(network, image)
+    assert cost.macs == fvcore_macs(FeatureMaps(network) if isinstance(network, Backbone) else network, image)
     assert cost.params == sum(parameter.numel() for parameter in network.parameters())
     for layer in cost.layers:
         if layer.kind in ("conv", "linear"):
@@ -270,6 +275,62 @@ def test_cost_equals_fvcore_and_the_module_at_every_corner(unit: str, groups: in
 @pytest.mark.parametrize("name", ["v1-0.25x-g8", "v2-0.5x", "v2-se-0.5x", "v2-star-0.5x"])
 def test_cost_equals_fvcore_and_the_module_at_an_odd_resolution(name: str) -> None:
     check_against_the_network(PRESETS[name], 225)
+
+
+# backbones: the three maps, without head and classifier
+
+
+@pytest.mark.parametrize("budget", ["20mflops", "140mflops"])
+@pytest.mark.parametrize("part", range(2))
+def test_a_backbones_cost_equals_fvcore_and_the_module_over_the_space(budget: str, part: int) -> None:
+    space = SearchSpace.default(Budget.parse(budget), resolution=64, num_classes=NO_CLASSIFIER)
+    for seed in range(5 * part, 5 * part + 5):
+        architecture = space.suggest(RandomChooser(seed))
+        check_against(Backbone(architecture), architecture, 64, num_classes=NO_CLASSIFIER)
+
+
+@pytest.mark.parametrize(("unit", "groups", "kernel", "se"), CORNERS[::7])
+def test_a_backbones_cost_equals_the_modules_at_corners(unit: str, groups: int, kernel: int, se: bool) -> None:
+    architecture, _ = corner(unit, groups, kernel, se)
+    check_against(Backbone(architecture, 1), architecture, 47, num_classes=NO_CLASSIFIER, in_channels=1)
+
+
+@pytest.mark.parametrize("name", ["v1-1.0x-g3", "v2-1.0x", "v2-star-1.0x"])
+def test_a_preset_as_a_backbone_costs_what_fvcore_counts_at_the_detection_resolution(name: str) -> None:
+    image = torch.zeros(1, 3, 320, 320)
+    network = deployed(PRESETS[name], NO_CLASSIFIER)
+    cost = cost_of(PRESETS[name], 320, NO_CLASSIFIER)
+    assert (cost.macs, cost.params) == (fvcore_macs(network, image), sum(p.numel() for p in network.parameters()))
+
+
+def test_what_a_backbone_lacks_is_head_and_classifier() -> None:
+    # V2 1.0x at 224 px: the head's 464 x 1024 weights and 2 x 1024 of its batch norm, 7 x 7 times; 1024 x 1000 + 1000.
+    classifier, backbone = cost_of(PRESETS["v2-1.0x"]), cost_of(PRESETS["v2-1.0x"], num_classes=NO_CLASSIFIER)
+    assert classifier.macs - backbone.macs == 464 * 1024 * 49 + 1024 * 1000
+    assert classifier.params - backbone.params == 464 * 1024 + 2048 + 1024 * 1000 + 1000
+    assert backbone.layers[-1].name.startswith("stage4.3.")
+
+
+def test_a_backbones_maps_are_live_until_the_end() -> None:
+    # V1 1.0x g8 at 320 px gives out 384 x 40^2, 768 x 20^2 and 1536 x 10^2.
+    cost = cost_of(PRESETS["v1-1.0x-g8"], 320, NO_CLASSIFIER)
+    stage2, stage3, stage4 = 384 * 40**2, 768 * 20**2, 1536 * 10**2
+    live = {
+        "stage2.1.join.0": 3 * stage2,
+        "stage3.0.tail.0": stage2 + stage3,
+        "stage3.1.join.0": stage2 + 3 * stage3,
+        "stage4.0.join.0": stage2 + stage3 + 2 * stage4,
+        "stage4.1.join.0": stage2 + stage3 + 3 * stage4,
+    }
+    assert {name: layer_of(cost, name).live_bytes for name in live} == {name: 4 * n for name, n in live.items()}
+
+
+def test_a_backbones_sums_are_over_its_layers() -> None:
+    space = SearchSpace.default(Budget.parse("140mflops"), resolution=320, num_classes=NO_CLASSIFIER)
+    for seed in range(50):
+        cost = cost_of(space.suggest(RandomChooser(seed)), 320, NO_CLASSIFIER)
+        assert cost.macs == sum(layer.macs for layer in cost.layers)
+        assert cost.peak_bytes == max(layer.live_bytes for layer in cost.layers)
 
 
 # sums

@@ -66,6 +66,20 @@ def test_an_architectures_file_costs_what_its_preset_does(capsys: Captured, tmp_
     assert capsys.readouterr().out.startswith(f"{file}: 144.908 MFLOPs, 2.2786 M params")
 
 
+def test_several_get_a_line_each_as_backbones_too(capsys: Captured) -> None:
+    # Of V2 1.0x's classifier 24.3 MFLOPs at 224 px and 1.5 M parameters are head and classifier.
+    assert main(["v1-1.0x-g3", "v2-1.0x", "--task", "detection-backbone", "--resolution", "224"]) == 0
+    v1, v2 = capsys.readouterr().out.splitlines()
+    assert v1.startswith("v1-1.0x-g3: 136.501 MFLOPs, 0.9047 M params, ")
+    assert v2.startswith("v2-1.0x: 120.602 MFLOPs, 0.7764 M params, ")
+    assert v2.endswith(" at 224 px, the feature maps at strides 8, 16 and 32 (no head, no classifier), float32")
+
+
+def test_a_backbone_is_costed_at_the_detection_resolution(capsys: Captured) -> None:
+    assert main(["v2-0.5x", "--task", "detection-backbone"]) == 0
+    assert " at 320 px, " in capsys.readouterr().out
+
+
 def test_the_layers_sum_up_to_the_whole(capsys: Captured) -> None:
     assert main(["v2-1.0x", "--layers"]) == 0
     *table, _ = capsys.readouterr().out.rstrip("\n").splitlines()
@@ -85,14 +99,15 @@ def test_fvcore_agrees_with_the_cost(capsys: Captured, preset: str) -> None:
     assert verdict.endswith(": agrees")
     if preset == "v2-1.0x":
         assert "144907992 multiply-adds of conv and linear, 2278604 parameters" in verdict
+    assert main([preset, "--verify", "--task", "detection-backbone", "--channels", "1"]) == 0
 
 
 @pytest.mark.slow
 def test_a_count_that_differs_is_said_and_is_an_error(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
-    from proxies import network
+    from proxies import backbone
 
-    build = network.build
-    monkeypatch.setattr(network, "build", lambda _, *task: build(PRESETS["v2-0.5x"], *task))
+    deployed = backbone.deployed
+    monkeypatch.setattr(backbone, "deployed", lambda _, *task: deployed(PRESETS["v2-0.5x"], *task))
     assert main(["v2-1.0x", "--verify"]) == 1
     assert "DIFFERS from 144907992 multiply-adds, 2278604 parameters" in capsys.readouterr().out
 
@@ -161,6 +176,18 @@ def test_json_that_is_no_object_is_a_mistake(capsys: Captured, tmp_path: Path, c
 )
 def test_a_task_that_no_network_is_for_is_a_mistake(capsys: Captured, flag: str, value: str) -> None:
     assert value in mistake(capsys, "v2-1.0x", flag, value)
+
+
+@pytest.mark.parametrize(
+    ("flags", "told"),
+    [
+        (("--task", "detection"), "--task must be one of classification, detection-backbone, got 'detection'"),
+        (("--task", "detection-backbone", "--classes", "5"), "got 5: leave --classes out"),
+        (("--task", "detection-backbone", "--stem-stride", "1"), "got --stem-stride 1"),
+    ],
+)
+def test_a_task_that_is_none_is_a_mistake(capsys: Captured, flags: tuple[str, ...], told: str) -> None:
+    assert told in mistake(capsys, "v2-1.0x", *flags)
 
 
 @pytest.mark.parametrize("arguments", [[], ["v2-1.0x", "--resolution", "big"], ["v2-1.0x", "--nonsense"]])

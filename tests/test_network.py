@@ -322,4 +322,4 @@ def test_a_task_that_cannot_be_is_refused() -> None:
     with pytest.raises(InputError, match="stem_stride"):
         build(PRESETS["v2-0.5x"], stem_stride=3)
     with pytest.raises(InputError, match="num_classes"):
-        build(PRESETS["v2-0.5x"], num_classes=0)
+        build(PRESETS["v2-0.5x"], num_classes=-1)

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -5,7 +6,7 @@ import pytest
 
 from search_space import PRESETS, Architecture, Budget, InputError, SearchSpace, Stage
 from search_space.choosers import RandomChooser
-from search_space.plan import Branch, Unit, plan_of
+from search_space.plan import NO_CLASSIFIER, Branch, Unit, plan_of
 
 HALF = Fraction(1, 2)
 
@@ -226,7 +227,25 @@ def test_a_stage_has_its_depth_and_ends_at_its_width() -> None:
     assert [stage[1].c_in for stage in plan.stages] == [176, 352, 704]
 
 
+# backbones
+
+
+@pytest.mark.parametrize("head", [0, 1024])
+def test_a_backbone_is_the_classifier_without_what_follows_its_stages(head: int) -> None:
+    architecture = replace(v2(), head=head)
+    backbone = dict(plan_of(architecture, NO_CLASSIFIER).units())
+    classifier = dict(plan_of(architecture).units())
+    assert list(classifier)[len(backbone) :] == (["head"] if head else []) + ["classifier"]
+    assert backbone == {name: classifier[name] for name in backbone}
+    assert list(backbone)[-1] == "stage4.1"
+
+
 # a task that cannot be
+
+
+def test_no_image_has_no_channels() -> None:
+    with pytest.raises(InputError, match="in_channels must be a whole number of at least 1, got 0"):
+        plan_of(v2(), in_channels=0)
 
 
 @pytest.mark.parametrize("stem_stride", [0, 3, 8, -1, "4", None])
@@ -236,7 +255,7 @@ def test_another_stem_stride_is_refused(stem_stride: Any) -> None:
 
 
 @pytest.mark.parametrize("name", ["num_classes", "in_channels"])
-@pytest.mark.parametrize("value", [0, -3, 2.0, "3", None])
+@pytest.mark.parametrize("value", [-1, -3, 2.0, "3", None])
 def test_a_task_without_whole_numbers_is_refused(name: str, value: Any) -> None:
     with pytest.raises(InputError, match=f"{name}.*{value}"):
         plan_of(v2(), **{name: value})

@@ -4,7 +4,7 @@ import pytest
 
 from nas.references import FAMILIES, references_for, sizing_budget
 from search_space import PRESETS, Budget
-from search_space.reach import Task
+from search_space.task import Task
 
 # Multiply-adds at 224 pixels and 1000 classes, M (Zhang 2017's networks in the authors' code; Ma 2018's in
 # torchvision): V1 0.5x 37.59 (g = 3), 40.47 (g = 8); 1x 137.46, 138.37; 1.5x 292.4, 290.2; 2x 524.0, 521.9.

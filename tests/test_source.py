@@ -10,7 +10,7 @@ from exported import ALL, IMAGE_SIZE, STEM_STRIDE, elsewhere, network
 from safetensors.torch import save_file
 
 from proxies.network import LAYERS
-from search_space import PRESETS, Budget, SearchSpace, cost_of
+from search_space import PRESETS, Budget, InputError, SearchSpace, cost_of
 from search_space.choosers import RandomChooser
 from search_space.source import LINES, source_of
 
@@ -95,3 +95,8 @@ def test_it_needs_torch_alone_and_squeezes_only_where_the_network_does() -> None
         assert imported == {"torch", "collections"}
         assert ("SqueezeExcitation" in source) == ("'se'" in name)
         assert max(map(len, source.splitlines())) <= 130
+
+
+def test_a_backbone_has_no_file_of_its_own() -> None:
+    with pytest.raises(InputError, match="num_classes = 0 means a backbone"):
+        source_of(PRESETS["v2-0.5x"], num_classes=0)

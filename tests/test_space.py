@@ -13,7 +13,9 @@ import search_space
 from search_space import Architecture, Budget, InputError, SearchSpace, cost_of
 from search_space.choices import Choices
 from search_space.choosers import FixedChooser, RandomChooser
-from search_space.reach import Task, reach_of
+from search_space.plan import NO_CLASSIFIER
+from search_space.reach import reach_of
+from search_space.task import Task
 
 DEFAULT_FILE = Path(search_space.__file__).with_name("default_space.toml")
 NAMES = {
@@ -223,12 +225,36 @@ def test_the_budget_holds_at_the_tasks_resolution_and_classes() -> None:
     assert fullest > 0.95
 
 
+def test_a_backbones_budget_holds_without_head_and_classifier() -> None:
+    task = Task(resolution=320, num_classes=NO_CLASSIFIER)
+    space = SearchSpace(Choices.default(), Budget.parse("100mflops,500kparams"), task)
+    fullest = 0.0
+    for seed in range(200):
+        architecture = space.suggest(RandomChooser(seed))
+        cost = cost_of(architecture, 320, NO_CLASSIFIER)
+        assert architecture.head == 0
+        assert cost.macs <= 100_000_000
+        assert cost.params <= 500_000
+        fullest = max(fullest, cost.macs / 100e6, cost.params / 500e3)
+    assert fullest > 0.97
+
+
+def test_a_backbones_reach_is_that_of_its_own_cost() -> None:
+    small, large = Task(32, NO_CLASSIFIER), Task(320, NO_CLASSIFIER)
+    of_small, of_large = reach_of(Choices.default(), small), reach_of(Choices.default(), large)
+    assert of_small.smallest_params == of_large.smallest_params < reach_of(Choices.default(), Task()).smallest_params
+    assert of_small.largest_macs < of_large.largest_macs
+    with pytest.raises(InputError, match=r"reach.*320 px, the feature maps"):
+        SearchSpace(Choices.default(), Budget(macs=of_large.smallest_macs - 1), large)
+
+
 # choosers
 
 
 def test_the_names_asked_for_are_always_the_same() -> None:
-    for text in ("15mflops", "20mflops", "140mflops", "2mparams"):
-        space = SearchSpace.default(Budget.parse(text))
+    spaces = [SearchSpace.default(Budget.parse(text)) for text in ("15mflops", "20mflops", "140mflops", "2mparams")]
+    spaces.append(SearchSpace.default(Budget.parse("140mflops"), num_classes=NO_CLASSIFIER))
+    for space in spaces:
         for seed in range(50):
             chooser = RecordingChooser(seed)
             space.suggest(chooser)

@@ -1,0 +1,56 @@
+"""What networks are deployed for: what a budget, a cost and a latency hold at."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+
+from search_space.architecture import Architecture
+from search_space.plan import NO_CLASSIFIER
+
+CLASSIFICATION, DETECTION_BACKBONE = "classification", "detection-backbone"
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What a network is deployed for: square images of `resolution` pixels, their channels, the classes.
+
+    `NO_CLASSIFIER` for classes means a backbone: the network gives the three maps of its stages' features.
+    """
+
+    resolution: int = 224
+    num_classes: int = 1000
+    in_channels: int = 3
+
+    @property
+    def name(self) -> str:
+        """The row of `TASKS` that it is of."""
+        return task_name(self.num_classes)
+
+    @property
+    def told(self) -> str:
+        """The task in words: "224 px, 1000 classes"."""
+        if self.num_classes == NO_CLASSIFIER:
+            return f"{self.resolution} px, the feature maps at strides 8, 16 and 32 (no head, no classifier)"
+        return f"{self.resolution} px, {self.num_classes} classes"
+
+    def deployed(self, architecture: Architecture) -> Architecture:
+        """What is left of the architecture: a backbone has no head."""
+        return replace(architecture, head=0) if self.num_classes == NO_CLASSIFIER else architecture
+
+
+TASKS: Mapping[str, Task] = MappingProxyType(
+    {CLASSIFICATION: Task(), DETECTION_BACKBONE: Task(resolution=320, num_classes=NO_CLASSIFIER)}
+)
+"""Name -> what it is where nobody says otherwise.
+
+Both resolutions are those of the papers' tables. 320 is the least at which Ma 2018 times networks for more than
+classifying (appendix, table 1: 320 x 320, 640 x 480, 1080 x 720), and the one that is square; its detectors (table 7)
+took images of 800 x 1200.
+"""
+
+
+def task_name(num_classes: int) -> str:
+    """The row of `TASKS` that networks of so many classes are for."""
+    return DETECTION_BACKBONE if num_classes == NO_CLASSIFIER else CLASSIFICATION
