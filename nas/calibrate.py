@@ -7,7 +7,7 @@ import json
 import signal
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -93,15 +93,24 @@ def _show(calibration: Calibration, out: Path) -> None:
         print(f"wrote {path}")
 
 
-def train_missing(asked: Sequence[Question], workers: Workers, evaluations: Evaluations) -> list[str]:
-    """What failed; all that the ledger did not hold has been trained."""
+def train_missing(
+    asked: Sequence[Question],
+    workers: Workers,
+    evaluations: Evaluations,
+    macs_of: Callable[[Question], int] | None = None,
+) -> list[str]:
+    """What failed; all that the ledger did not hold has been trained.
+
+    `macs_of` says what a question's network costs, where not all are architectures; the time left follows from it.
+    """
     known = evaluations.answers(asked[0].data)
     missing = [question for question in asked if question.digest not in known]
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     console.print(f"{len(asked) - len(missing)} of {len(asked)} trainings are in the ledger", markup=False)
     with Progress(*columns, console=console) as progress:
-        task = progress.add_task("training", total=sum(map(_work, missing)))
+        work = {question.digest: _work(question, macs_of or _macs_of) for question in missing}
+        task = progress.add_task("training", total=sum(work.values()))
         done = 0
 
         def report(question: Question, seconds: float | None, cause: str) -> None:
@@ -109,18 +118,23 @@ def train_missing(asked: Sequence[Question], workers: Workers, evaluations: Eval
             done += 1
             told = f"failed: {cause}" if seconds is None else f"{seconds:.1f} s"
             progress.console.print(f"{done} of {len(missing)} {name_of(question)}: {told}", markup=False)
-            progress.advance(task, _work(question))
+            progress.advance(task, work[question.digest])
 
         return run_all(missing, workers, evaluations, workers.all[0].call("made_by"), report)
 
 
-def _work(question: Question) -> float:
+def _macs_of(question: Question) -> int:
+    assert isinstance(question.architecture, Architecture)
+    return cost_of(question.architecture).macs
+
+
+def _work(question: Question, macs_of: Callable[[Question], int]) -> float:
     """How long the question takes to answer, in a unit of its own: FLOPs times epochs times images."""
     method = question.method
     if "epochs" not in method:
         return 0.0
     images = method["max_images"] or 50_000
-    return float(cost_of(question.architecture).macs * method["epochs"] * images * method["image_scale"] ** 2)
+    return float(macs_of(question) * method["epochs"] * images * method["image_scale"] ** 2)
 
 
 def result_of(

@@ -13,6 +13,7 @@ from nas.calibration_settings import ZERO_COST, CalibrationSettings
 from nas.workers import Failure, Worker, Workers
 from search_space.architecture import Architecture
 from search_space.cost import cost_of
+from studies.entry import preset_names
 from studies.evaluations import Evaluations, Question
 
 MOST_FAILURES = 5
@@ -114,5 +115,7 @@ def run_all(
 
 def name_of(question: Question) -> str:
     """What a line calls the question."""
-    architecture = question.architecture
-    return f"{architecture.unit}-{architecture.key()[:8]} {question.method['name']} seed {question.seed}"
+    network = question.architecture
+    key = network.key()
+    name = f"{network.unit}-{key[:8]}" if isinstance(network, Architecture) else key
+    return f"{preset_names().get(key, name)} {question.method['name']} seed {question.seed}"

@@ -24,7 +24,7 @@ from sqlalchemy import (
 
 from search_space.architecture import Architecture
 
-SOURCES = ("run", "references", "bundle", "agent")
+SOURCES = ("run", "references", "bundle", "agent", "compare")
 _COPIED = (
     *("runtime", "runtime_version", "precision", "fingerprint", "batch_size", "resolution"),
     *("latency_ms", "reference_ms", "reference_p10_ms", "spread", "noisy", "taken_at"),

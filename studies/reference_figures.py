@@ -5,38 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from html import escape
-from typing import Any, NamedTuple
+from typing import Any
 
 import plotly.graph_objects as go
 
 from studies.figures import BLUE, GREY, LATENCY, ORANGE, styled
 from studies.misleading import TimedNetwork
+from studies.name_places import FONT_PX, HEIGHT_PX, Range, sides_of
 
-HEIGHT_PX, WIDTH_PX = 720, 980
-"""The height is kept; the width, as the page's column on a large screen, serves only to place the names."""
 _COLOURS = (ORANGE, BLUE, "#1fa187", GREY, "#a05cd6", "#d6457f")
-_FONT_PX = 10
-_MARGIN = 1.4
-"""The axes reach this factor beyond the extreme points."""
 _STEPS = [digit * 10.0**power for power in range(-4, 7) for digit in (1, 2, 5)]
-
-
-class _Box(NamedTuple):
-    left: float
-    right: float
-    bottom: float
-    top: float
-
-    def overlap(self, other: _Box) -> float:
-        """The area that both boxes cover."""
-        width = min(self.right, other.right) - max(self.left, other.left)
-        height = min(self.top, other.top) - max(self.bottom, other.bottom)
-        return max(0.0, width) * max(0.0, height)
-
-
-_FAR = 10_000.0
-_OUTSIDE = (_Box(-_FAR, 0, -_FAR, _FAR), _Box(WIDTH_PX, _FAR, -_FAR, _FAR))
-"""Left and right of the plot, where a name would be cut off."""
 
 
 def speed_figure(networks: Sequence[TimedNetwork], families: Sequence[str]) -> go.Figure:
@@ -44,10 +22,11 @@ def speed_figure(networks: Sequence[TimedNetwork], families: Sequence[str]) -> g
 
     Up and to the left is faster for its FLOPs. A name that would lie on others is left to the pointer.
     """
-    x_range = _range([network.latency_ms for network in networks])
-    y_range = _range([network.macs / 1e6 for network in networks])
+    points = {network.name: (network.latency_ms, network.macs / 1e6) for network in networks}
+    x_range = Range.around([x for x, _ in points.values()], is_logarithmic=True)
+    y_range = Range.around([y for _, y in points.values()], is_logarithmic=True)
     figure = go.Figure([_speed_line(speed, x_range, y_range) for speed in _speeds(networks)])
-    sides = _sides(networks, x_range, y_range)
+    sides = sides_of(points, x_range, y_range)
     for colour, family in zip(_COLOURS, families, strict=False):
         members = [network for network in networks if network.family == family]
         if members:
@@ -67,7 +46,7 @@ def _family(name: str, networks: Sequence[TimedNetwork], colour: str, sides: Map
         error_x={"type": "data", "array": halves, "thickness": 1.5, "width": 4},
         text=[escape(network.name) if network.name in sides else "" for network in networks],
         textposition=[sides.get(network.name, "top center") for network in networks],
-        textfont={"size": _FONT_PX},
+        textfont={"size": FONT_PX},
         hovertext=[_hover(network) for network in networks],
         hoverinfo="text",
     )
@@ -94,9 +73,9 @@ def _speeds(networks: Sequence[TimedNetwork]) -> list[float]:
     return [step for step in _STEPS if low <= step <= high]
 
 
-def _speed_line(speed: float, x_range: tuple[float, float], y_range: tuple[float, float]) -> go.Scatter:
+def _speed_line(speed: float, x_range: Range, y_range: Range) -> go.Scatter:
     """The points of the plot at which a network does `speed` MFLOPs/ms, named at their upper end."""
-    ends = (max(x_range[0], y_range[0] / speed), min(x_range[1], y_range[1] / speed))
+    ends = (max(x_range.low, y_range.low / speed), min(x_range.high, y_range.high / speed))
     inside = ends if ends[0] < ends[1] else ()
     return go.Scatter(
         x=list(inside),
@@ -106,57 +85,12 @@ def _speed_line(speed: float, x_range: tuple[float, float], y_range: tuple[float
         opacity=0.6,
         text=["", f"{speed:g} MFLOPs/ms"][: len(inside)],
         textposition="bottom left",
-        textfont={"size": _FONT_PX},
+        textfont={"size": FONT_PX},
         hoverinfo="skip",
         showlegend=False,
     )
 
 
-def _sides(
-    networks: Sequence[TimedNetwork], x_range: tuple[float, float], y_range: tuple[float, float]
-) -> dict[str, str]:
-    """Where names stand: each where it covers least of points and earlier names; one that covers too much is left out.
-
-    Short names choose first: they need least room, and a variant's name is longer than that of what it varies.
-    """
-    points = {
-        network.name: (
-            _place(network.latency_ms, x_range, WIDTH_PX),
-            _place(network.macs / 1e6, y_range, HEIGHT_PX),
-        )
-        for network in networks
-    }
-    taken = [*_OUTSIDE, *(_Box(x - 4, x + 4, y - 4, y + 4) for x, y in points.values())]
-    sides: dict[str, str] = {}
-    for name in sorted(points, key=len):
-        boxes = _name_boxes(*points[name], len(name))
-        covered = {side: sum(box.overlap(other) for other in taken) for side, box in boxes.items()}
-        side = min(covered, key=lambda side: covered[side])
-        if covered[side] <= _FONT_PX**2:
-            sides[name] = side
-            taken.append(boxes[side])
-    return sides
-
-
-def _name_boxes(x: float, y: float, letters: int) -> dict[str, _Box]:
-    """What a name covers on each side of its point, in pixels."""
-    width, height = 0.58 * _FONT_PX * letters, 1.2 * _FONT_PX
-    half = height / 2
-    return {
-        "middle right": _Box(x + 6, x + 6 + width, y - half, y + half),
-        "middle left": _Box(x - 6 - width, x - 6, y - half, y + half),
-        "top center": _Box(x - width / 2, x + width / 2, y + 5, y + 5 + height),
-        "bottom center": _Box(x - width / 2, x + width / 2, y - 5 - height, y - 5),
-    }
-
-
-def _place(value: float, ends: tuple[float, float], pixels: int) -> float:
-    return pixels * math.log(value / ends[0]) / math.log(ends[1] / ends[0])
-
-
-def _range(values: Sequence[float]) -> tuple[float, float]:
-    return (min(values) / _MARGIN, max(values) * _MARGIN) if values else (1.0, 10.0)
-
-
-def _log_axis(ends: tuple[float, float]) -> dict[str, Any]:
-    return {"type": "log", "tickvals": _STEPS, "tickformat": "~g", "range": [math.log10(end) for end in ends]}
+def _log_axis(ends: Range) -> dict[str, Any]:
+    edges = [math.log10(end) for end in (ends.low, ends.high)]
+    return {"type": "log", "tickvals": _STEPS, "tickformat": "~g", "range": edges}

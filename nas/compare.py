@@ -1,0 +1,85 @@
+"""`python -m nas.compare`: a study's front, the papers' networks and others, trained and timed alike.
+
+One recipe, one data set, one device. What the ledger knows is not done again, so that the same line goes on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from nas.calibrate import INTERRUPTED
+from nas.command import Parser, check_folder, make_folder, run_command
+from nas.compare_run import carry_out
+from nas.compare_settings import CompareSettings, add_flags, settings_of
+from nas.workers import Workers
+from studies.comparison import Comparison, to_dict
+from studies.comparison_report import render_comparison, write_comparison_page
+from studies.database import engine_of, parsed_url
+from studies.evaluations import Evaluations
+from studies.ledger import Ledger
+from studies.published_accuracies import PUBLISHED
+
+PROGRAM = "python -m nas.compare"
+EVALUATOR = "nas.compare_evaluator:CompareEvaluator"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The exit status of the command."""
+    return run_command(make_parser(), run, argv)
+
+
+def make_parser() -> Parser:
+    """The command's parser."""
+    parser = Parser(
+        prog=PROGRAM,
+        description="Trains and times networks alike and prints them beside each other and beside the papers' tables. "
+        "Stop it at any moment: the same line goes on. 1 FLOP = 1 multiply-add of convolution and linear layers.",
+    )
+    add_flags(parser)
+    return parser
+
+
+def run(flags: argparse.Namespace) -> int:
+    """The exit status of a comparison with these flags: 1 where no network could be both timed and trained."""
+    settings = settings_of(flags)
+    folders = _folders(settings)
+    for folder in folders:
+        check_folder(folder)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with Workers(settings, EVALUATOR) as workers:
+            for folder in folders:
+                make_folder(folder)
+            engine = engine_of(settings.storage)
+            comparison = carry_out(settings, workers, Evaluations(engine), Ledger(engine))
+    except KeyboardInterrupt:
+        print(f"{PROGRAM}: stopped; what was done is kept, and the same line goes on", file=sys.stderr)
+        return INTERRUPTED
+    _show(comparison, settings.out)
+    return 0 if comparison.front else 1
+
+
+def _folders(settings: CompareSettings) -> list[Path]:
+    """The folders that are written to."""
+    url = parsed_url(settings.storage)
+    file = url.database if url.get_backend_name() == "sqlite" else None
+    return [settings.out, *([Path(file).parent] if file else [])]
+
+
+def _show(comparison: Comparison, out: Path) -> None:
+    """Nothing: prints the comparison and writes its files."""
+    print(render_comparison(comparison))
+    written = out / "compare.json"
+    text = json.dumps(to_dict(comparison, PUBLISHED), indent=1, allow_nan=False)
+    written.write_text(text + "\n", encoding="utf-8")
+    for path in (written, write_comparison_page(out / "compare.html", comparison)):
+        print(f"wrote {path}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,185 @@
+"""What a comparison is told: flags in, one checked, frozen value out. Without torch."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from nas.command import Parser
+from nas.compared_networks import ALL, FOUND, SETS, Network, named_network, networks_of
+from nas.export import default_storage
+from nas.outputs import findings_of
+from nas.settings import DEFAULT_RUNTIME, DEVICES, check_device, default_workers
+from proxies.data_names import EMBEDDED, FOLDER, check_name, folder_path
+from proxies.image_folder import class_files
+from proxies.recipes import RECIPES, Recipe
+from proxies.runtimes import RUNTIMES, check_runtime
+from search_space.budget import Budget
+from search_space.errors import InputError
+from studies.front import PICKS, pick
+from studies.store import SETTINGS, check_storage, load_study, open_storage, references_of
+
+COMPARISONS = "sqlite:///runs/comparisons.db"
+DEFAULT_SET = "40mflops"
+LEAST = {"seeds": 1, "seed": 0, "epochs": 1, "workers": 1, "resolution": 32, "classes": 2, "image_size": 8}
+"""Flag -> the smallest number that it takes."""
+DEFAULTS: Mapping[str, Any] = {
+    "data": EMBEDDED,
+    "image_size": None,
+    "resolution": 224,
+    "classes": 1000,
+    "device": "cpu",
+    "runtime": DEFAULT_RUNTIME,
+    "latency_device": "cpu",
+    "seed": 0,
+}
+"""Flag -> what stands where neither the user nor the study says."""
+
+
+@dataclass(frozen=True, slots=True)
+class CompareSettings:
+    """All that a comparison needs to know."""
+
+    networks: tuple[Network, ...]
+    budget: Budget | None
+    data: str
+    data_root: Path | None
+    download: bool
+    image_size: int | None
+    recipe: Recipe
+    seeds: tuple[int, ...]
+    resolution: int
+    classes: int
+    device: str
+    runtime: str
+    latency_device: str
+    workers: int
+    storage: str
+    out: Path
+
+
+def add_flags(parser: Parser) -> None:
+    """Nothing: adds the flags of `nas.compare` to the parser."""
+    add = parser.add_argument
+    add("networks", nargs="*", help="presets, also changed (v2-1.0x+residual), references, units@FLOPs, JSON files")
+    add(
+        "--set", help=f"{ALL} or some of {', '.join(SETS)}, joined by commas (default: {DEFAULT_SET}, if none is named)"
+    )
+    add("--study", help="the front of this study too, on its data, by its recipe, where nothing else is said")
+    add("--pick", help=f"of that front only {', '.join(PICKS)}, or the beginning of a key")
+    add("--budget", help="leave out what costs more, such as 150mflops")
+    add("--data", help=f"{EMBEDDED}, a torchvision set such as cifar10, or folder:PATH (default: {EMBEDDED})")
+    add("--data-root", type=Path, help="where torchvision sets lie (default: the user's cache folder)")
+    add("--download", action="store_true", help="download a torchvision set that is missing")
+    add("--image-size", type=int, help="train on images of this many pixels (default: the data's own)")
+    add("--recipe", help=f"how each is trained: {', '.join(RECIPES)} (default: short)")
+    add("--epochs", type=int, help="shorten or lengthen that recipe")
+    add("--seeds", type=int, default=1, help="trainings of each network, one a seed")
+    add("--seed", type=int, help="the first of the seeds (default: 0)")
+    add("--resolution", type=int, help="pixels at which costs and latencies hold (default: 224)")
+    add("--classes", type=int, help="classes at which they hold (default: 1000)")
+    add("--device", help=f"where networks are trained: {', '.join(DEVICES)} (default: cpu)")
+    add("--runtime", help=f"where latency is measured: {', '.join(RUNTIMES)} (default: {DEFAULT_RUNTIME})")
+    add("--latency-device", help="where that is: cpu or cuda (default: cpu)")
+    add("--workers", type=int, default=default_workers(), help="processes that train, one thread each")
+    add("--storage", help=f"database URL of the ledger (default: the study's, or {COMPARISONS})")
+    add("--out", type=Path, default=Path("runs/compare"), help="folder for compare.json and compare.html")
+
+
+def settings_of(flags: argparse.Namespace) -> CompareSettings:
+    """The settings that the flags, and those kept by the study that they name, amount to.
+
+    Raises:
+        InputError: any of them is not usable, found before anything is started or written.
+    """
+    for name, least in LEAST.items():
+        value = getattr(flags, name)
+        if value is not None and value < least:
+            raise InputError(f"--{name.replace('_', '-')} must be at least {least}, got {value}")
+    front, kept, url = _of_study(flags)
+    told = {name: _told(getattr(flags, name), kept.get(name), default) for name, default in DEFAULTS.items()}
+    _check(told)
+    storage = flags.storage or url or COMPARISONS
+    check_storage(storage)
+    seed = told.pop("seed")
+    return CompareSettings(
+        networks=_networks(flags, front),
+        budget=_budget(flags.budget),
+        data_root=flags.data_root,
+        download=flags.download,
+        recipe=_recipe(flags, kept),
+        seeds=tuple(range(seed, seed + flags.seeds)),
+        workers=flags.workers,
+        storage=storage,
+        out=flags.out,
+        **told,
+    )
+
+
+def _of_study(flags: argparse.Namespace) -> tuple[list[Network], Mapping[str, Any], str | None]:
+    """The front of the study that the flags name, the settings it keeps, and its database; nothing without a study."""
+    if flags.study is None:
+        if flags.pick is not None:
+            raise InputError(
+                f"--pick takes a network of a study's front, so it needs --study; got {flags.pick!r} alone"
+            )
+        return [], {}, None
+    url = flags.storage or default_storage(flags.study)
+    storage = open_storage(url, must_exist=True)
+    study = load_study(storage, flags.study)
+    kept = study.user_attrs.get(SETTINGS, {})
+    if "data" not in kept:
+        raise InputError(
+            f"the study {flags.study!r} does not say which images it was trained on: name networks instead"
+        )
+    findings = findings_of(study, references_of(study, storage))
+    chosen = findings.front if flags.pick is None else [pick(findings.front, flags.pick)]
+    if not chosen:
+        raise InputError(f"the study {flags.study!r} holds no evaluated architecture to compare: go on with it first")
+    return [Network(record.name, FOUND, record.architecture) for record in chosen], kept, url
+
+
+def _networks(flags: argparse.Namespace, front: list[Network]) -> tuple[Network, ...]:
+    """The networks that are meant, each once, whatever it is called."""
+    set_name = flags.set or (None if flags.networks else DEFAULT_SET)
+    names = (*flags.networks, *(networks_of(set_name) if set_name else ()))
+    by_key: dict[str, Network] = {}
+    for network in (*front, *map(named_network, names)):
+        by_key.setdefault(network.network.key(), network)
+    by_name: dict[str, str] = {}
+    for key, network in by_key.items():
+        if by_name.setdefault(network.name, key) != key:
+            raise InputError(f"a network is shown by its name, and two are called {network.name!r}: rename a file")
+    return tuple(by_key.values())
+
+
+def _told(given: Any, kept: Any, default: Any) -> Any:
+    return given if given is not None else kept if kept is not None else default
+
+
+def _check(told: Mapping[str, Any]) -> None:
+    check_name(told["data"])
+    if told["data"].startswith(FOLDER):
+        class_files(folder_path(told["data"]))
+    check_device(told["device"])
+    check_runtime(told["runtime"], told["latency_device"])
+
+
+def _recipe(flags: argparse.Namespace, kept: Mapping[str, Any]) -> Recipe:
+    if flags.recipe is not None and flags.recipe not in RECIPES:
+        raise InputError(f"--recipe must be one of {', '.join(RECIPES)}, got {flags.recipe!r}")
+    named = RECIPES[flags.recipe or "short"]
+    recipe = Recipe(**kept["recipe"]) if flags.recipe is None and "recipe" in kept else named
+    return recipe if flags.epochs is None else replace(recipe, epochs=flags.epochs)
+
+
+def _budget(text: str | None) -> Budget | None:
+    if text is None:
+        return None
+    budget = Budget.parse(text)
+    if budget.latency_ms is not None:
+        raise InputError(f"networks are left out by FLOPs or parameters, before they are timed; got --budget {text}")
+    return budget
