@@ -19,11 +19,13 @@ from typing import Any
 from nas.architectures import named_architectures
 from nas.command import Parser, make_folder
 from nas.settings import ANCHOR
+from nas.task_flags import add_task_flags, task_of
 from proxies.measure_bundle import MANIFEST, RESULTS_SCHEMA, sealed
 from proxies.stopwatch import DEFAULT_TIMING, Reading
 from search_space.architecture import Architecture
 from search_space.errors import InputError
 from search_space.presets import PRESETS
+from search_space.task import Task
 from studies.database import engine_of
 from studies.ledger import Ledger, Measured
 
@@ -39,8 +41,7 @@ def add_bundle_flags(parser: Parser) -> None:
     add("architectures", nargs="*", help="presets and JSON files of architectures")
     add("--storage", help="database URL of a study whose front is bundled too")
     add("--study", help="the study's name (default: the only one in the storage)")
-    add("--resolution", type=int, default=224, help="pixels of the square input")
-    add("--classes", type=int, default=1000, help="classes of the classifier")
+    add_task_flags(parser, "latency is measured")
     add("--out", type=Path, default=Path("bundle"), help="a folder, or a file that ends in .zip")
 
 
@@ -57,11 +58,13 @@ def bundle(flags: argparse.Namespace) -> int:
     """The exit status of bundling with these flags."""
     if flags.out.exists():
         raise InputError(f"a bundle is written anew, and {str(flags.out)!r} exists: name another --out, or remove it")
+    task = task_of(flags)
     make_folder(flags.out.parent)
-    architectures = {ANCHOR: PRESETS[ANCHOR], **dict(_chosen(flags))}
+    chosen = {ANCHOR: PRESETS[ANCHOR], **dict(_chosen(flags))}
+    architectures = {name: task.deployed(architecture) for name, architecture in chosen.items()}
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch, "bundle")
-        _write_bundle(folder, architectures, flags.resolution, flags.classes)
+        _write_bundle(folder, architectures, task)
         if flags.out.suffix == ".zip":
             shutil.make_archive(str(flags.out.with_suffix("")), "zip", folder)
         else:
@@ -86,19 +89,19 @@ def _chosen(flags: argparse.Namespace) -> Iterator[tuple[str, Architecture]]:
             yield record.name, record.architecture
 
 
-def _write_bundle(folder: Path, architectures: Mapping[str, Architecture], resolution: int, classes: int) -> None:
+def _write_bundle(folder: Path, architectures: Mapping[str, Architecture], task: Task) -> None:
     (folder / "networks").mkdir(parents=True)
     rows = []
     for number, (name, architecture) in enumerate(architectures.items(), start=1):
-        rows.append(_bundled(folder, name, architecture, resolution, classes))
+        rows.append(_bundled(folder, name, architecture, task))
         size = (folder / rows[-1]["file"]).stat().st_size
         print(f"{number} of {len(architectures)} {name}: {size / 1e6:.1f} MB", file=sys.stderr)
     manifest = {
         "schema": BUNDLE_SCHEMA,
         "bundle": _identity_of(rows),
-        "reference": PRESETS[ANCHOR].key(),
-        "classes": classes,
-        "resolution": resolution,
+        "reference": architectures[ANCHOR].key(),
+        "classes": task.num_classes,
+        "resolution": task.resolution,
         "timing": asdict(DEFAULT_TIMING),
         "networks": rows,
     }
@@ -106,12 +109,13 @@ def _write_bundle(folder: Path, architectures: Mapping[str, Architecture], resol
     _copy_script(folder)
 
 
-def _bundled(folder: Path, name: str, architecture: Architecture, resolution: int, classes: int) -> dict[str, Any]:
+def _bundled(folder: Path, name: str, architecture: Architecture, task: Task) -> dict[str, Any]:
     """What the manifest says of a network, which is written to the folder."""
+    from proxies.backbone import deployed
     from proxies.latency import prepare
-    from proxies.network import build
 
-    ready = prepare(build(architecture, classes), folder / "networks" / architecture.key(), resolution=resolution)
+    network = deployed(architecture, task.num_classes)
+    ready = prepare(network, folder / "networks" / architecture.key(), resolution=task.resolution)
     return {
         "network": architecture.key(),
         "name": name,

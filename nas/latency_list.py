@@ -10,12 +10,13 @@ from rich.console import Console
 from rich.table import Table
 
 from nas.command import Parser
+from search_space.task import task_name
 from studies.database import engine_of
 from studies.ledger import Ledger, Measured
 from studies.repeatability import reference_drift
 from studies.store import check_storage, check_storage_exists
 
-COLUMNS = ("device", "runtime", "precision", "pixels", "batch", "networks", "ms", "noisy", "reference drift")
+COLUMNS = ("device", "runtime", "precision", "task", "pixels", "batch", "networks", "ms", "noisy", "reference drift")
 
 
 def add_flags(parser: Parser) -> None:
@@ -35,18 +36,18 @@ def show(flags: argparse.Namespace) -> int:
         return 0
     table = Table(box=box.SIMPLE_HEAD, caption="ms: fastest to slowest. Drift: largest over smallest own time, less 1.")
     for name in COLUMNS:
-        table.add_column(name, justify="left" if name in COLUMNS[:3] else "right", overflow="fold")
+        table.add_column(name, justify="left" if name in COLUMNS[:4] else "right", overflow="fold")
     for group, members in sorted(groups.items()):
         table.add_row(*group, *_summary(members))
-    Console(width=130, highlight=False).print(table)
+    Console(width=150, highlight=False).print(table)
     return 0
 
 
 def group_of(measured: Measured) -> tuple[str, ...]:
-    """What latencies must share to be compared: device, runtime with its version, precision, pixels and batch."""
+    """What latencies must share to be compared: device, runtime and version, precision, task, pixels and batch."""
     latency = measured.latency
-    runtime = f"{latency['runtime']} {latency['runtime_version']}"
-    return measured.device, runtime, latency["precision"], str(latency["resolution"]), str(latency["batch_size"])
+    runtime, task = f"{latency['runtime']} {latency['runtime_version']}", task_name(measured.classes)
+    return measured.device, runtime, latency["precision"], task, str(latency["resolution"]), str(latency["batch_size"])
 
 
 def _summary(members: Sequence[Measured]) -> tuple[str, ...]:

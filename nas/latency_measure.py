@@ -12,6 +12,7 @@ from pathlib import Path
 from nas.architectures import named_architectures
 from nas.command import Parser
 from nas.settings import ANCHOR, DEFAULT_RUNTIME
+from nas.task_flags import add_task_flags, task_of
 from proxies.latency import Latency, check_runtime, compare, prepare
 from proxies.runtimes import RUNTIMES
 from search_space.architecture import Architecture
@@ -38,18 +39,18 @@ def add_flags(parser: Parser) -> None:
     add("--seed", type=int, default=0, help="seed of the first random architecture; the next has the next seed")
     add("--runtime", default=DEFAULT_RUNTIME, help=f"one of {', '.join(RUNTIMES)}")
     add("--device", default="cpu", help="cpu or cuda")
-    add("--resolution", type=int, default=224, help="pixels of the square input")
-    add("--classes", type=int, default=1000, help="classes of the classifier")
+    add_task_flags(parser, "latency is measured")
     add("--batch-size", type=int, default=1, help="images that run at once")
     add("--storage", help="database URL of the ledger that keeps each measurement (default: none is kept)")
 
 
 def measure(flags: argparse.Namespace) -> int:
     """The exit status of a measurement with these flags: 1 where an architecture failed."""
-    for name, least in (("random", 0), ("seed", 0), ("resolution", 32), ("classes", 2), ("batch_size", 1)):
+    for name, least in (("random", 0), ("seed", 0), ("batch_size", 1)):
         if getattr(flags, name) < least:
             raise InputError(f"--{name.replace('_', '-')} must be at least {least}, got {getattr(flags, name)}")
-    chosen = list(_chosen(flags))
+    task = task_of(flags)
+    chosen = [(name, task.deployed(architecture)) for name, architecture in _chosen(flags, task)]
     check_runtime(flags.runtime, flags.device)
     ledger = None
     if flags.storage:
@@ -57,58 +58,60 @@ def measure(flags: argparse.Namespace) -> int:
         ledger = Ledger(engine_of(flags.storage))
     failed = 0
     started = time.monotonic()
-    for number, (name, architecture, result, seconds) in enumerate(_measured(flags, chosen), start=1):
+    for number, (name, architecture, result, seconds) in enumerate(_measured(flags, task, chosen), start=1):
         left = round((time.monotonic() - started) / number * (len(chosen) - number))
         place = f"{number} of {len(chosen)} {name}"
         print(f"{place} | about {left // 60}:{left % 60:02d} left", file=sys.stderr, flush=True)
-        print(_line(name, architecture, result, flags), flush=True)
+        print(_line(name, architecture, result, task), flush=True)
         failed += isinstance(result, str)
         if ledger and isinstance(result, Latency):
             how = {**result.to_dict(), "seconds": seconds}
-            ledger.add([Measured(architecture.key(), flags.classes, result.fingerprint, "run", how, architecture)])
+            ledger.add([Measured(architecture.key(), task.num_classes, result.fingerprint, "run", how, architecture)])
     return 1 if failed else 0
 
 
-def _chosen(flags: argparse.Namespace) -> Iterator[tuple[str, Architecture]]:
+def _chosen(flags: argparse.Namespace, task: Task) -> Iterator[tuple[str, Architecture]]:
     if not flags.architectures and not flags.random:
         raise InputError("something must be measured: name presets or JSON files, or give --random 60")
     yield from named_architectures(flags.architectures)
     if flags.random:
         choices = Choices.from_file(flags.space) if flags.space else Choices.default()
-        space = SearchSpace(choices, Budget.parse(flags.budget), Task(flags.resolution, flags.classes))
+        space = SearchSpace(choices, Budget.parse(flags.budget), task)
         for number in range(flags.random):
             architecture = space.suggest(RandomChooser(flags.seed + number))
             yield f"{architecture.unit}-{architecture.key()[:8]}", architecture
 
 
 def _measured(
-    flags: argparse.Namespace, chosen: list[tuple[str, Architecture]]
+    flags: argparse.Namespace, task: Task, chosen: list[tuple[str, Architecture]]
 ) -> Iterator[tuple[str, Architecture, Latency | str, float]]:
     """Each architecture with its latency, or with the cause why it has none, and the seconds that it took."""
-    from proxies.network import build
+    from proxies.backbone import deployed
 
     options = {
-        **{"resolution": flags.resolution, "batch_size": flags.batch_size},
+        **{"resolution": task.resolution, "batch_size": flags.batch_size},
         **{"runtime": flags.runtime, "device": flags.device},
     }
     with tempfile.TemporaryDirectory() as folder:
-        anchor = prepare(build(PRESETS[ANCHOR], flags.classes), Path(folder, "anchor"), **options)
+        anchor = prepare(deployed(PRESETS[ANCHOR], task.num_classes), Path(folder, "anchor"), **options)
         anchor_ms = compare(anchor, anchor).p10_ms
         for number, (name, architecture) in enumerate(chosen):
             started = time.perf_counter()
             result: Latency | str
             try:
-                candidate = prepare(build(architecture, flags.classes), Path(folder, "candidate"), **options)
+                candidate = prepare(deployed(architecture, task.num_classes), Path(folder, "candidate"), **options)
                 result = compare(candidate, anchor, reference_ms=anchor_ms, seed=number)
             except Exception as error:  # whatever an exporter or a runtime raises costs one network, not the rest
                 result = f"{type(error).__name__}: {' '.join(str(error).split())}"
             yield name, architecture, result, time.perf_counter() - started
 
 
-def _line(name: str, architecture: Architecture, result: Latency | str, flags: argparse.Namespace) -> str:
-    macs = cost_of(architecture, flags.resolution, flags.classes).macs / 1e6
+def _line(name: str, architecture: Architecture, result: Latency | str, task: Task) -> str:
+    cost = cost_of(architecture, task.resolution, task.num_classes)
+    counts = f"{cost.macs / 1e6:.1f} MFLOPs, {cost.params / 1e6:.2f} M params"
     if isinstance(result, str):
-        return f"{name}: {macs:.1f} MFLOPs, failed: {result}"
+        return f"{name}: {counts}, failed: {result}"
     noisy = " noisy" if result.noisy else ""
     images = f", {1000 * result.batch_size / result.latency_ms:.0f} images/s" if result.batch_size > 1 else ""
-    return f"{name}: {macs:.1f} MFLOPs, {result.latency_ms:.3f} ms ±{50 * result.spread:.1f} %{noisy}{images}"
+    latency = f"{result.latency_ms:.3f} ms ±{50 * result.spread:.1f} %{noisy}{images}"
+    return f"{name}: {counts}, {latency} at {task.told}"

@@ -21,27 +21,36 @@ class WrongOutput(RuntimeError):
 
 @dataclass(frozen=True)
 class Expected:
-    """Up to `MOST_KEPT` of torch's outputs for `example(shape, seed)`, evenly spaced, and the largest allowed error."""
+    """What torch gives for `example(shape, seed)`, output by output: a classifier has one, a backbone three.
+
+    Of each up to `MOST_KEPT` values, evenly spaced, and the largest allowed error.
+    """
 
     seed: int
-    values: Sequence[float]
-    allowed: float
+    values: Sequence[Sequence[float]]
+    allowed: Sequence[float]
 
-    def check(self, output: Any) -> None:
-        """Nothing, if the whole output that a runtime gave holds the expected values.
+    def check(self, outputs: Sequence[Any]) -> None:
+        """Nothing, if the whole outputs that a runtime gave, in torch's order, hold the expected values.
 
         Raises:
-            WrongOutput: it does not, or has another size.
+            WrongOutput: they do not, are more or fewer, or one has another size.
         """
-        kept = kept_of(np.asarray(output))
-        if len(kept) != len(self.values):
-            raise WrongOutput(f"the runtime must give torch's {len(self.values)} kept outputs; it gives {len(kept)}")
-        difference = float(np.abs(kept - np.asarray(self.values)).max())
-        if not difference <= self.allowed:  # so put, a NaN is refused too
-            raise WrongOutput(
-                f"the runtime must give torch's outputs to within {self.allowed:.3g}; one differs by {difference:.3g}: "
-                "report this network, its latency was not measured"
-            )
+        if len(outputs) != len(self.values):
+            raise WrongOutput(f"the runtime must give torch's {len(self.values)} outputs; it gives {len(outputs)}")
+        for output, values, allowed in zip(outputs, self.values, self.allowed):  # noqa: B905, as in stopwatch
+            _check(kept_of(np.asarray(output)), np.asarray(values), allowed)
+
+
+def _check(kept: NDArray[np.float64], values: NDArray[np.float64], allowed: float) -> None:
+    if len(kept) != len(values):
+        raise WrongOutput(f"the runtime must give torch's {len(values)} kept values; it gives {len(kept)}")
+    difference = float(np.abs(kept - values).max())
+    if not difference <= allowed:  # so put, a NaN is refused too
+        raise WrongOutput(
+            f"the runtime must give torch's outputs to within {allowed:.3g}; one differs by {difference:.3g}: "
+            "report this network, its latency was not measured"
+        )
 
 
 def example(shape: Sequence[int], seed: int) -> NDArray[np.float32]:

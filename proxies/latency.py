@@ -21,6 +21,7 @@ from proxies.expected import Expected, example, kept_of
 from proxies.machine import device_facts, fingerprint, quietest_core
 from proxies.measuring import Prepared, Request
 from proxies.runtimes import RUNTIMES, Shape, check_runtime
+from proxies.runtimes.torch_eager import outputs_of
 from proxies.stopwatch import DEFAULT_TIMING, Reading, Series, Timing, measure_until_steady
 from search_space.errors import InputError
 
@@ -140,7 +141,7 @@ def prepare(
 
     The network itself is left as it is. The file's batch norms have the statistics of random images: those of an
     untrained network let so little of the image through that no check would notice a wrong file. Torch's outputs on a
-    random image are kept, and every process that measures the file compares its own with them first. `resolution` is
+    random image are kept, all of them, and every process that measures the file compares its own with them first. `resolution` is
     in pixels, or height and width.
 
     Raises:
@@ -162,16 +163,17 @@ def expected_of(network: nn.Module, shape: Shape, precision: str, seed: int) -> 
 
     inputs = [torch.from_numpy(example(shape, seed + number)) for number in range(INPUTS)]
     with torch.inference_mode():
-        expected, other = network(inputs[0]), network(inputs[1])
+        expected, other = (outputs_of(network(x)) for x in inputs[:2])
         if precision == "float32":
-            allowed = ROUNDING * _largest(expected) + SHARE_OF_CHANGE * _largest(other - expected)
+            pairs = zip(expected, other, strict=True)
+            allowed = [ROUNDING * _largest(one) + SHARE_OF_CHANGE * _largest(two - one) for one, two in pairs]
         else:
-            allowed = TIMES_ROUNDING * _loss_in(getattr(torch, precision), network, inputs)
-    return Expected(seed, tuple(kept_of(expected.numpy()).tolist()), allowed)
+            allowed = [TIMES_ROUNDING * loss for loss in _losses_in(getattr(torch, precision), network, inputs)]
+    return Expected(seed, tuple(tuple(kept_of(each.numpy()).tolist()) for each in expected), tuple(allowed))
 
 
-def _loss_in(dtype: torch.dtype, network: nn.Module, inputs: Sequence[torch.Tensor]) -> float:
-    """The largest error that rounding to the dtype makes: of all weights, and of what every layer puts out.
+def _losses_in(dtype: torch.dtype, network: nn.Module, inputs: Sequence[torch.Tensor]) -> list[float]:
+    """For each output the largest error that rounding to the dtype makes: of all weights, and of every layer's output.
 
     Sums stay in float32, as in the runtimes; torch's own kernels of the dtype are slow where a CPU lacks it.
     """
@@ -181,7 +183,8 @@ def _loss_in(dtype: torch.dtype, network: nn.Module, inputs: Sequence[torch.Tens
     for module in rounded.modules():
         if not list(module.children()):
             module.register_forward_hook(lambda layer, given, output: output.to(dtype).to(output.dtype))
-    return max(_largest(rounded(x) - network(x)) for x in inputs)
+    pairs = [zip(outputs_of(rounded(x)), outputs_of(network(x)), strict=True) for x in inputs]
+    return [max(losses) for losses in zip(*([_largest(a - b) for a, b in pair] for pair in pairs), strict=True)]
 
 
 def compare(

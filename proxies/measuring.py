@@ -73,7 +73,7 @@ def _checked(network: Prepared) -> Loaded:
     """The network as it will be timed, after it has shown that it computes the right thing."""
     given = example(network.shape, network.expected.seed)
     loaded = RUNTIMES[network.runtime].load(Path(network.file), network.shape, network.device, given)
-    network.expected.check(loaded.output())
+    network.expected.check(loaded.outputs())
     return loaded
 
 

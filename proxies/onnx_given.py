@@ -24,8 +24,8 @@ def prepare_file(file: Path, runtime: str = "onnxruntime", *, seed: int = 0) -> 
     Kept are ONNX Runtime's own with all its rewriting of the graph switched off: nothing else is known of the network.
 
     Raises:
-        InputError: the file is no such network: one input of (n, c, h, w) in float32, of which n alone may be open; or
-            the runtime does not read ONNX files on the CPU, in float32.
+        InputError: the file is no such network: one input of (n, c, h, w) in float32, of which n alone may be open, and
+            outputs whose size no image changes; or the runtime does not read ONNX files on the CPU, in float32.
     """
     check_runtime(runtime, "cpu")
     if RUNTIMES[runtime].suffix != ".onnx" or RUNTIMES[runtime].precision != "float32":
@@ -35,10 +35,16 @@ def prepare_file(file: Path, runtime: str = "onnxruntime", *, seed: int = 0) -> 
     session = _plain_session(file)
     shape = _shape_of(session, file)
     name = session.get_inputs()[0].name
-    ours, other = (session.run(None, {name: example(shape, seed + number)})[0] for number in range(2))
+    ours, others = (session.run(None, {name: example(shape, seed + number)}) for number in range(2))
     share = SHARE_IF_QUANTISED if _is_quantised(file) else SHARE_OF_CHANGE
-    allowed = ROUNDING * np.abs(ours).max() + share * np.abs(other - ours).max()
-    return Prepared(str(file), shape, runtime, "cpu", Expected(seed, tuple(kept_of(ours).tolist()), float(allowed)))
+    kept, allowed = [], []
+    for one, other in zip(ours, others, strict=True):
+        if one.shape != other.shape or not one.size:
+            raise InputError(f"each output must have one size for all images, got {one.shape} and {other.shape}")
+        kept.append(tuple(kept_of(one).tolist()))
+        change = np.abs(other.astype(float) - one.astype(float)).max()
+        allowed.append(float(ROUNDING * np.abs(one.astype(float)).max() + share * change))
+    return Prepared(str(file), shape, runtime, "cpu", Expected(seed, tuple(kept), tuple(allowed)))
 
 
 def _plain_session(file: Path) -> Any:

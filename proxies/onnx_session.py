@@ -47,19 +47,20 @@ def check_provider(provider: str) -> None:
 
 
 def cpu_run(session: Any, example: Any) -> Callable[[], Any]:
-    """A call that runs the session once on the example and gives its first output."""
+    """A call that runs the session once on the example and gives its outputs."""
     inputs = {session.get_inputs()[0].name: example}
-    return lambda: session.run(None, inputs)[0]
+    return lambda: session.run(None, inputs)
 
 
 def bound_run(session: Any, example: Any) -> Callable[[], Any]:
-    """The same for a session on a GPU: input and output stay there, and the call ends when the GPU is done."""
+    """The same for a session on a GPU: input and outputs stay there, and the call ends when the GPU is done."""
     import onnxruntime
 
     binding = session.io_binding()
     value = onnxruntime.OrtValue.ortvalue_from_numpy(example, "cuda", 0)
     binding.bind_ortvalue_input(session.get_inputs()[0].name, value)
-    binding.bind_output(session.get_outputs()[0].name, "cuda")
+    for output in session.get_outputs():
+        binding.bind_output(output.name, "cuda")
 
     def run() -> Any:
         session.run_with_iobinding(binding)

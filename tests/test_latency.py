@@ -14,13 +14,16 @@ from torch import nn
 from torchvision.models import shufflenet_v2_x0_5
 
 from proxies import latency
-from proxies.expected import Expected, example
+from proxies.backbone import deployed
+from proxies.expected import Expected, WrongOutput, example
 from proxies.latency import Latency, Prepared, Timing, check_runtime, compare, latency_of, measure, prepare
 from proxies.measuring import Request
 from proxies.runtimes import RUNTIMES
 from proxies.runtimes.torch_eager import forward_of
 from proxies.stopwatch import Reading
+from search_space import PRESETS
 from search_space.errors import InputError
+from search_space.plan import NO_CLASSIFIER
 
 SHORT = Timing(processes=2, max_processes=2, rounds=2, runs=5, warmup_runs=2, least_rounds=2, tolerance=1.0)
 
@@ -39,7 +42,7 @@ def reading(ratio: float, p10_ms: float, reference_p10_ms: float) -> Reading:
 
 
 def request(timing: Timing = SHORT) -> Request:
-    prepared = Prepared("file.onnx", (1, 3, 32, 32), "onnxruntime", "cpu", Expected(0, (1.0,), 0.1))
+    prepared = Prepared("file.onnx", (1, 3, 32, 32), "onnxruntime", "cpu", Expected(0, ((1.0,),), (0.1,)))
     return Request(prepared, prepared, timing, 0, None)
 
 
@@ -146,9 +149,35 @@ def test_a_network_that_computes_something_else_is_not_measured(tmp_path: Path) 
 def test_images_of_a_batch_and_rectangles_are_measured_too(tmp_path: Path) -> None:
     prepared = prepare(network(4), tmp_path / "network", resolution=(24, 32), batch_size=3)
     assert prepared.shape == (3, 3, 24, 32)
-    assert RUNTIMES["onnxruntime"].load(
-        Path(prepared.file), prepared.shape, "cpu", example(prepared.shape, 0)
-    ).output().shape == (3, 4, 20, 28)
+    (output,) = outputs_of_file(prepared)
+    assert output.shape == (3, 4, 20, 28)
+
+
+def outputs_of_file(prepared: Prepared) -> Any:
+    given = example(prepared.shape, prepared.expected.seed)
+    return RUNTIMES["onnxruntime"].load(Path(prepared.file), prepared.shape, "cpu", given).outputs()
+
+
+def test_a_backbones_file_gives_its_three_maps_and_all_are_checked(tmp_path: Path) -> None:
+    prepared = prepare(deployed(PRESETS["v2-0.5x"], NO_CLASSIFIER), tmp_path / "maps", resolution=64)
+    outputs = outputs_of_file(prepared)
+    assert [output.shape for output in outputs] == [(1, 48, 8, 8), (1, 96, 4, 4), (1, 192, 2, 2)]
+    assert [len(values) for values in prepared.expected.values] == [1000, 1000, 768]
+    prepared.expected.check(outputs)
+    for place in range(3):
+        wrong = [output + (0.01 if number == place else 0) for number, output in enumerate(outputs)]
+        with pytest.raises(WrongOutput, match=r"one differs by 0\.01"):
+            prepared.expected.check(wrong)
+
+
+@pytest.mark.slow
+def test_a_backbone_is_measured_and_one_whose_last_map_is_wrong_is_not(tmp_path: Path) -> None:
+    right = prepare(deployed(PRESETS["v2-0.5x"], NO_CLASSIFIER), tmp_path / "right", resolution=64)
+    assert compare(right, right, timing=SHORT).latency_ms > 0
+    values = right.expected.values
+    wrong = dataclasses.replace(right.expected, values=(*values[:2], tuple(value + 0.01 for value in values[2])))
+    with pytest.raises(RuntimeError, match=r"WrongOutput: .*one differs by 0\.01"):
+        compare(dataclasses.replace(right, expected=wrong), right, timing=SHORT)
 
 
 def test_the_network_is_left_as_it_was(tmp_path: Path) -> None:

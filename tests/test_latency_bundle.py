@@ -5,14 +5,17 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from nas import latency
+from proxies.expected import Expected, example
 from proxies.measure_bundle import sealed
-from search_space import PRESETS
+from proxies.onnx_session import cpu_run, session_of
+from search_space import PRESETS, Architecture
 from studies.database import engine_of
 from studies.ledger import Ledger
 
@@ -134,6 +137,20 @@ def test_a_damaged_network_is_a_failure_and_the_rest_goes_on(measured: Path) -> 
     assert "v2-0.5x: the measuring process died: RuntimeError: the file networks" in done.stderr
     results = json.loads((measured / "second.json").read_text())
     assert (list(results["readings"]), list(results["failures"])) == ([PRESETS["v2-1.0x"].key()], [KEY])
+
+
+@pytest.mark.slow
+def test_backbones_are_bundled_with_their_three_maps(tmp_path: Path) -> None:
+    line = ["bundle", "v2-0.5x", "--task", "detection-backbone", "--resolution", "64", "--out", str(tmp_path / "b")]
+    assert latency.main(line) == 0
+    manifest = json.loads((tmp_path / "b" / "manifest.json").read_text())
+    assert (manifest["classes"], manifest["resolution"]) == (0, 64)
+    row = next(row for row in manifest["networks"] if row["name"] == "v2-0.5x")
+    assert Architecture.from_dict(row["architecture"]) == replace(PRESETS["v2-0.5x"], head=0)
+    expected = Expected(**row["expected"])
+    outputs = cpu_run(session_of(tmp_path / "b" / row["file"]), example(row["shape"], expected.seed))()
+    assert [output.shape[1:] for output in outputs] == [(48, 8, 8), (96, 4, 4), (192, 2, 2)]
+    expected.check(outputs)
 
 
 def test_a_bundle_is_never_written_over(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -158,7 +158,7 @@ def test_what_is_measured_is_printed_and_kept_and_what_fails_costs_one_network(
     flags = ("--random", "2", "--budget", "5mflops", "--resolution", "64", "--runtime", "torch", "--batch-size", "8")
     assert latency.main(["measure", "v2-0.5x", *flags, "--storage", url]) == 1
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == "v2-0.5x: 4.2 MFLOPs, 2.500 ms ±0.5 %, 3200 images/s"
+    assert lines[0] == "v2-0.5x: 4.2 MFLOPs, 1.37 M params, 2.500 ms ±0.5 %, 3200 images/s at 64 px, 1000 classes"
     assert lines[1].endswith("failed: RuntimeError: the measuring process died: killed")
     engine = engine_of(url)
     kept_ones = Ledger(engine).measurements(device="abc")
@@ -166,6 +166,36 @@ def test_what_is_measured_is_printed_and_kept_and_what_fails_costs_one_network(
     assert kept_ones[0].network == PRESETS["v2-0.5x"].key()
     assert len(kept_ones) == len(lines) - 1 == 2
     assert all(one.latency["seconds"] > 0 for one in kept_ones)
+
+
+@pytest.mark.slow
+def test_backbones_are_measured_beside_the_anchors_backbone_and_kept_as_what_they_are(
+    tmp_path: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shapes = []
+
+    def compare(candidate: Any, reference: Any, **options: Any) -> Latency:
+        shapes.append([len(prepared.expected.values) for prepared in (candidate, reference)])
+        told = how(2.5, fingerprint="abc", p10_ms=4.0)
+        return Latency.from_dict({field.name: told.get(field.name, 1) for field in fields(Latency)})
+
+    monkeypatch.setattr(latency_measure, "compare", compare)
+    url = f"sqlite:///{tmp_path}/study.db"
+    flags = ("--task", "detection-backbone", "--resolution", "64", "--runtime", "torch", "--storage", url)
+    assert latency.main(["measure", "v2-0.5x", *flags]) == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    # 2.434 M multiply-adds: by fvcore, of the three maps at 64 px.
+    assert line.startswith("v2-0.5x: 2.4 MFLOPs, 0.14 M params, 2.500 ms ±0.5 % at 64 px, the feature maps at strides ")
+    assert shapes == [[3, 3], [3, 3]]
+    engine = engine_of(url)
+    (kept_one,) = Ledger(engine).measurements()
+    engine.dispose()
+    assert (kept_one.network, kept_one.classes) == (replace(PRESETS["v2-0.5x"], head=0).key(), 0)
+
+
+def test_a_backbone_has_no_classes_to_measure_at(capsys: Captured) -> None:
+    assert latency.main(["measure", "v2-0.5x", "--task", "detection-backbone", "--classes", "10"]) == 2
+    assert "leave --classes out" in capsys.readouterr().err
 
 
 def test_nothing_to_measure_is_a_mistake(capsys: Captured) -> None:
@@ -183,11 +213,13 @@ def test_a_list_has_a_line_for_what_is_measured_alike(tmp_path: Path, capsys: Ca
             measured(1),
             measured(2, noisy=True, reference_p10_ms=4.41, taken_at=1e9 + 7200),
             measured(2, runtime="openvino"),
+            replace(measured(2), classes=0),
         ],
     )
     assert latency.main(["list", "--storage", url]) == 0
     rows = [line.split() for line in capsys.readouterr().out.splitlines() if "a board" in line]
-    assert [row[2] for row in rows] == ["onnxruntime", "openvino"]
+    assert [row[2] for row in rows] == ["onnxruntime", "onnxruntime", "openvino"]
+    assert [row[5] for row in rows] == ["classification", "detection-backbone", "classification"]
     assert " ".join(rows[0]).endswith("1 of 2 5.0 % in 2.0 h")
 
 

@@ -9,12 +9,14 @@ import torch
 from torch import nn
 
 from nas import latency
-from proxies.expected import WrongOutput
+from proxies.backbone import deployed
+from proxies.expected import WrongOutput, example
 from proxies.network import build
 from proxies.onnx_given import prepare_file
 from proxies.runtimes import RUNTIMES
 from search_space import PRESETS
 from search_space.errors import InputError
+from search_space.plan import NO_CLASSIFIER
 
 Captured = pytest.CaptureFixture[str]
 
@@ -40,15 +42,36 @@ def test_a_file_of_an_open_batch_size_is_timed_for_one_image(tmp_path: Path, cap
 def test_what_is_kept_is_what_onnx_itself_computes(tmp_path: Path) -> None:
     from onnx.reference import ReferenceEvaluator
 
-    from proxies.expected import example
-
     file = write(nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU()), tmp_path / "small.onnx", 1, 3, 8, 8)
     ready = prepare_file(file)
     (output,) = ReferenceEvaluator(str(file)).run(None, {onnx.load(file).graph.input[0].name: example((1, 3, 8, 8), 0)})
-    assert np.allclose(ready.expected.values, output.reshape(-1), atol=1e-6)
-    ready.expected.check(RUNTIMES["onnxruntime"].load(file, ready.shape, "cpu", example((1, 3, 8, 8), 0)).output())
+    assert np.allclose(ready.expected.values, output.reshape(1, -1), atol=1e-6)
+    ready.expected.check(RUNTIMES["onnxruntime"].load(file, ready.shape, "cpu", example((1, 3, 8, 8), 0)).outputs())
     with pytest.raises(WrongOutput):
-        ready.expected.check(output * 1.01)
+        ready.expected.check([output * 1.01])
+
+
+def test_every_output_of_a_file_is_kept(tmp_path: Path) -> None:
+    file = write(deployed(PRESETS["v2-0.5x"], NO_CLASSIFIER), tmp_path / "maps.onnx", 1, 3, 64, 64)
+    ready = prepare_file(file)
+    outputs = RUNTIMES["onnxruntime"].load(file, ready.shape, "cpu", example((1, 3, 64, 64), 0)).outputs()
+    assert [output.shape[2] for output in outputs] == [8, 4, 2]
+    ready.expected.check(outputs)
+    with pytest.raises(WrongOutput):
+        ready.expected.check([*outputs[:2], outputs[2] * 1.01])
+
+
+class Found(nn.Module):
+    """Gives as many values as are above 0."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x[x > 0]
+
+
+def test_a_file_whose_outputs_change_their_size_is_refused(tmp_path: Path) -> None:
+    file = write(Found(), tmp_path / "found.onnx", 1, 3, 8, 8)
+    with pytest.raises(InputError, match="one size for all images"):
+        prepare_file(file)
 
 
 def test_what_is_no_network_of_one_image_is_one_line(tmp_path: Path, capsys: Captured) -> None:

@@ -19,12 +19,14 @@ import torch
 from torch import nn
 
 from proxies import build, runtimes
+from proxies.backbone import deployed
 from proxies.expected import Expected, WrongOutput, example
 from proxies.latency import expected_of
 from proxies.onnx_session import session_of
 from proxies.runtimes import RUNTIMES, Loaded, check_runtime, openvino_runtime
 from search_space import Architecture, Stage
 from search_space.errors import InputError
+from search_space.plan import NO_CLASSIFIER
 
 SHAPE = (1, 3, 64, 64)
 SEED = 3
@@ -32,7 +34,8 @@ GROUPS = (1, 2, 3, 4, 8)
 SPLITS = tuple(Fraction(text) for text in ("1/4", "1/3", "1/2", "2/3", "3/4"))
 PAIRS = [*product(GROUPS, SPLITS), (3, SPLITS[1]), (8, SPLITS[2])]
 COMPILED = "v1-1"
-"""What is compiled here, for 12 s. Inductor is given torch's own operators: unlike the others, no other format."""
+COMPILED_BACKBONE = f"{COMPILED} as a backbone"
+"""What is compiled here, for 12 s each. Inductor is given torch's own operators: unlike the others, no other format."""
 
 
 def v2(number: int) -> Architecture:
@@ -59,6 +62,8 @@ def v1(groups: tuple[int, int, int], activation: str) -> Architecture:
 
 ARCHITECTURES = {f"v2-{number}": v2(number) for number in range(9)}
 ARCHITECTURES |= {"v1-0": v1((1, 2, 3), "relu"), "v1-1": v1((4, 8, 3), "hardswish")}
+BACKBONES = {f"{name} as a backbone": ARCHITECTURES[name] for name in ("v2-1", "v1-1")}
+"""These have three outputs, in which the maps of the middle are read on."""
 
 
 def with_noise(network: nn.Module) -> nn.Module:
@@ -73,6 +78,8 @@ def with_noise(network: nn.Module) -> nn.Module:
 
 @cache
 def network_of(name: str) -> nn.Module:
+    if name in BACKBONES:
+        return with_noise(deployed(BACKBONES[name], NO_CLASSIFIER))
     return with_noise(build(ARCHITECTURES[name], num_classes=100))
 
 
@@ -96,7 +103,7 @@ def torch_as_it_was() -> Iterator[None]:
 
 def load(runtime: str, name: str, folder: Path) -> Loaded:
     """The network in the runtime; runtimes that read one format share the file."""
-    if runtime == "torch-compiled" and name != COMPILED:
+    if runtime == "torch-compiled" and name not in (COMPILED, COMPILED_BACKBONE):
         pytest.skip(f"only {COMPILED} is compiled here")
     row = RUNTIMES[runtime]
     file = folder / f"{name}{row.suffix}"
@@ -141,12 +148,12 @@ def test_the_networks_hold_every_group_count_and_split() -> None:
 
 @pytest.mark.slow
 @each_runtime
-@pytest.mark.parametrize("name", ARCHITECTURES)
+@pytest.mark.parametrize("name", [*ARCHITECTURES, *BACKBONES])
 def test_the_runtime_computes_what_torch_computes(name: str, runtime: str, folder: Path) -> None:
     loaded = load(runtime, name, folder)
-    expected(name, RUNTIMES[runtime].precision).check(loaded.output())
+    expected(name, RUNTIMES[runtime].precision).check(loaded.outputs())
     loaded.timed()
-    expected(name, RUNTIMES[runtime].precision).check(loaded.output())
+    expected(name, RUNTIMES[runtime].precision).check(loaded.outputs())
 
 
 def stem_a_tenth_larger(network: nn.Module) -> None:
@@ -176,20 +183,20 @@ def test_a_file_of_other_weights_or_without_shuffles_is_refused(name, change, ru
     if runtime == "torch-compiled":
         pytest.skip("what is compiled takes 12 s for each process of the tests, and has one test")
     wrong = expected_of(other, SHAPE, RUNTIMES[runtime].precision, SEED)
-    output = load(runtime, name, folder).output()
+    outputs = load(runtime, name, folder).outputs()
     with pytest.raises(WrongOutput, match="must give torch's outputs to within"):
-        wrong.check(output)
+        wrong.check(outputs)
 
 
 @pytest.mark.slow
 def test_in_float32_a_tenth_on_one_tensor_of_weights_is_refused_at_every_depth(folder: Path) -> None:
-    output = load("onnxruntime", "v1-1", folder).output()
+    outputs = load("onnxruntime", "v1-1", folder).outputs()
     places = [number for number, one in enumerate(network_of("v1-1").parameters()) if one.dim() > 1]
     for place in places[:: len(places) // 8]:
         other = copy.deepcopy(network_of("v1-1"))
         list(other.parameters())[place].data.mul_(1.1)
         with pytest.raises(WrongOutput):
-            expected_of(other, SHAPE, "float32", SEED).check(output)
+            expected_of(other, SHAPE, "float32", SEED).check(outputs)
 
 
 def test_averages_that_count_the_padding_are_the_same_with_the_padding_apart() -> None:

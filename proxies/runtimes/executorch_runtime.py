@@ -48,11 +48,11 @@ def load_pte(file: Path, shape: Shape, device: str, example: Any) -> Loaded:
     module = portable_lib._load_for_executorch(str(file))
     inputs = (torch.from_numpy(example),)
 
-    def run() -> torch.Tensor:
-        output: torch.Tensor = module.forward(inputs)[0]
-        return output
+    def run() -> list[torch.Tensor]:
+        outputs: list[torch.Tensor] = module.forward(inputs)
+        return outputs
 
-    return Loaded(core_timed(run), lambda: run().numpy())
+    return Loaded(core_timed(run), lambda: [output.numpy() for output in run()])
 
 
 def with_pools_unpadded(network: nn.Module) -> nn.Module:

@@ -33,11 +33,11 @@ def load_tflite(file: Path, shape: Shape, device: str, example: Any) -> Loaded:
 
     interpreter = Interpreter(model_path=str(file), num_threads=1)
     interpreter.allocate_tensors()
-    given, output = (each[0]["index"] for each in (interpreter.get_input_details(), interpreter.get_output_details()))
-    interpreter.set_tensor(given, example)
+    interpreter.set_tensor(interpreter.get_input_details()[0]["index"], example)
+    places = [each["index"] for each in interpreter.get_output_details()]
 
     def run() -> Any:
         interpreter.invoke()
-        return interpreter.get_tensor(output)
+        return [interpreter.get_tensor(place) for place in places]
 
     return Loaded(core_timed(run), run)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,10 @@ Shape = tuple[int, int, int, int]
 
 @dataclass(frozen=True)
 class Loaded:
-    """A network ready to be timed: `timed` runs it once, `output` runs it once and gives what it computed, as numpy."""
+    """A network ready to be timed: `timed` runs it once.
+
+    `outputs` runs it once and gives what it computed: arrays that numpy takes, in the order in which torch gives them.
+    """
 
     timed: Timed
-    output: Callable[[], Any]
+    outputs: Callable[[], Sequence[Any]]

@@ -45,15 +45,15 @@ def load_ncnn(file: Path, shape: Shape, device: str, example: Any) -> Loaded:
     import numpy as np
 
     net = _read(file)
-    given, output = net.input_names()[0], net.output_names()[0]
+    given, names = net.input_names()[0], net.output_names()
     image = ncnn.Mat(example[0]).clone()  # ncnn has no batch axis, and does not keep numpy's memory alive
 
     def run() -> Any:
         extractor = net.create_extractor()  # one that has run keeps its results
         extractor.input(given, image)
-        return extractor.extract(output)[1]
+        return [extractor.extract(name)[1] for name in names]
 
-    return Loaded(core_timed(run), lambda: np.array(run()))
+    return Loaded(core_timed(run), lambda: list(map(np.array, run())))
 
 
 def _read(file: Path) -> Any:

@@ -45,4 +45,4 @@ def load_tensorrt(file: Path, shape: Shape, device: str, example: Any) -> Loaded
 
 def _on_gpu(file: Path, provider: str, example: Any) -> Loaded:
     run = bound_run(session_of(file, provider), example)
-    return Loaded(wall_timed(run), lambda: run().copy_outputs_to_cpu()[0])
+    return Loaded(wall_timed(run), lambda: run().copy_outputs_to_cpu())

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
+    from proxies.runtimes.torch_eager import Output
+
 
 def write_package(network: nn.Module, file: Path, shape: Shape, device: str) -> None:
     """Nothing; the file then holds the network, compiled for the device and for one thread of a CPU.
@@ -45,9 +47,9 @@ def load_package(file: Path, shape: Shape, device: str, example: Any) -> Loaded:
     network = torch._inductor.aoti_load_package(str(file), run_single_threaded=True)
     x = _laid_out(torch.from_numpy(example), device)
 
-    def forward() -> torch.Tensor:
+    def forward() -> Output:
         with torch.inference_mode():
-            output: torch.Tensor = network(x)
+            output: Output = network(x)
         return output
 
     return loaded(forward, device)

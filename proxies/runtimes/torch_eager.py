@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
-    Forward = Callable[[], torch.Tensor]
+    Output = torch.Tensor | tuple[torch.Tensor, ...]
+    Forward = Callable[[], Output]
 
 
 def write_pickled(network: nn.Module, file: Path, shape: Shape, device: str) -> None:
@@ -31,8 +32,13 @@ def load_eager(file: Path, shape: Shape, device: str, example: Any) -> Loaded:
 def loaded(forward: Forward, device: str) -> Loaded:
     """The forward pass, ready to be timed where it runs."""
     if device == "cuda":
-        return Loaded(gpu_timed(captured(forward)), lambda: forward().cpu().numpy())
-    return Loaded(core_timed(forward), lambda: forward().numpy())
+        return Loaded(gpu_timed(captured(forward)), lambda: [each.cpu().numpy() for each in outputs_of(forward())])
+    return Loaded(core_timed(forward), lambda: [each.numpy() for each in outputs_of(forward())])
+
+
+def outputs_of(output: Output) -> tuple[torch.Tensor, ...]:
+    """What a network gave, as a tuple also where it is a single tensor."""
+    return tuple(output) if isinstance(output, tuple | list) else (output,)
 
 
 def forward_of(file: Path, device: str, example: Any) -> Forward:
@@ -45,9 +51,9 @@ def forward_of(file: Path, device: str, example: Any) -> Forward:
     network = torch.load(file, map_location=device, weights_only=False).to(memory_format=torch.channels_last)
     x = torch.from_numpy(example).to(device, memory_format=torch.channels_last)
 
-    def forward() -> torch.Tensor:
+    def forward() -> Output:
         with torch.inference_mode():
-            output: torch.Tensor = network(x)
+            output: Output = network(x)
         return output
 
     return forward
