@@ -86,8 +86,8 @@ def made_text(comparison: Comparison) -> str:
         f"Trained by recipe {recipe['name']} ({recipe['epochs']} epochs, {seeds} seed{'s' if seeds > 1 else ''}) on "
         f"{made['data']}, images of {made['image_size']} px; timed at {made['resolution']} px, {made['classes']} "
         f"classes, {made['runtime']} on {made['latency_device']}. The papers trained on ImageNet at 224 px for 240 "
-        f"epochs or more, so errors are not the same thing: only their order is compared. The shorter the training, the "
-        f"more it under-rates large and deep networks."
+        f"epochs or more, so errors are not the same thing: only their order is compared. The shorter a training, the "
+        "more it under-rates large and deep networks."
     )
 
 

@@ -80,7 +80,7 @@ def test_mobilenet_v1_with_pytorchcvs_weights_gives_its_outputs() -> None:
 
 
 def test_every_name_has_a_family() -> None:
-    assert REFERENCE_NAMES == tuple(REFERENCE_FAMILIES)
+    assert tuple(REFERENCE_FAMILIES) == REFERENCE_NAMES
     assert set(REFERENCE_NAMES) == {*PRESETS, *MOBILENET_V1_WIDTHS, *TORCHVISION_NETWORKS}
     assert len(REFERENCE_NAMES) == len(PRESETS) + 4 + 13
     assert set(REFERENCE_FAMILIES.values()) == set(FAMILIES)

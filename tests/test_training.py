@@ -138,7 +138,7 @@ def test_a_network_of_ones_own_is_trained_as_an_architecture_is() -> None:
     (one, first), (other, second) = (train(network, data, RECIPE, seed=3) for network in (SMALL, make))
     assert numbers(first) == numbers(second)
     assert all(map(torch.equal, one.state_dict().values(), other.state_dict().values()))
-    with pytest.raises(TrainingError, match="only an architecture is trained narrower than it is, got 0.5 times"):
+    with pytest.raises(TrainingError, match=r"only an architecture is trained narrower than it is, got 0\.5 times"):
         train(make, data, replace(RECIPE, channel_scale=0.5), seed=3)
 
 
