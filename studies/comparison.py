@@ -107,9 +107,9 @@ def speed_agreement(table: PublishedAccuracies, comparison: Comparison) -> Agree
 
 
 def tables_of(comparison: Comparison, published: Mapping[str, PublishedAccuracies]) -> dict[str, PublishedAccuracies]:
-    """The published tables of which two networks or more were compared."""
+    """The published tables of which enough networks were compared for an order."""
     names = set(comparison.by_name)
-    return {name: table for name, table in published.items() if len(names & set(table.networks)) > 1}
+    return {name: table for name, table in published.items() if len(names & set(table.networks)) >= LEAST_IN_ORDER}
 
 
 def to_dict(comparison: Comparison, published: Mapping[str, PublishedAccuracies]) -> dict[str, Any]:

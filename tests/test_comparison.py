@@ -10,6 +10,7 @@ import pytest
 from scipy.stats import kendalltau
 
 from studies.comparison import (
+    Agreement,
     Compared,
     Comparison,
     accuracy_agreement,
@@ -94,10 +95,12 @@ def test_speeds_are_held_against_an_arm_cores() -> None:
 
 
 def test_too_few_networks_have_no_order() -> None:
-    two = comparison(network(V1[1], {0: 0.7}), network(V1[3], {0: 0.8}))
-    assert accuracy_agreement(PUBLISHED["v1-2"], two) == accuracy_agreement(PUBLISHED["v1-4"], two).__class__(2, None)
-    assert "too few networks (2) to say" in render_comparison(two)
-    assert set(tables_of(two, PUBLISHED)) == {"v1-2"}
+    two = [network(V1[1], {0: 0.7}), network(V1[3], {0: 0.8})]
+    assert not tables_of(comparison(*two), PUBLISHED)
+    three = comparison(*two, network(V1[8], {}))
+    assert set(tables_of(three, PUBLISHED)) == {"v1-2"}
+    assert accuracy_agreement(PUBLISHED["v1-2"], three) == Agreement(2, None)
+    assert "too few networks (2) to say" in render_comparison(three)
 
 
 def test_rows_are_the_papers_and_empty_where_nothing_was_compared() -> None:
@@ -128,19 +131,26 @@ def test_what_is_printed_is_fastest_first_and_tells_failures() -> None:
 
 
 def test_json_holds_all_and_null_for_what_is_unknown() -> None:
-    found = comparison(network(V1[1], {0: 0.7}), network(V1[3], {}, None))
+    found = comparison(network(V1[1], {0: 0.7}), network(V1[3], {}, None), network(V1[8], {0: 0.8}))
     data = json.loads(json.dumps(to_dict(found, PUBLISHED), allow_nan=False))
-    assert [each["name"] for each in data["networks"]] == [V1[1], V1[3]]
-    assert [each["accuracy"] for each in data["networks"]] == [0.7, None]
-    row = data["published"]["v1-2"]["rows"][0]
-    assert (row["published_error_percent"], row["error_percent"]) == (33.6, pytest.approx(30.0))
-    assert data["published"]["v1-2"]["accuracy_order"] == {"networks": 1, "tau": None}
+    assert [each["name"] for each in data["networks"]] == [V1[1], V1[3], V1[8]]
+    assert [each["accuracy"] for each in data["networks"]] == [0.7, None, 0.8]
+    rows = data["published"]["v1-2"]["rows"]
+    assert (rows[0]["published_error_percent"], rows[0]["error_percent"]) == (33.6, pytest.approx(30.0))
+    assert rows[1]["error_percent"] is None
+    assert data["published"]["v1-2"]["accuracy_order"] == {"networks": 2, "tau": None}
 
 
 def test_the_page_has_the_tables_and_no_name_is_markup(tmp_path: Path) -> None:
     made = {**MADE, "data": "folder:<b>"}
     found = replace(
-        comparison(network(V1[1], {0: 0.7}), network("<i>", {0: 0.8}, 2.0), network(V1[3], {0: 0.75})), made=made
+        comparison(
+            network(V1[1], {0: 0.7}),
+            network("<i>", {0: 0.8}, 2.0),
+            network(V1[3], {0: 0.75}),
+            network(V1[8], {0: 0.77}),
+        ),
+        made=made,
     )
     page = write_comparison_page(tmp_path / "page.html", found).read_text(encoding="utf-8")
     for text in (
