@@ -10,6 +10,8 @@ from typing import Any
 
 from optuna.study import Study
 
+from nas.accuracy import ACCURACY
+from search_space.task import Task
 from studies.finalists import Finalist, finalists_from
 from studies.front import front_of, nearest_reference
 from studies.progress_curve import minutes_of
@@ -38,11 +40,15 @@ class Findings:
 
 @dataclass(frozen=True, slots=True)
 class Analysis:
-    """What the report says beyond the findings: `minutes` searched by trial, importances of choices, finalists."""
+    """What the report says beyond the findings: `minutes` searched by trial, importances of choices, finalists.
+
+    `accuracy_error` is how far the fit that predicts accuracy was off, in [0, 1]; None where there is none.
+    """
 
     minutes: Mapping[int, float] = field(default_factory=dict)
     importances: Importances | None = None
     finalists: Sequence[Finalist] = ()
+    accuracy_error: float | None = None
 
 
 def findings_of(study: Study, references: Study) -> Findings:
@@ -59,10 +65,21 @@ def findings_of(study: Study, references: Study) -> Findings:
     )
 
 
+def told_of(findings: Findings) -> list[str]:
+    """What the numbers of a table of the findings are those of, as far as the study says it, a line each."""
+    settings, accuracy = findings.settings, findings.provenance.get(ACCURACY)
+    lines = [f"accuracy: {accuracy}"] if accuracy else []
+    if {"resolution", "classes"} <= settings.keys():
+        task = Task(settings["resolution"], settings["classes"])
+        lines.insert(0, f"FLOPs, parameters and latency: at {task.told}")
+    return lines
+
+
 def analysis_of(study: Study, finalists: Study | None) -> Analysis:
     """The analysis of a study, and of the study of its finalists where there is one; takes seconds."""
     found = finalists_from(finalists.get_trials(deepcopy=False)) if finalists else ()
-    return Analysis(minutes_of(study), importances_of(study), found)
+    fit = study.user_attrs[ACCURACY]["fit"] if ACCURACY in study.user_attrs else None
+    return Analysis(minutes_of(study), importances_of(study), found, fit["error"] if fit else None)
 
 
 def write_front(findings: Findings, path: Path) -> Path:
@@ -117,6 +134,7 @@ def write_findings(findings: Findings, analysis: Analysis, path: Path) -> Path:
         minutes=analysis.minutes,
         importances=analysis.importances,
         finalists=analysis.finalists,
+        accuracy_error=analysis.accuracy_error,
     )
 
 

@@ -13,7 +13,7 @@ from studies.drawing import network_svg, unit_svg
 from studies.front import nearest_reference
 from studies.latency_model import LEAST_MEASUREMENTS, LatencyModel
 from studies.layer_rows import KINDS, LayerRow, layer_rows, places_of
-from studies.page import scrolled, section, table_html
+from studies.page import Cell, Link, cell_html, scrolled, section, table_html
 from studies.predicted import Predicted
 from studies.record import Record
 from studies.table import FLOP, accuracy_text, comparison, mflops_text, ms_text, params_text, proxy_text, spread_text
@@ -52,6 +52,17 @@ def anchor_of(record: Record) -> str:
     return f"network-{record.architecture.key()}"
 
 
+def row_anchor_of(record: Record) -> str:
+    """The id of its name in the front's table, which its card leads back to."""
+    return f"row-{record.architecture.key()}"
+
+
+def name_cell(record: Record, front: Sequence[Record]) -> Cell:
+    """The record's name for a table; where it is one of the front, a link to its card."""
+    is_carded = not record.reference and any(each.architecture == record.architecture for each in front)
+    return Link(record.name, anchor_of(record)) if is_carded else record.name
+
+
 def _card(
     record: Record, references: Sequence[Record], model: LatencyModel | None, resolution: int, classes: int
 ) -> str:
@@ -59,7 +70,7 @@ def _card(
     cost = cost_of(record.architecture, resolution, classes)
     holds = (cost.macs, cost.params) == (record.macs, record.params)
     parts = (
-        _facts(record, references),
+        f'{_facts(record, references)}<p class="note">{cell_html(Link(_BACK, row_anchor_of(record)))}</p>',
         f"<h3>Its stages</h3>{_drawing(plan, cost)}",
         f"<h3>Cost by layer</h3>{_costs(record, model, resolution, classes) if holds else _NOT_OF_THIS_TASK}",
         f'<div class="pair"><div><h3>Training</h3>{curves_html(record.training)}</div>'
@@ -71,6 +82,7 @@ def _card(
     )
 
 
+_BACK = "its row in the table of the front"
 _NOT_OF_THIS_TASK = (
     '<p class="note">It is not shown: the recorded cost is that of another task than this page\'s resolution and '
     "classes.</p>"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from html import escape
@@ -10,10 +11,11 @@ from typing import Any
 import plotly.graph_objects as go
 
 from search_space.architecture import Stage
-from studies.front import nearest_reference
+from studies.name_places import FONT_PX, PHONE_PX, Range, sides_of
 from studies.predicted import Predicted
 from studies.record import Record
 from studies.table import accuracy_text, mflops_text, ms_text, params_text, proxy_text, spread_text
+from studies.ties import Pairs, tied_pairs
 
 GREY, BLUE, ORANGE = "#8a8f98", "#2f8fe0", "#e0701f"
 _COLOURS = (BLUE, "#1fa187", "#d9a514", "#a05cd6", "#d6457f", "#7d8b1f")
@@ -21,24 +23,42 @@ _SYMBOLS = {"v1": "square", "v2": "circle"}
 LATENCY = "latency, ms"
 _LOG_FROM = 5
 """An axis whose largest value is more than this many times the smallest is logarithmic."""
+_LOG_MARGIN = 1.15
+"""It reaches this factor beyond them."""
+Axes = tuple[Range, Range]
+_ALONG_A_BAR = (-1, -0.5, 0.5, 1)
 
 
-def front_figure(front: Sequence[Record], references: Sequence[Record], records: Sequence[Record]) -> go.Figure:
-    """Accuracy against latency: every trial faint, the front as a line, the references by name."""
+def front_figure(
+    front: Sequence[Record],
+    references: Sequence[Record],
+    records: Sequence[Record],
+    accuracy_error: float | None = None,
+) -> go.Figure:
+    """Accuracy against latency: every trial faint, the front as a line, the references by name, ties as bands.
+
+    `accuracy_error` is the standard error of every accuracy, in [0, 1]; None where it is not known.
+    """
     on_front = {record.architecture.key() for record in front}
     others = [record for record in records if record.architecture.key() not in on_front]
-    faint = {"color": GREY, "size": 7, "opacity": 0.5}
-    strong = {"color": BLUE, "size": 10}
+    shown, named = [*records, *references], [*front, *references]
+    error = 100 * (accuracy_error or 0.0)
+    axes = axes_of(shown, _accuracy_percent, error)
+    covered = [
+        *((record.latency_ms, _accuracy_percent(record)) for record in shown),
+        *((record.latency_ms, 100 * record.accuracy + part * error) for record in named for part in _ALONG_A_BAR),
+    ]
+    bars = {"error_x": _error(front), "error_y": _accuracy_bars(accuracy_error)}
+    line = {"mode": "lines+markers", "marker": {"color": BLUE, "size": 9}}
     figure = go.Figure(
         [
-            _points("searched", others, _accuracy_percent, marker=faint),
-            _points("front", front, _accuracy_percent, marker=strong, mode="lines+markers", error_x=_error(front)),
-            _references(references, _accuracy_percent),
+            *ties_drawn(named, tied_pairs(named, [accuracy_error] * len(named))),
+            _points("searched", others, _accuracy_percent, marker={"color": GREY, "size": 7, "opacity": 0.5}),
+            _points("front", front, _accuracy_percent, **line, **bars),
+            _references(references, _accuracy_percent, axes, covered).update(error_y=_accuracy_bars(accuracy_error)),
         ]
     )
-    shown = [*records, *references]
-    figure = styled(figure, LATENCY, "predicted accuracy, %")
-    return figure.update_xaxes(axis_scale([record.latency_ms for record in shown]))
+    return on_axes(styled(figure, LATENCY, "predicted accuracy, %"), axes)
 
 
 def flops_figure(
@@ -61,10 +81,29 @@ def flops_figure(
         marker = {"color": colour, "symbol": _SYMBOLS[unit], "size": 8, "opacity": 0.8}
         bars = {**_error(members), "thickness": 1, "width": 0}
         figure.add_trace(_points(f"{unit} {value}", members, _mflops, marker=marker, error_x=bars))
-    figure.add_trace(_references(references, _mflops))
     shown = [*records, *references]
-    figure = styled(figure, LATENCY, "MFLOPs").update_yaxes(axis_scale([_mflops(record) for record in shown]))
-    return figure.update_xaxes(axis_scale([record.latency_ms for record in shown]))
+    axes = axes_of(shown, _mflops)
+    covered = [(record.latency_ms, _mflops(record)) for record in shown]
+    figure.add_trace(_references(references, _mflops, axes, covered))
+    return on_axes(styled(figure, LATENCY, "MFLOPs"), axes)
+
+
+def ties_drawn(records: Sequence[Record], pairs: Pairs) -> list[go.Scatter]:
+    """A band from the one to the other of each pair of records, all as one trace; none where there is no pair."""
+    if not pairs:
+        return []
+    ends = [[records[one], records[other]] for one, other in pairs]
+    return [
+        go.Scatter(
+            name="tie",
+            x=[x for pair in ends for x in (*(each.latency_ms for each in pair), None)],
+            y=[y for pair in ends for y in (*(100 * each.accuracy for each in pair), None)],
+            mode="lines",
+            line={"color": BLUE, "width": 16},
+            opacity=0.25,
+            hoverinfo="skip",
+        )
+    ]
 
 
 def stage_text(stage: Stage) -> str:
@@ -120,7 +159,12 @@ def _predictions(predicted: Predicted) -> go.Scatter:
     )
 
 
-def _references(references: Sequence[Record], y: Callable[[Record], float]) -> go.Scatter:
+def _references(
+    references: Sequence[Record], y: Callable[[Record], float], axes: Axes, drawn: Sequence[tuple[float, float]]
+) -> go.Scatter:
+    """The references with their names, each on the side where it covers least of what is `drawn`."""
+    points = {record.name: (record.latency_ms, y(record)) for record in references}
+    sides = sides_of(points, *axes, size_px=PHONE_PX, others=drawn, most_covered_px=math.inf)
     return _points(
         "reference",
         references,
@@ -129,21 +173,19 @@ def _references(references: Sequence[Record], y: Callable[[Record], float]) -> g
         marker={"color": ORANGE, "symbol": "diamond-open", "size": 11, "line": {"width": 2}},
         error_x=_error(references),
         text=[escape(record.name) for record in references],
-        textposition=[_side(record, references, y) for record in references],
-        textfont={"size": 11},
+        textposition=[sides[record.name] for record in references],
+        textfont={"size": FONT_PX},
         cliponaxis=False,
     )
-
-
-def _side(record: Record, references: Sequence[Record], y: Callable[[Record], float]) -> str:
-    """Where a reference's name stands: away from its nearest neighbour, or the two names would overlap."""
-    nearest = nearest_reference(record, [other for other in references if other is not record])
-    return "bottom center" if nearest and y(record) < y(nearest) else "top center"
 
 
 def _error(records: Sequence[Record]) -> dict[str, Any]:
     halves = [record.latency_ms * record.latency_spread / 2 for record in records]
     return {"type": "data", "array": halves, "thickness": 1.5, "width": 4}
+
+
+def _accuracy_bars(error: float | None) -> dict[str, Any]:
+    return {"type": "constant", "value": 100 * (error or 0.0), "thickness": 1, "width": 3, "visible": bool(error)}
 
 
 def _hover(record: Record) -> str:
@@ -175,9 +217,30 @@ def styled(figure: go.Figure, x_title: str | None, y_title: str) -> go.Figure:
     return figure.update_xaxes(title=x_title, **line).update_yaxes(title=y_title, **line)
 
 
+def axes_of(records: Sequence[Record], y: Callable[[Record], float], margin: float = 0.0) -> Axes:
+    """What the axes of latency and of `y` span to show the records, with so much room above and below them."""
+    values = [y(record) for record in records]
+    tops = [value + sign * margin for value in values for sign in (-1, 1)]
+    return _range_of([record.latency_ms for record in records]), _range_of(tops)
+
+
+def on_axes(figure: go.Figure, axes: Axes) -> go.Figure:
+    """The figure, whose axes now span that."""
+    scales = [axis_scale([span.low, span.high]) if span.is_logarithmic else {"type": "linear"} for span in axes]
+    ends = [[math.log10(end) for end in span[:2]] if span.is_logarithmic else list(span[:2]) for span in axes]
+    x, y = ({**scale, "range": end} for scale, end in zip(scales, ends, strict=True))
+    return figure.update_xaxes(x).update_yaxes(y)
+
+
 def axis_scale(values: Sequence[float]) -> dict[str, Any]:
     """An axis for these values: where they range far, logarithmic with ticks at 1, 2 and 5 of each decade."""
     if not values or max(values) <= _LOG_FROM * min(values):
         return {"type": "linear"}
     ticks = [digit * 10.0**power for power in range(-4, 7) for digit in (1, 2, 5)]
     return {"type": "log", "tickvals": ticks, "tickformat": "~g"}
+
+
+def _range_of(values: Sequence[float]) -> Range:
+    if axis_scale(values)["type"] == "linear":
+        return Range.around(values)
+    return Range(min(values) / _LOG_MARGIN, max(values) * _LOG_MARGIN, is_logarithmic=True)

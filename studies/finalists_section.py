@@ -2,42 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from html import escape
+from itertools import pairwise
 
 import plotly.graph_objects as go
 
-from studies.figures import BLUE, GREY, LATENCY, ORANGE, axis_scale, styled
+from studies.cards import name_cell
+from studies.figures import BLUE, GREY, LATENCY, ORANGE, axes_of, on_axes, styled, ties_drawn
 from studies.finalists import Finalist, final_front
+from studies.name_places import FONT_PX, PHONE_PX, sides_of
 from studies.page import figure_html, section, table_html
+from studies.record import Record
 from studies.table import TIE, accuracy_text, mflops_text, ms_text, spread_text
+from studies.ties import RULE, tied_pairs
 
 HEADING = "Finalists"
 COLUMNS = ("name", "MFLOPs", "latency ms", "accuracy %", "seeds", "predicted %", "on the front")
 
+_MOST_COVERED_PX = 2 * FONT_PX**2
+"""A name may lie on the front's line."""
 
-def finalists_section(finalists: Sequence[Finalist]) -> str:
-    """The section, as HTML; empty where there are none."""
+
+def finalists_section(finalists: Sequence[Finalist], front: Sequence[Record] = ()) -> str:
+    """The section, as HTML; empty where there are none. Those of the search's `front` lead to their cards."""
     if not finalists:
         return ""
-    front = {record.architecture.key() for record in final_front(finalists)}
+    final = {record.architecture.key() for record in final_front(finalists)}
     rows = [
-        ("reference" if each.record.reference else "found", _cells(each, each.record.architecture.key() in front))
+        (
+            "reference" if each.record.reference else "found",
+            (name_cell(each.record, front), *_cells(each, each.record.architecture.key() in final)),
+        )
         for each in sorted(finalists, key=lambda each: each.final.latency_ms)
     ]
     note = (
         "Trained anew with other seeds and timed again together, so these are the numbers to choose by. Bars: standard "
-        "deviation over the seeds (none for a single one), and a latency's standard error. Latencies within "
-        f"{100 * (TIE - 1):.0f} % of each other are ties, of which the most accurate stands on the front; accuracies "
-        "whose bars overlap are not told apart."
+        "deviation over the seeds (none for a single one), and a latency's standard error. Of latencies within "
+        f"{100 * (TIE - 1):.0f} % of each other the most accurate stands on the front. A pale band joins networks that "
+        f"are tied: {RULE}, or unknown."
     )
     drawn = figure_html(finalists_figure(finalists), "finalists")
     return section(HEADING, f"<p>{escape(note)}</p>{drawn}{table_html(COLUMNS, rows, COLUMNS[1:-1])}")
 
 
 def finalists_figure(finalists: Sequence[Finalist]) -> go.Figure:
-    """Mean accuracy against latency, the front as a line, references by name."""
-    front = final_front(finalists)
+    """Mean accuracy against latency, the front as a line, ties as bands; front and references by name."""
+    front, finals = final_front(finalists), [each.final for each in finalists]
     found = [each for each in finalists if not each.record.reference]
     references = [each for each in finalists if each.record.reference]
     line = go.Scatter(
@@ -47,14 +58,31 @@ def finalists_figure(finalists: Sequence[Finalist]) -> go.Figure:
         mode="lines",
         line={"color": GREY, "shape": "hv"},
     )
-    named = {record.name for record in front} | {each.record.name for each in references}
-    points = _points("finalists", found, BLUE, named), _points("references", references, ORANGE, named)
-    figure = styled(go.Figure([line, *points]), LATENCY, "accuracy, %")
-    return figure.update_xaxes(axis_scale([each.final.latency_ms for each in finalists]))
+    axes = axes_of(finals, _percent, 100 * max(each.deviation or 0.0 for each in finalists))
+    named = {each.name: each for each in [*front, *(each.final for each in references)]}
+    points = {name: (each.latency_ms, _percent(each)) for name, each in named.items()}
+    drawn = [(each.latency_ms, _percent(each)) for each in finals if each.name not in named]
+    others = [*drawn, *_along_steps(front)]
+    sides = sides_of(points, *axes, size_px=PHONE_PX, others=others, most_covered_px=_MOST_COVERED_PX)
+    ties = ties_drawn(finals, tied_pairs(finals, [each.deviation for each in finalists]))
+    traces = _points("finalists", found, BLUE, sides), _points("references", references, ORANGE, sides)
+    return on_axes(styled(go.Figure([*ties, line, *traces]), LATENCY, "accuracy, %"), axes)
 
 
-def _points(name: str, finalists: Sequence[Finalist], colour: str, named: Collection[str]) -> go.Scatter:
-    """The points of finalists; those `named` have their names beside them, the others when they are pointed at."""
+def _along_steps(front: Sequence[Record]) -> Iterator[tuple[float, float]]:
+    """Points of the line from each network of the front to the next: along, and then up."""
+    for one, other in pairwise(front):
+        for part in (0.25, 0.5, 0.75):
+            yield one.latency_ms + part * (other.latency_ms - one.latency_ms), _percent(one)
+            yield other.latency_ms, _percent(one) + part * (_percent(other) - _percent(one))
+
+
+def _percent(record: Record) -> float:
+    return 100 * record.accuracy
+
+
+def _points(name: str, finalists: Sequence[Finalist], colour: str, sides: Mapping[str, str]) -> go.Scatter:
+    """The points of finalists; those of `sides` have their names there, the others when they are pointed at."""
     finals = [each.final for each in finalists]
     errors = [each.latency_ms * each.latency_spread / 2 for each in finals]
     return go.Scatter(
@@ -63,11 +91,12 @@ def _points(name: str, finalists: Sequence[Finalist], colour: str, named: Collec
         y=[100 * each.accuracy for each in finals],
         error_x={"type": "data", "array": errors, "thickness": 1.5, "width": 4},
         error_y={"type": "data", "array": [100 * (each.deviation or 0.0) for each in finalists], "width": 4},
-        text=[escape(each.name) if each.name in named else "" for each in finals],
+        text=[escape(each.name) if each.name in sides else "" for each in finals],
         hovertext=[escape(each.name) for each in finals],
-        textposition="top center",
+        textposition=[sides.get(each.name, "top center") for each in finals],
+        textfont={"size": FONT_PX},
         mode="markers+text",
-        marker={"color": colour, "size": 10},
+        marker={"color": colour, "size": 9},
     )
 
 
@@ -75,7 +104,6 @@ def _cells(finalist: Finalist, is_on_front: bool) -> tuple[str, ...]:
     final, record = finalist.final, finalist.record
     spread = "" if finalist.deviation is None else f" ± {100 * finalist.deviation:.1f}"
     return (
-        record.name,
         mflops_text(record),
         f"{ms_text(final)} {spread_text(final)}",
         f"{100 * finalist.accuracy:.1f}{spread}",

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from html import escape
 
 from search_space.guidelines import Guidelines, guidelines_of
+from studies.cards import name_cell
 from studies.front import nearest_reference
 from studies.page import section, table_html
 from studies.record import Record
@@ -42,7 +43,7 @@ def guidelines_section(
         nearest = nearest_reference(record, others)
         words = told(found[id(record)], found[id(nearest)], nearest.name) if nearest else ""
         row_class = "reference" if record.reference else "found"
-        rows.append((row_class, (*_cells(record, found[id(record)]), words)))
+        rows.append((row_class, (name_cell(record, front), *_cells(record, found[id(record)]), words)))
     return section(HEADING, f"<p>{escape(_NOTE)}</p>{table_html(COLUMNS, rows, COLUMNS[1:-1])}")
 
 
@@ -61,4 +62,4 @@ def _differences(ours: Guidelines, theirs: Guidelines) -> Iterator[str]:
 def _cells(record: Record, found: Guidelines) -> tuple[str, ...]:
     speed = 1e8 * record.latency_ms / record.macs
     shares = f"{100 * found.grouped_share:.0f}", str(found.kernels), f"{100 * found.element_wise_share:.0f}"
-    return record.name, f"{speed:.2f}", f"{found.channel_imbalance:.2f}", *shares
+    return f"{speed:.2f}", f"{found.channel_imbalance:.2f}", *shares

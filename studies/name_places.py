@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 HEIGHT_PX, WIDTH_PX = 720, 980
 """The height is kept; the width, as the page's column on a large screen, serves only to place the names."""
+PHONE_PX = 215, 300
+"""A plot's width and height on a phone: names that do not cover each other there do so nowhere."""
 FONT_PX = 10
 _MARGIN = 1.4
 """A logarithmic axis reaches this factor beyond the extreme points."""
@@ -54,26 +56,50 @@ class _Box(NamedTuple):
 
 
 _FAR = 10_000.0
-_OUTSIDE = (_Box(-_FAR, 0, -_FAR, _FAR), _Box(WIDTH_PX, _FAR, -_FAR, _FAR))
-"""Left and right of the plot, where a name would be cut off."""
 
 
-def sides_of(points: Mapping[str, tuple[float, float]], x_range: Range, y_range: Range) -> dict[str, str]:
+def sides_of(
+    points: Mapping[str, tuple[float, float]],
+    x_range: Range,
+    y_range: Range,
+    *,
+    size_px: tuple[int, int] = (WIDTH_PX, HEIGHT_PX),
+    others: Iterable[tuple[float, float]] = (),
+    most_covered_px: float = FONT_PX**2,
+) -> dict[str, str]:
     """Where names stand: each where it covers least of points and earlier names; one that covers too much is left out.
 
     Short names choose first: they need least room, and a variant's name is longer than that of what it varies.
+
+    Args:
+        points: those to be named, by their names.
+        x_range: what the plot spans.
+        y_range: the same.
+        size_px: its width and height.
+        others: points that have no name and are not to be covered either.
+        most_covered_px: the area from which on a name covers too much.
     """
-    places = {name: (x_range.place(x, WIDTH_PX), y_range.place(y, HEIGHT_PX)) for name, (x, y) in points.items()}
-    taken = [*_OUTSIDE, *(_Box(x - 4, x + 4, y - 4, y + 4) for x, y in places.values())]
+
+    def place(x: float, y: float) -> tuple[float, float]:
+        return x_range.place(x, size_px[0]), y_range.place(y, size_px[1])
+
+    places = {name: place(*point) for name, point in points.items()}
+    drawn = [*places.values(), *(place(*point) for point in others)]
+    taken = [*_outside(size_px[0]), *(_Box(x - 4, x + 4, y - 4, y + 4) for x, y in drawn)]
     sides: dict[str, str] = {}
     for name in sorted(places, key=len):
         boxes = _name_boxes(*places[name], len(name))
         covered = {side: sum(box.overlap(other) for other in taken) for side, box in boxes.items()}
         side = min(covered, key=lambda side: covered[side])
-        if covered[side] <= FONT_PX**2:
+        if covered[side] <= most_covered_px:
             sides[name] = side
             taken.append(boxes[side])
     return sides
+
+
+def _outside(width_px: int) -> tuple[_Box, _Box]:
+    """Left and right of the plot, where a name would be cut off."""
+    return _Box(-_FAR, 0, -_FAR, _FAR), _Box(width_px, _FAR, -_FAR, _FAR)
 
 
 def _name_boxes(x: float, y: float, letters: int) -> dict[str, _Box]:

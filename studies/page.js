@@ -45,12 +45,17 @@ async function copy(button) {
 function openTarget() {
   const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
   const details = target?.closest("details");
-  if (!details) return;
+  if (!details) return false;
   details.open = true;
   details.scrollIntoView();
+  details.querySelector("summary").focus({ preventScroll: true });
+  return true;
 }
 
 document.addEventListener("click", (event) => {
+  const link = event.target.closest("a[href^='#']");
+  // To where the page is already: its card may have been closed since.
+  if (link && link.hash === location.hash && openTarget()) event.preventDefault();
   const button = event.target.closest("button");
   const heading = button?.closest("th");
   if (heading) sortBy(heading);

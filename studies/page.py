@@ -10,9 +10,21 @@ from collections.abc import Collection, Iterable, Sequence
 from html import escape, unescape
 from importlib.resources import files
 from pathlib import Path
+from typing import NamedTuple
 
 import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
+
+
+class Link(NamedTuple):
+    """A text of a table that leads to what has the id `target` on the page; `anchor`, if any, is an id of its own."""
+
+    text: str
+    target: str
+    anchor: str = ""
+
+
+Cell = str | Link
 
 
 def write_page(path: Path, title: str, sections: Iterable[str]) -> Path:
@@ -48,8 +60,10 @@ def figure_html(figure: go.Figure, name: str, text: str = "") -> str:
     return f'<figure><figcaption class="unseen">{caption}</figcaption>{drawn}</figure>'
 
 
-def table_html(columns: Sequence[str], rows: Iterable[tuple[str, Sequence[str]]], numbers: Collection[str] = ()) -> str:
-    """A table of texts that its reader can sort; a row is its CSS class and its cells.
+def table_html(
+    columns: Sequence[str], rows: Iterable[tuple[str, Sequence[Cell]]], numbers: Collection[str] = ()
+) -> str:
+    """A table of texts and links that its reader can sort; a row is its CSS class and its cells.
 
     Columns in `numbers` stand to the right and sort by the number that a cell begins with, unknown ones last.
     """
@@ -60,9 +74,17 @@ def table_html(columns: Sequence[str], rows: Iterable[tuple[str, Sequence[str]]]
     )
     body = ""
     for row_class, row in rows:
-        cells = "".join(f'<td class="{kind}">{escape(cell)}</td>' for kind, cell in zip(kinds, row, strict=True))
+        cells = "".join(f'<td class="{kind}">{cell_html(cell)}</td>' for kind, cell in zip(kinds, row, strict=True))
         body += f"<tr class='{row_class}'>{cells}</tr>"
     return scrolled(f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>", "table of " + columns[0])
+
+
+def cell_html(cell: Cell) -> str:
+    """A text, or a link, as HTML."""
+    if isinstance(cell, str):
+        return escape(cell)
+    anchor = f' id="{escape(cell.anchor)}"' if cell.anchor else ""
+    return f'<a{anchor} href="#{escape(cell.target)}">{escape(cell.text)}</a>'
 
 
 def scrolled(content: str, label: str) -> str:

@@ -7,22 +7,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from html import escape
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from studies.cards import cards_section
-from studies.figures import flops_figure, front_figure
+from studies.cards import cards_section, name_cell
+from studies.figures import flops_figure
 from studies.finalists import Finalist
 from studies.finalists_section import finalists_section
 from studies.front import PICKS, nearest_reference, pick
 from studies.front_guidelines import guidelines_section
-from studies.page import figure_html, section, table_html, write_page
+from studies.front_section import figure_section, table_section
+from studies.page import cell_html, figure_html, section, write_page
 from studies.predicted import Predicted, predicted_for
 from studies.progress_curve import growth_of, growth_section
 from studies.record import Record
 from studies.repeatability import reference_drift
-from studies.table import COLUMNS, FLOP, NUMBERS, SPREAD, TIE, accuracy_text, comparison, ms_text, rows_of
+from studies.table import FLOP, accuracy_text, comparison, ms_text
 from studies.winners import Importances, winners_section
 
 DEPLOYMENT = {"resolution": 224, "classes": 1000}
@@ -41,6 +41,7 @@ def write_report(
     minutes: Mapping[int, float] | None = None,
     importances: Importances | None = None,
     finalists: Sequence[Finalist] = (),
+    accuracy_error: float | None = None,
 ) -> Path:
     """The path of the page, written: one HTML file that needs no other and no network.
 
@@ -55,15 +56,17 @@ def write_report(
         minutes: how long had been searched when each record's trial ended, by its number.
         importances: how much each choice matters, where there are trials enough to tell.
         finalists: those of the networks that were trained and timed anew.
+        accuracy_error: the standard error of a predicted accuracy, in [0, 1]; None where it is not known.
     """
     predicted = predicted_for([*records, *references], settings)
     task = [int(settings.get(name, default)) for name, default in DEPLOYMENT.items()]
     sections = (
         _header(title, len(records), len(front), len(references)),
         _picks(front, references),
-        finalists_section(finalists),
-        _figures(front, references, records, predicted),
-        _table(front, references),
+        finalists_section(finalists, front),
+        figure_section(front, references, records, accuracy_error),
+        _speeds(references, records, predicted),
+        table_section(front, references, accuracy_error),
         growth_section(growth_of(records, minutes or {})),
         winners_section(front, records, importances),
         guidelines_section(front, references, *task),
@@ -94,32 +97,24 @@ def _card(name: str, record: Record, references: Sequence[Record]) -> str:
     beside = f"<p>{escape(comparison(record, reference))}</p>" if reference else ""
     noisy = ' <span class="noisy">noisy</span>' if record.noisy else ""
     numbers = f"{accuracy_text(record)}<small> %</small> {ms_text(record)}<small> ms</small>{noisy}"
-    return (
-        f'<article><h2>{name}</h2><p class="number">{numbers}</p><p><code>{escape(record.name)}</code></p>{beside}'
-        "</article>"
-    )
+    link = cell_html(name_cell(record, [record]))
+    return f'<article><h2>{name}</h2><p class="number">{numbers}</p><p>{link}</p>{beside}</article>'
 
 
-def _figures(
-    front: Sequence[Record], references: Sequence[Record], records: Sequence[Record], predicted: Predicted | None
-) -> str:
-    headings = "Accuracy against latency", "FLOPs against latency, by groups", "FLOPs against latency, by split"
+def _speeds(references: Sequence[Record], records: Sequence[Record], predicted: Predicted | None) -> str:
+    """FLOPs against latency, coloured in two ways; nothing where no network was completed."""
     if not records and not references:
-        return section(headings[0], "<p>No network was completed, so there is nothing to draw.</p>")
+        return ""
     notes = (
-        "<p>Up and to the left is better. Bars show the standard error of a latency either way.</p>",
         f"<p>Networks of equal FLOPs differ in speed. g is the largest number of groups in a network. "
         f"{_of_predictions(predicted)}{FLOP}</p>",
         "<p>The same networks by the mean of their stages' splits: the share of the channels that a v2 unit works "
         "on.</p>",
     )
-    figures = (
-        front_figure(front, references, records),
-        flops_figure(references, records, predicted),
-        flops_figure(references, records, by="split"),
-    )
-    drawn = [figure_html(figure, str(number)) for number, figure in enumerate(figures, start=1)]
-    return "".join(section(*part) for part in zip(headings, map("".join, zip(notes, drawn, strict=True)), strict=True))
+    figures = flops_figure(references, records, predicted), flops_figure(references, records, by="split")
+    headings = "FLOPs against latency, by groups", "FLOPs against latency, by split"
+    drawn = [figure_html(figure, str(number)) for number, figure in enumerate(figures, start=2)]
+    return "".join(section(heading, note + each) for heading, note, each in zip(headings, notes, drawn, strict=True))
 
 
 def _of_predictions(predicted: Predicted | None) -> str:
@@ -132,26 +127,6 @@ def _of_predictions(predicted: Predicted | None) -> str:
         f"within 10 % for {100 * errors.within_10_percent:.0f} % (FLOPs alone: {100 * flops.within_10_percent:.0f} %), "
         f"Kendall tau {errors.tau:.2f} ({flops.tau:.2f}). "
     )
-
-
-def _table(front: Sequence[Record], references: Sequence[Record]) -> str:
-    rows = rows_of(front, references)
-    if not rows:
-        return section("The front", "<p>It is empty.</p>")
-    table = table_html(COLUMNS, (("reference" if row.is_reference else "found", row.cells) for row in rows), NUMBERS)
-    return section("The front", f'{table}<p class="note">{FLOP} {SPREAD} {escape(_ties(front, references))}</p>')
-
-
-def _ties(front: Sequence[Record], references: Sequence[Record]) -> str:
-    """Which latencies are too near to each other to be told apart."""
-    ordered = sorted([*front, *references], key=lambda record: record.latency_ms)
-    pairs = [
-        f"{fast.name} and {slow.name}"
-        for fast, slow in pairwise(ordered)
-        if slow.latency_ms / fast.latency_ms < TIE and fast.architecture != slow.architecture
-    ]
-    within = f"within {100 * (TIE - 1):.0f} % of each other"
-    return f"Ties, {within}: {'; '.join(pairs)}." if pairs else f"No two latencies are {within}."
 
 
 def _definitions(heading: str, values: Mapping[str, Any]) -> str:

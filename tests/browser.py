@@ -38,6 +38,10 @@ def show(driver: Any, page: Path, *, width: int = 1100, scheme: str = "light") -
     """Opens a file at a width in pixels and in a colour scheme."""
     screen = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": False}
     driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
-    feature = {"name": "prefers-color-scheme", "value": scheme}
-    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
+    still = {
+        "name": "prefers-reduced-motion",
+        "value": "reduce",
+    }  # a click in the middle of a scroll hits another place
+    features = [{"name": "prefers-color-scheme", "value": scheme}, still]
+    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
     driver.get(page.as_uri())

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import plotly.graph_objects as go
 
-from studies.page import figure_html, scrolled, section, table_html, write_page
+from studies.page import Link, figure_html, scrolled, section, table_html, write_page
 
 HOSTILE = '"><script>alert(1)</script>'
 VOID = {"meta", "br", "input", "img", "link"}
@@ -93,5 +93,7 @@ def test_a_table_can_be_sorted_by_each_column_and_scrolled_by_keyboard() -> None
         r'<th class="(\w+)" scope="col" aria-sort="none"><button type="button">(\w+)</button></th>', table
     )
     assert heads == [("text", "name"), ("number", "ms")]
+    linked = table_html(["name"], [("", [Link("<a>", "there", "here")])])
+    assert '<td class="text"><a id="here" href="#there">&lt;a&gt;</a></td>' in linked
     assert table.startswith('<div class="wide" tabindex="0" role="region" aria-label="table of name">')
     assert re.findall(r"<tr class='(\w*)'>", table) == ["found", ""]

@@ -5,15 +5,18 @@ import re
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from html import unescape
 from pathlib import Path
 from typing import Any
 
 import pytest
+from test_page import Outline
 
 from search_space import PRESETS, Budget, SearchSpace, cost_of
 from search_space.choosers import RandomChooser
 from studies.figures import flops_figure, front_figure
+from studies.finalists import Finalist
 from studies.front import front_of
 from studies.record import Record
 from studies.report import write_report
@@ -24,7 +27,14 @@ HOSTILE = '</script></title><img src="http://example.com/a.png" onerror="alert(1
 
 
 def record(architecture: Any, accuracy: float, latency_ms: float, reference: str = "") -> Record:
-    latency = {"spread": 0.02, "noisy": False, "runtime": "onnxruntime", "device": "A CPU", "seconds": 1.0}
+    latency = {
+        "spread": 0.02,
+        "noisy": False,
+        "runtime": "onnxruntime",
+        "device": "A CPU",
+        "seconds": 1.0,
+        "latency_ms": latency_ms,
+    }
     cost = cost_of(architecture)
     counts = cost.macs, cost.params, cost.peak_bytes, cost.memory_access_bytes
     training = {"validation_accuracies": [0.5], "seconds": 1.0}
@@ -35,6 +45,7 @@ def record(architecture: Any, accuracy: float, latency_ms: float, reference: str
 RECORDS = [record(SPACE.suggest(RandomChooser(i)), 0.4 + 0.02 * (i - 3 * (i % 3 == 2)), 1.0 + i) for i in range(9)]
 FRONT = front_of(RECORDS)
 REFERENCES = [record(PRESETS[name], 0.5, ms, name) for name, ms in (("v2-0.5x", 2.0), ("v1-1.0x-g3", 6.0))]
+FINALISTS = [Finalist(each, {1: each.accuracy, 2: each.accuracy - 0.01}, each.latency) for each in FRONT]
 
 
 def written(path: Path, **changes: Any) -> str:
@@ -75,10 +86,40 @@ def test_every_network_of_the_front_is_there_with_its_architecture(tmp_path: Pat
 def test_the_table_has_the_cells_of_the_text_table(tmp_path: Path) -> None:
     table = visible(written(tmp_path)).partition('id="the-front"')[2].partition("</section>")[0]
     rows = re.findall(r"<tr class='(\w+)'>(.*?)</tr>", table)
-    cells = [tuple(unescape(cell) for cell in re.findall(r"<td[^>]*>(.*?)</td>", row)) for _, row in rows]
+    cells = [
+        tuple(unescape(re.sub("<.*?>", "", cell)) for cell in re.findall(r"<td[^>]*>(.*?)</td>", row))
+        for _, row in rows
+    ]
     expected = rows_of(FRONT, REFERENCES)
-    assert cells == [row.cells for row in expected]
+    assert [row[:-1] for row in cells] == [row.cells for row in expected]
     assert [kind == "reference" for kind, _ in rows] == [row.is_reference for row in expected]
+
+
+def test_names_of_the_front_lead_to_cards_and_cards_back_and_no_link_leads_nowhere(tmp_path: Path) -> None:
+    outline = Outline()
+    outline.feed(written(tmp_path, finalists=FINALISTS))
+    links = Counter(outline.links)
+    for member in FRONT:
+        key = member.architecture.key()
+        assert links[f"#network-{key}"] >= 3, "from the table, the guidelines and the finalists"
+        assert links[f"#row-{key}"] == 1
+    assert {link.removeprefix("#") for link in outline.links} <= set(outline.ids)
+    assert max(outline.ids.values()) == 1
+
+
+def test_ties_share_a_letter_and_the_note_says_when(tmp_path: Path) -> None:
+    near = [
+        record(PRESETS[name], 0.5 + i / 100, 1 + i / 60) for i, name in enumerate(["v2-0.5x", "v2-1.0x", "v2-1.5x"])
+    ]
+    given = {"front": near, "references": [], "records": near}
+    page = visible(written(tmp_path, **given, accuracy_error=0.01))
+    table = page.partition('id="the-front"')[2].partition("</section>")[0]
+    assert re.findall(r'<td class="text">([a-z ]*)</td></tr>', table) == ["a", "a b", "b"]
+    assert "Networks that share a letter are tied: latencies within 2 % of each other and error bars" in table
+    assert "1.0 points of accuracy, the root mean square error of the fit" in page
+    apart = visible(written(tmp_path, **given, accuracy_error=0.001))
+    assert "No two are tied: latencies within 2 %" in apart
+    assert "that of an accuracy is not known" in visible(written(tmp_path))
 
 
 def test_settings_and_what_the_numbers_do_not_say_are_told(tmp_path: Path) -> None:
@@ -111,10 +152,11 @@ def test_whatever_is_missing_the_page_is_written(tmp_path: Path, missing: str) -
 
 
 def test_points_stand_where_they_were_measured() -> None:
-    searched, front, references = front_figure(FRONT, REFERENCES, RECORDS).data
+    searched, front, references = front_figure(FRONT, REFERENCES, RECORDS, 0.015).data
     assert list(front.x) == [1, 2, 4, 5, 7, 8]
     assert list(front.y) == pytest.approx([40, 42, 46, 48, 52, 54])
     assert list(front.error_x.array) == pytest.approx([0.01, 0.02, 0.04, 0.05, 0.07, 0.08])  # half of 2 % either way
+    assert front.error_y.value == references.error_y.value == pytest.approx(1.5)
     assert list(searched.x) == [3, 6, 9]
     assert list(references.text) == ["v2-0.5x", "v1-1.0x-g3"]
 

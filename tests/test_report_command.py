@@ -8,10 +8,8 @@ import pytest
 from test_report import FRONT, RECORDS, REFERENCES
 
 from nas import report
-from search_space import PRESETS
 from studies.finalists import Finalist, finalists_from, trials_of
 from studies.record import attributes_of
-from studies.report import write_report
 from studies.store import keep_results, open_storage, open_study
 
 Captured = pytest.CaptureFixture[str]
@@ -54,15 +52,6 @@ def test_finalists_come_back_as_they_were_kept() -> None:
     assert [(each.record.name, each.record.accuracy, each.record.latency_ms) for each in found] == [
         (each.record.name, each.record.accuracy, each.record.latency_ms) for each in made
     ]
-
-
-def test_ties_are_named(tmp_path: Path) -> None:
-    from test_report import record
-
-    twins = [record(PRESETS["v2-0.5x"], 0.5, 1.0), record(PRESETS["v2-1.0x"], 0.6, 1.015)]
-    given = {"references": [], "records": twins, "settings": {}, "provenance": {}, "title": "t"}
-    page = write_report(tmp_path / "a.html", front=twins, **given).read_text()
-    assert f"Ties, within 2 % of each other: {twins[0].name} and {twins[1].name}." in page
 
 
 def test_mistakes_are_one_line(tmp_path: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:

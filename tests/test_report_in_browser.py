@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from itertools import pairwise
+from itertools import combinations, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,12 @@ from search_space import PRESETS, Budget, SearchSpace, cost_of
 from search_space.choosers import RandomChooser
 from studies.calibration_report import write_calibration_page
 from studies.cards import cards_section
-from studies.figures import front_figure
+from studies.finalists import Finalist
+from studies.finalists_section import finalists_section
 from studies.front import front_of
+from studies.front_section import figure_section, table_section
 from studies.guideline_figures import write_guidelines
-from studies.page import figure_html, section, table_html, write_page
+from studies.page import section, table_html, write_page
 from studies.predicted import predicted_for
 from studies.published_guidelines import TABLES
 from studies.record import Record
@@ -30,6 +32,16 @@ pytestmark = pytest.mark.slow
 SPACE = SearchSpace.default(budget=Budget.parse("140mflops"))
 COLUMNS = "name", "latency ms"
 ROWS = [("b", "9.5 ±1 %"), ("a10", "unknown"), ("a9", "10.1 ±1 %"), ("c", "9.5 ±2 %"), ("d", "\u22121")]
+
+OPENED = "return [...document.querySelectorAll('details[open]')].map(each => each.id)"
+NAMES_DRAWN = """
+return [...document.querySelectorAll('.js-plotly-plot')].map((plot) => {
+  const {l, w} = plot._fullLayout._size, start = plot.getBoundingClientRect().left + l;
+  const boxes = [...plot.querySelectorAll('.textpoint')].map(e => [e.textContent, e.getBoundingClientRect()]);
+  const ends = ([name, b]) => [name, b.left - start, b.right - start, b.top, b.bottom];
+  return [w, boxes.filter(([name]) => name).map(ends)];
+});
+"""
 
 CONTRASTS = """
 const rgb = (text) => (text.match(/[\\d.]+/g) || [0, 0, 0, 0]).map(Number);
@@ -58,6 +70,7 @@ return found;
 
 def record(architecture: Any, accuracy: float, latency_ms: float, reference: str = "") -> Record:
     latency = {"spread": 0.02, "noisy": latency_ms == 1.0, "runtime": "onnxruntime", "device": "A CPU"}
+    latency["latency_ms"] = latency_ms
     training = {"training_losses": [2.0, 1.0], "validation_losses": [1.5, 0.9], "validation_accuracies": [0.3, 0.5]}
     cost = cost_of(architecture)
     counts = cost.macs, cost.params, cost.peak_bytes, cost.memory_access_bytes
@@ -66,7 +79,8 @@ def record(architecture: Any, accuracy: float, latency_ms: float, reference: str
 
 RECORDS = [record(SPACE.suggest(RandomChooser(i)), 0.4 + 0.02 * (i - 3 * (i % 3 == 2)), 1.0 + i / 5) for i in range(15)]
 FRONT = front_of(RECORDS)
-REFERENCES = [record(PRESETS["v2-0.5x"], 0.5, 2.0, "v2-0.5x")]
+REFERENCES = [record(PRESETS["v2-0.5x"], 0.5, 2.0, "v2-0.5x"), record(PRESETS["v1-1.0x-g3"], 0.55, 3.7, "v1-1.0x-g3")]
+FINALISTS = [Finalist(each, {1: each.accuracy, 2: each.accuracy - 0.01}, each.latency) for each in FRONT + REFERENCES]
 
 
 @pytest.fixture(scope="module")
@@ -74,9 +88,11 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     settings = {"budget": "140mflops", "resolution": 224, "classes": 1000, "space": SPACE.choices.to_dict()}
     sections = [
         "<header><h1>a study</h1><p>of fifteen networks</p></header>",
-        section("Figure", figure_html(front_figure(FRONT, REFERENCES, RECORDS), "1")),
+        figure_section(FRONT, REFERENCES, RECORDS, 0.01),
         section("Table", table_html(COLUMNS, [("found", row) for row in ROWS], COLUMNS[1:])),
         cards_section(FRONT, REFERENCES, predicted_for([*RECORDS, *REFERENCES], settings)),
+        table_section(FRONT, REFERENCES, 0.01),
+        finalists_section(FINALISTS, FRONT),
     ]
     return write_page(tmp_path_factory.mktemp("page") / "report.html", "a study", sections)
 
@@ -88,7 +104,8 @@ def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 
 
 def names(driver: Any) -> list[str]:
-    return driver.execute_script("return [...document.querySelectorAll('tr.found')].map(r => r.cells[0].textContent)")
+    rows = "[...document.querySelector('#table').querySelectorAll('tr.found')]"
+    return driver.execute_script(f"return {rows}.map(r => r.cells[0].textContent)")
 
 
 def open_all(driver: Any) -> None:
@@ -167,8 +184,22 @@ def test_a_link_to_a_card_opens_it(driver: Any, page: Path) -> None:
     show(driver, page)
     key = FRONT[-1].architecture.key()
     driver.execute_script(f"location.hash = 'network-{key}'")
-    opened_ones = "return [...document.querySelectorAll('details[open]')].map(each => each.id)"
-    assert wait(driver, opened_ones) == [f"network-{key}"]
+    assert wait(driver, OPENED) == [f"network-{key}"]
+
+
+def test_enter_on_a_name_opens_its_card_again_and_again_and_the_card_leads_back(driver: Any, page: Path) -> None:
+    show(driver, page)
+    key = FRONT[1].architecture.key()
+    for _ in range(2):
+        driver.execute_script(f"document.getElementById('row-{key}').focus()")
+        press(driver, "Enter")
+        assert wait(driver, OPENED) == [f"network-{key}"]
+        assert driver.execute_script("return document.activeElement.parentNode.id") == f"network-{key}"
+        driver.execute_script("document.querySelector('details[open]').open = false")
+    driver.execute_script(f"document.querySelector('#network-{key} a').click()")
+    assert wait(driver, "return document.querySelector(':target')?.id") == f"row-{key}"
+    press(driver, "Enter")
+    assert wait(driver, OPENED) == [f"network-{key}"], "the row's name has the focus"
 
 
 @pytest.mark.parametrize("clipboard", [True, False])
@@ -206,6 +237,22 @@ def test_a_phone_scrolls_tables_and_not_the_page(driver: Any, page: Path) -> Non
     assert driver.execute_script("return document.documentElement.scrollWidth") == 390
     overflowing = "return [...document.querySelectorAll('.wide')].filter(e => e.scrollWidth > e.clientWidth).length"
     assert driver.execute_script(overflowing) >= len(FRONT)
+
+
+@pytest.mark.parametrize("width", [390, 1100])
+def test_names_in_figures_are_whole_and_cover_no_other(driver: Any, page: Path, width: int) -> None:
+    show(driver, page, width=width)
+    plots = driver.execute_script(NAMES_DRAWN)
+    named = [{name for name, *_ in boxes} for _, boxes in plots]
+    references = {each.name for each in REFERENCES}
+    assert named[0] == references
+    assert references < named[1] <= references | {each.name for each in FRONT}
+    for plot_width, boxes in plots:
+        assert all(left >= 0 and right <= plot_width for _, left, right, _, _ in boxes)
+        for (_, left, right, top, bottom), (_, others_left, others_right, others_top, others_bottom) in combinations(
+            boxes, 2
+        ):
+            assert right <= others_left or others_right <= left or bottom <= others_top or others_bottom <= top
 
 
 def test_headings_never_skip_a_level_and_every_drawing_has_words(driver: Any, page: Path) -> None:

@@ -1,0 +1,52 @@
+"""The report's sections of the front: accuracy against latency with what is not told apart, and the same as a table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+
+from studies.cards import anchor_of, row_anchor_of
+from studies.figures import front_figure
+from studies.page import Cell, Link, figure_html, section, table_html
+from studies.record import Record
+from studies.table import COLUMNS, FLOP, NUMBERS, SPREAD, rows_of
+from studies.ties import RULE, letters_of, tied_pairs
+
+FIGURE_HEADING, TABLE_HEADING = "Accuracy against latency", "The front"
+TIE_COLUMN = "tie"
+
+
+def figure_section(
+    front: Sequence[Record], references: Sequence[Record], records: Sequence[Record], accuracy_error: float | None
+) -> str:
+    """The section of the figure, as HTML; `accuracy_error` is an accuracy's, in [0, 1], or None: not known."""
+    if not records and not references:
+        return section(FIGURE_HEADING, "<p>No network was completed, so there is nothing to draw.</p>")
+    drawn = figure_html(front_figure(front, references, records, accuracy_error), "1")
+    note = f"Up and to the left is better. {_of_bars(accuracy_error)} A pale band joins networks that are tied: {RULE}."
+    return section(FIGURE_HEADING, f"<p>{escape(note)}</p>{drawn}")
+
+
+def table_section(front: Sequence[Record], references: Sequence[Record], accuracy_error: float | None) -> str:
+    """The section of the table, as HTML: each network of the front leads to its card, ties share a letter."""
+    shown = sorted([*front, *references], key=lambda record: record.latency_ms)
+    if not shown:
+        return section(TABLE_HEADING, "<p>It is empty.</p>")
+    pairs = tied_pairs(shown, [accuracy_error] * len(shown))
+    letters = letters_of(len(shown), pairs)
+    rows: list[tuple[str, Sequence[Cell]]] = []
+    for record, row, tie in zip(shown, rows_of(front, references), letters, strict=True):
+        name: Cell = row.cells[0] if row.is_reference else Link(row.cells[0], anchor_of(record), row_anchor_of(record))
+        rows.append(("reference" if row.is_reference else "found", (name, *row.cells[1:], tie)))
+    tied = f"Networks that share a letter are tied: {RULE}." if pairs else f"No two are tied: {RULE}."
+    table = table_html((*COLUMNS, TIE_COLUMN), rows, NUMBERS)
+    return section(TABLE_HEADING, f'{table}<p class="note">{FLOP} {SPREAD} {escape(tied)}</p>')
+
+
+def _of_bars(accuracy_error: float | None) -> str:
+    if accuracy_error is None:
+        return "Bars show the standard error of a latency; that of an accuracy is not known."
+    return (
+        f"Bars show the standard error of a latency, and {100 * accuracy_error:.1f} points of accuracy, the root mean "
+        "square error of the fit that predicts it, on networks left out of that fit."
+    )
