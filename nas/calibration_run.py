@@ -115,7 +115,7 @@ def run_all(
 
 def name_of(question: Question) -> str:
     """What a line calls the question."""
-    network = question.architecture
-    key = network.key()
-    name = f"{network.unit}-{key[:8]}" if isinstance(network, Architecture) else key
-    return f"{preset_names().get(key, name)} {question.method['name']} seed {question.seed}"
+    architecture = question.architecture
+    key = architecture.key()
+    short = f"{architecture.unit}-{key[:8]}" if isinstance(architecture, Architecture) else key
+    return f"{question.name or preset_names().get(key, short)} {question.method['name']} seed {question.seed}"

@@ -64,7 +64,7 @@ def _questions(settings: CompareSettings, where: Where, networks: Sequence[Netwo
 
 
 def _question(settings: CompareSettings, where: Where, network: Network, seed: int) -> Question:
-    return Question(network.network, settings.recipe.to_dict(), where.data, seed, settings.device)
+    return Question(network.network, settings.recipe.to_dict(), where.data, seed, settings.device, network.name)
 
 
 def _made(settings: CompareSettings, where: Where) -> dict[str, Any]:

@@ -51,7 +51,7 @@ class HandDesigned:
 class Question:
     """What can be asked of a network: `method` is a recipe's fields, or how it is scored at initialisation.
 
-    `data` is the data's fingerprint; `device` is where it is trained: cpu or cuda.
+    `data` is the data's fingerprint, `device` where it is trained: cpu or cuda, `name` what lines call the network.
     """
 
     architecture: Architecture | HandDesigned
@@ -59,6 +59,7 @@ class Question:
     data: str
     seed: int
     device: str = "cpu"
+    name: str = field(default="", compare=False)
 
     @property
     def digest(self) -> str:

@@ -17,6 +17,7 @@ from conftest import PROJECT, WAIT_SECONDS, read_json
 import nas.compare as compare_module
 from nas.compare import main, make_parser
 from nas.compare_settings import CompareSettings, settings_of
+from nas.compared_networks import named_network
 from nas.workers import Failure
 from proxies.recipes import RECIPES
 from search_space import PRESETS, Architecture, cost_of
@@ -160,7 +161,9 @@ def test_what_costs_more_than_the_budget_is_left_out(calls: list[Call], capsys: 
 def test_a_failure_costs_its_network_alone(
     calls: list[Call], capsys: Captured, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fails = {"mobilenet-v2": "answer", "squeezenet-1.1": "measure"}
+    changed = "v2-0.5x+residual"
+    key = named_network(changed).network.key()
+    fails = {key: "answer", "squeezenet-1.1": "measure"}
     plain = FakeWorker.send
 
     def send(self: FakeWorker, method: str, *arguments: Any) -> None:
@@ -169,10 +172,10 @@ def test_a_failure_costs_its_network_alone(
             self._result = Failure("TrainingError: it went wrong")
 
     monkeypatch.setattr(FakeWorker, "send", send)
-    assert main(["mobilenet-v2", "squeezenet-1.1", "v2-0.5x", "--storage", STORAGE]) == 0
+    assert main([changed, "squeezenet-1.1", "v2-0.5x", "--storage", STORAGE]) == 0
     data = {each["name"]: each for each in read_json(Path("runs/compare/compare.json"))["networks"]}
-    assert data["mobilenet-v2"]["accuracy"] is None
-    assert data["mobilenet-v2"]["failures"] == ["mobilenet-v2 short seed 0: TrainingError: it went wrong"]
+    assert data[changed]["accuracy"] is None
+    assert data[changed]["failures"] == [f"{changed} short seed 0: TrainingError: it went wrong"]
     assert data["squeezenet-1.1"]["latency"] is None
     assert data["squeezenet-1.1"]["failures"] == ["squeezenet-1.1 timed: TrainingError: it went wrong"]
     assert not data["v2-0.5x"]["failures"]
