@@ -70,7 +70,7 @@ def _card(
     cost = cost_of(record.architecture, resolution, classes)
     holds = (cost.macs, cost.params) == (record.macs, record.params)
     parts = (
-        f'{_facts(record, references)}<p class="note">{cell_html(Link(_BACK, row_anchor_of(record)))}</p>',
+        f'{_facts(record, references)}<p class="note back">{cell_html(Link(_BACK, row_anchor_of(record)))}</p>',
         f"<h3>Its stages</h3>{_drawing(plan, cost)}",
         f"<h3>Cost by layer</h3>{_costs(record, model, resolution, classes) if holds else _NOT_OF_THIS_TASK}",
         f'<div class="pair"><div><h3>Training</h3>{curves_html(record.training)}</div>'

@@ -52,6 +52,19 @@ function openTarget() {
   return true;
 }
 
+// On paper a figure is as wide as A4 and Letter have room for: plotly draws for the screen's width and does not scale.
+const PAPER = { width: 690, height: 380 };
+const ownHeights = new Map();
+addEventListener("beforeprint", () => {
+  for (const figure of document.querySelectorAll(".js-plotly-plot")) {
+    ownHeights.set(figure, figure.layout.height);
+    Plotly.relayout(figure, { ...PAPER, height: figure.layout.height ?? PAPER.height });
+  }
+});
+addEventListener("afterprint", () => {
+  for (const [figure, height] of ownHeights) Plotly.relayout(figure, { width: null, height, autosize: true });
+});
+
 document.addEventListener("click", (event) => {
   const link = event.target.closest("a[href^='#']");
   // To where the page is already: its card may have been closed since.
