@@ -233,8 +233,8 @@ def on_axes(figure: go.Figure, axes: Axes) -> go.Figure:
 
 
 def axis_scale(values: Sequence[float]) -> dict[str, Any]:
-    """An axis for these values: where they range far, logarithmic with ticks at 1, 2 and 5 of each decade."""
-    if not values or max(values) <= _LOG_FROM * min(values):
+    """An axis for these values: where they range far above 0, logarithmic with ticks at 1, 2 and 5 of each decade."""
+    if not values or min(values) <= 0 or max(values) <= _LOG_FROM * min(values):
         return {"type": "linear"}
     ticks = [digit * 10.0**power for power in range(-4, 7) for digit in (1, 2, 5)]
     return {"type": "log", "tickvals": ticks, "tickformat": "~g"}

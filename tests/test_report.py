@@ -177,6 +177,11 @@ def test_latencies_that_range_far_stand_on_a_log_axis(slowest: float, scale: str
     assert front_figure(records, [], records).layout.xaxis.type == scale
 
 
+def test_an_accuracy_of_nothing_is_drawn() -> None:
+    records = [record(PRESETS["v2-0.5x"], 0.6, 1.0), record(PRESETS["v2-1.0x"], 0.0, 2.0, reference="v2-1.0x")]
+    assert front_figure(records[:1], records[1:], records[:1]).layout.yaxis.type == "linear"
+
+
 def test_the_report_is_made_without_torch() -> None:
     program = "import sys, studies.report; print([name for name in sys.modules if name.split('.')[0] == 'torch'])"
     assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout == "[]\n"
