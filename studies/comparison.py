@@ -11,8 +11,8 @@ from typing import Any
 from studies.published_accuracies import PublishedAccuracies, PublishedNetwork
 from studies.ranking import Interval, ranking_of
 
-LEAST_IN_ORDER = 3
-"""Of fewer networks there is no order to speak of."""
+LEAST_SHOWN, LEAST_IN_ORDER = 3, 5
+"""A table is shown from so many of its networks on; of fewer than five an order says nothing, nor does its interval."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +107,9 @@ def speed_agreement(table: PublishedAccuracies, comparison: Comparison) -> Agree
 
 
 def tables_of(comparison: Comparison, published: Mapping[str, PublishedAccuracies]) -> dict[str, PublishedAccuracies]:
-    """The published tables of which enough networks were compared for an order."""
+    """The published tables of which enough networks were compared."""
     names = set(comparison.by_name)
-    return {name: table for name, table in published.items() if len(names & set(table.networks)) >= LEAST_IN_ORDER}
+    return {name: table for name, table in published.items() if len(names & set(table.networks)) >= LEAST_SHOWN}
 
 
 def to_dict(comparison: Comparison, published: Mapping[str, PublishedAccuracies]) -> dict[str, Any]:

@@ -77,21 +77,23 @@ def test_orders_agree_as_scipys_kendall_tau_says() -> None:
 
 
 def test_with_several_seeds_a_tau_is_the_mean_over_those_that_all_have() -> None:
-    ours = {1: {0: 0.70, 1: 0.75}, 3: {0: 0.72, 1: 0.72, 2: 0.1}, 8: {0: 0.71, 1: 0.70}}
+    ours = {1: {0: 0.70, 1: 0.75}, 2: {0: 0.69, 1: 0.74}, 3: {0: 0.72, 1: 0.72, 2: 0.1}, 4: {0: 0.73, 1: 0.71}}
+    ours |= {8: {0: 0.71, 1: 0.70}}
     agreement = accuracy_agreement(PUBLISHED["v1-2"], comparison(*(network(V1[g], a) for g, a in ours.items())))
-    published = [-33.6, -32.6, -32.4]
+    published = [-33.6, -32.7, -32.6, -32.8, -32.4]
     taus = [kendalltau(published, [each[seed] for each in ours.values()]).statistic for seed in (0, 1)]
     assert agreement.tau is not None
     assert agreement.tau.value == pytest.approx(sum(taus) / 2)
 
 
 def test_speeds_are_held_against_an_arm_cores() -> None:
-    networks = [network(name, {0: 0.7}, ms) for name, ms in (("v2-0.5x", 1.0), ("v2-1.0x", 3.0), ("v1-1.0x-g3", 2.0))]
-    agreement = speed_agreement(PUBLISHED["v2-8"], comparison(*networks))
-    # 57.0, 24.4 and 21.8 images a second there: one pair of three the other way round here.
+    found = {"v2-0.5x": 1.0, "v1-0.5x-g3": 1.5, "v2-1.0x": 3.0, "v1-1.0x-g3": 2.0, "v2-2.0x": 9.0}
+    networks = comparison(*(network(name, {0: 0.7}, ms) for name, ms in found.items()))
+    agreement = speed_agreement(PUBLISHED["v2-8"], networks)
+    # 57.0, 56.8, 24.4, 21.8 and 6.7 images a second there: one pair of ten is the other way round here.
     assert agreement.tau is not None
-    assert agreement.tau.value == pytest.approx(1 / 3)
-    assert speed_agreement(PUBLISHED["v1-2"], comparison(*networks)).tau is None
+    assert agreement.tau.value == pytest.approx(0.8)
+    assert speed_agreement(PUBLISHED["v1-2"], networks).tau is None
 
 
 def test_too_few_networks_have_no_order() -> None:
