@@ -70,7 +70,8 @@ def backbone_of(
         from proxies.weights import tensors_of
 
         given = tensors_of(Path(pretrained)) if isinstance(pretrained, Path | str) else pretrained
-        classes = len(list(given.values())[-1])
+        # Files of our own have another order than the network; torchvision's names are others.
+        classes = len(given[next((name for name in given if name.startswith("classifier.")), list(given)[-1])])
         network = build(architecture, classes, in_channels, STEM_STRIDE, pretrained=given)
         backbone.load_state_dict({name: network.state_dict()[name] for name in backbone.state_dict()})
     return backbone

@@ -56,6 +56,7 @@ FORMATS: dict[str, Format] = {
     "onnx": Format(".onnx", "onnx_file:write_onnx", "onnx_file:load_onnx"),
     "onnx-int8": Format(".int8.onnx", "onnx_int8:write_int8", "onnx_file:load_onnx", is_exact=False),
     "torch": Format(".pt2", "program:write_program", "program:load_program"),
+    "ultralytics": Format(".yaml", "ultralytics_yaml:write_yaml"),
     "executorch": Format(".pte", "pte:write_pte", "pte:load_pte", needs="executorch", extra="executorch"),
 }
 """Name -> how it is written, and read back to be compared."""
