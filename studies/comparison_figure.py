@@ -8,22 +8,29 @@ from html import escape
 import plotly.graph_objects as go
 
 from studies.comparison import Compared, Comparison
-from studies.figures import BLUE, GREY, LATENCY, ORANGE, axis_scale, styled
+from studies.figures import BLUE, GREY, LATENCY, ORANGE, axis_scale, on_axes, styled
 from studies.name_places import FONT_PX, HEIGHT_PX, Range, sides_of
 
 _COLOURS = (ORANGE, BLUE, "#1fa187", GREY, "#a05cd6", "#d6457f", "#d9a514")
 
 
+def drawn_of(comparison: Comparison) -> list[Compared]:
+    """The networks that the figure shows: both timed and trained, and half as accurate as the best one or better."""
+    known = [each for each in comparison.networks if each.latency_ms is not None and each.accuracy is not None]
+    best = max((each.accuracy or 0.0 for each in known), default=0.0)
+    return [each for each in known if (each.accuracy or 0.0) >= best / 2]
+
+
 def comparison_figure(comparison: Comparison) -> go.Figure:
     """Accuracy in percent against latency, with the errors of both; a name that would lie on others shows on touch."""
-    shown = [each for each in comparison.networks if each.latency_ms is not None and each.accuracy is not None]
+    shown = drawn_of(comparison)
     points = {each.name: (each.latency_ms or 0.0, 100 * (each.accuracy or 0.0)) for each in shown}
-    scale = axis_scale([x for x, _ in points.values()])
-    sides = sides_of(
-        points,
-        Range.around([x for x, _ in points.values()], is_logarithmic=scale["type"] == "log"),
-        Range.around([y for _, y in points.values()]),
+    latencies, accuracies = [x for x, _ in points.values()], [y for _, y in points.values()]
+    axes = (
+        Range.around(latencies, is_logarithmic=axis_scale(latencies)["type"] == "log"),
+        Range.around(accuracies),
     )
+    sides = sides_of(points, *axes)
     families = list(dict.fromkeys(each.family for each in shown))
     figure = go.Figure(
         [
@@ -31,7 +38,7 @@ def comparison_figure(comparison: Comparison) -> go.Figure:
             for number, family in enumerate(families)
         ]
     )
-    return styled(figure, LATENCY, "accuracy, %").update_layout(height=HEIGHT_PX).update_xaxes(scale)
+    return on_axes(styled(figure, LATENCY, "accuracy, %").update_layout(height=HEIGHT_PX), axes)
 
 
 def _family(name: str, networks: Sequence[Compared], colour: str, sides: Mapping[str, str]) -> go.Scatter:

@@ -22,7 +22,7 @@ from studies.comparison import (
     speed_agreement,
     tables_of,
 )
-from studies.comparison_figure import comparison_figure
+from studies.comparison_figure import comparison_figure, drawn_of
 from studies.page import figure_html, section, table_html, write_page
 from studies.published_accuracies import PUBLISHED, PublishedAccuracies, PublishedNetwork
 from studies.ranking import CONFIDENCE
@@ -98,13 +98,24 @@ def write_comparison_page(path: Path, comparison: Comparison) -> Path:
     table = table_html(COLUMNS, zip(kinds, rows_of(comparison), strict=True), NUMBERS)
     sections = [
         header,
-        section("Accuracy against latency", figure_html(comparison_figure(comparison), "comparison")),
+        section("Accuracy against latency", _drawn(comparison)),
         section("Fastest first", f'{table}<p class="note">{FLOP} {SPREAD} {SEEDS}</p>'),
         *(_table_section(published, comparison) for published in tables_of(comparison, PUBLISHED).values()),
     ]
     if failures := failure_lines(comparison):
         sections.append(section("Failed", "".join(f"<p>{escape(line)}</p>" for line in failures)))
     return write_page(path, TITLE, sections)
+
+
+def _drawn(comparison: Comparison) -> str:
+    """The figure, and what it leaves out."""
+    drawn = {network.name for network in drawn_of(comparison)}
+    left_out = [
+        network for network in comparison.networks if network.name not in drawn and network.accuracy is not None
+    ]
+    told = ", ".join(f"{network.name} ({_accuracy(network)} %)" for network in left_out)
+    note = f'<p class="note">Not drawn: {escape(told)}.</p>' if told else ""
+    return figure_html(comparison_figure(comparison), "comparison") + note
 
 
 def _table_section(table: PublishedAccuracies, comparison: Comparison) -> str:

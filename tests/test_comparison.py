@@ -163,10 +163,15 @@ def test_the_page_has_the_tables_and_no_name_is_markup(tmp_path: Path) -> None:
         assert text in page
     assert "<i>" not in page
     assert "folder:&lt;b&gt;" in page
+    poor = replace(found, networks=(*found.networks, network("poor", {0: 0.1})))
+    assert "Not drawn: poor (10.0 %)." in write_comparison_page(tmp_path / "page.html", poor).read_text(
+        encoding="utf-8"
+    )
 
 
 def test_the_figure_draws_what_is_known_with_the_errors_of_both() -> None:
-    networks = (network("one", {0: 0.7, 1: 0.72}), network("two", {0: 0.8}, 2.0), network("three", {0: 0.9}, None))
+    networks = [network("one", {0: 0.7, 1: 0.72}), network("two", {0: 0.8}, 2.0), network("three", {0: 0.9}, None)]
+    networks.append(network("at chance", {0: 0.1}, 3.0))
     (trace,) = comparison_figure(comparison(*networks)).data
     assert list(trace.x) == [1.0, 2.0]
     assert list(trace.y) == pytest.approx([71.0, 80.0])
