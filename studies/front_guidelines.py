@@ -8,10 +8,12 @@ from html import escape
 from search_space.guidelines import Guidelines, guidelines_of
 from studies.cards import name_cell
 from studies.front import nearest_reference
+from studies.latency_model import LatencyModel
 from studies.page import section, table_html
 from studies.record import Record
+from studies.time_by_kind import times_html
 
-HEADING = "Why they are fast"
+HEADING, TIMES = "Why they are fast", "Where the time goes"
 COLUMNS = ("name", "ms a 100 MFLOPs", "G1 imbalance", "G2 grouped %", "G3 kernels", "G4 element-wise %", "in words")
 NOTICED = 1.1
 """A number of one network is told from another's where the larger is more than so many times the smaller."""
@@ -30,9 +32,16 @@ _NOTE = (
 
 
 def guidelines_section(
-    front: Sequence[Record], references: Sequence[Record], resolution: int = 224, classes: int = 1000
+    front: Sequence[Record],
+    references: Sequence[Record],
+    model: LatencyModel | None = None,
+    resolution: int = 224,
+    classes: int = 1000,
 ) -> str:
-    """The section of the report, as HTML; empty where there is no network. Costs hold at resolution and classes."""
+    """The section of the report, as HTML; empty where there is no network.
+
+    Costs hold at `resolution` and `classes`. `model` tells what a difference costs in time, where there is one.
+    """
     shown = sorted([*front, *references], key=lambda record: record.latency_ms)
     if not shown:
         return ""
@@ -44,7 +53,9 @@ def guidelines_section(
         words = told(found[id(record)], found[id(nearest)], nearest.name) if nearest else ""
         row_class = "reference" if record.reference else "found"
         rows.append((row_class, (name_cell(record, front), *_cells(record, found[id(record)]), words)))
-    return section(HEADING, f"<p>{escape(_NOTE)}</p>{table_html(COLUMNS, rows, COLUMNS[1:-1])}")
+    table = table_html(COLUMNS, rows, COLUMNS[1:-1])
+    times = times_html(front, references, model, resolution, classes) if model else ""
+    return section(HEADING, f"<p>{escape(_NOTE)}</p>{table}" + (f"<h3>{TIMES}</h3>{times}" if times else ""))
 
 
 def told(ours: Guidelines, theirs: Guidelines, name: str) -> str:

@@ -65,9 +65,14 @@ def table_html(
 ) -> str:
     """A table of texts and links that its reader can sort; a row is its CSS class and its cells.
 
-    Columns in `numbers` stand to the right and sort by the number that a cell begins with, unknown ones last.
+    Columns in `numbers` stand to the right and sort by the number that a cell begins with, unknown ones last. A column
+    of sentences wraps.
     """
-    kinds = ["number" if name in numbers else "text" for name in columns]
+    rows = list(rows)
+    kinds = [
+        "number" if name in numbers else _text_kind([row[place] for _, row in rows])
+        for place, name in enumerate(columns)
+    ]
     head = "".join(
         f'<th class="{kind}" scope="col" aria-sort="none"><button type="button">{escape(name)}</button></th>'
         for kind, name in zip(kinds, columns, strict=True)
@@ -77,6 +82,10 @@ def table_html(
         cells = "".join(f'<td class="{kind}">{cell_html(cell)}</td>' for kind, cell in zip(kinds, row, strict=True))
         body += f"<tr class='{row_class}'>{cells}</tr>"
     return scrolled(f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>", "table of " + columns[0])
+
+
+def _text_kind(cells: Iterable[Cell]) -> str:
+    return "text words" if any(isinstance(cell, str) and len(cell) > _LONGEST_LINE for cell in cells) else "text"
 
 
 def cell_html(cell: Cell) -> str:
@@ -132,6 +141,8 @@ def _asset(name: str) -> str:
 
 _FIGURE = "figure-"
 """What every figure's id begins with."""
+_LONGEST_LINE = 45
+"""A cell of more letters is a sentence."""
 _LEAST_LISTED = 3
 """A page of fewer sections needs no list of them."""
 _PLOTLY = {"displaylogo": False, "responsive": True, "modeBarButtons": [["zoom2d", "pan2d", "resetScale2d", "toImage"]]}

@@ -69,7 +69,7 @@ def write_report(
         table_section(front, references, accuracy_error),
         growth_section(growth_of(records, minutes or {})),
         winners_section(front, records, importances),
-        guidelines_section(front, references, *task),
+        guidelines_section(front, references, predicted.model if predicted else None, *task),
         cards_section(front, references, predicted, *task),
         _definitions("Settings", settings),
         _definitions("How the numbers were had", provenance),
