@@ -12,6 +12,7 @@ from sqlalchemy.engine import make_url
 from nas.calibration_settings import CALIBRATIONS
 from nas.settings import Settings
 from search_space.cost import cost_of
+from search_space.task import CLASSIFICATION
 from studies import calibrations
 from studies.calibration import Calibration, verdict_of
 from studies.database import engine_of
@@ -20,6 +21,11 @@ from studies.record import Record
 
 ACCURACY = "accuracy"
 """The study's attribute that keeps how its accuracies are had."""
+
+OF_A_BACKBONE = (
+    "that of each backbone as a classifier of whole images, with a pool and a classifier on its last map, for no "
+    "detector is trained"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +60,15 @@ class Accuracy:
 
 
 def accuracy_for(settings: Settings, fingerprint: str) -> Accuracy:
-    """The newest calibration of this recipe on this data, else one that ships, else the short training's own."""
+    """The newest calibration of this recipe on this data, else one that ships, else the short training's own.
+
+    Of a backbone it is that of a classifier, and says so.
+    """
+    found = _accuracy_for(settings, fingerprint)
+    return found if settings.task.name == CLASSIFICATION else replace(found, told=f"{OF_A_BACKBONE}; {found.told}")
+
+
+def _accuracy_for(settings: Settings, fingerprint: str) -> Accuracy:
     recipe = settings.recipe
     found = _own(settings, fingerprint)
     if found is not None:

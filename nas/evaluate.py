@@ -12,9 +12,9 @@ from typing import Any
 from nas.calibrator import made_by
 from nas.remote_device import RemoteDevice
 from nas.settings import ANCHOR, Settings
+from proxies.backbone import deployed
 from proxies.data import ImageData, load
 from proxies.latency import Latency, Prepared, compare, prepare
-from proxies.network import build
 from proxies.training import train
 from search_space.architecture import Architecture
 from search_space.cost import cost_of
@@ -107,7 +107,7 @@ class Evaluator:
     def _prepare(self, architecture: Architecture, name: str, batch_size: int) -> Prepared:
         settings = self._settings
         return prepare(
-            build(architecture, settings.classes),
+            deployed(architecture, settings.classes),
             self._folder / name,
             resolution=settings.resolution,
             batch_size=batch_size,

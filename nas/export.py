@@ -12,7 +12,7 @@ from pathlib import Path
 
 from nas.architectures import read_architecture
 from nas.command import Parser, check_folder, make_folder, run_command
-from nas.outputs import findings_of, write_architectures, write_front
+from nas.outputs import findings_of, told_of, write_architectures, write_front
 from proxies.exports import FORMATS, check_formats
 from search_space.architecture import Architecture
 from search_space.budget import Budget
@@ -90,6 +90,8 @@ def _from_study(flags: argparse.Namespace, limit_ms: float | None, formats: Sequ
         chosen = [fastest, *(r for r in findings.front[1:] if limit_ms is None or r.latency_ms <= limit_ms)]
     make_folder(flags.out)
     print(render_table(chosen, findings.references))
+    for line in told_of(findings):
+        print(line)
     if formats == ["json"]:
         for path in write_architectures(chosen, flags.out):
             print(f"wrote {path}")

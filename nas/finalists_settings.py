@@ -14,6 +14,7 @@ from nas.references import ANCHOR_MS
 from nas.settings import Settings, add_flags, check_device, settings_of
 from proxies.recipes import RECIPES, Recipe
 from search_space.errors import InputError
+from search_space.task import task_name
 from studies.store import SETTINGS
 
 LEAST = {"seeds": 1, "most": 1, "workers": 1}
@@ -123,6 +124,7 @@ def settings_for(study: Study, url: str, flags: argparse.Namespace) -> Finalists
         "seed",
     ):
         setattr(of_search, name, kept[name])
+    of_search.task = task_name(kept["classes"])
     of_search.latency_from = kept.get("latency_from")
     of_search.study, of_search.storage = study.study_name, url
     for name in ("data_root", "download", "workers", *(["device"] if flags.device else [])):

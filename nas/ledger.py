@@ -20,6 +20,7 @@ from nas.command import Parser, check_folder, make_folder, run_command
 from nas.export import default_storage
 from nas.ledger_files import check_file, write_entries
 from search_space.errors import InputError
+from search_space.task import DETECTION_BACKBONE
 from studies.database import engine_of, parsed_url, told_in_one_line
 from studies.entries import Entries, Filters, Totals
 from studies.entry import KINDS, LATENCY, SCORES, Entry
@@ -184,6 +185,7 @@ def render_entries(entries: Sequence[Entry]) -> str:
 def _cells(entry: Entry) -> tuple[str, ...]:
     moment = (entry.taken_at or "")[: len("2026-11-01T09:30")].replace("T", " ")
     by = f"{entry.runtime} {entry.precision}" if entry.kind == LATENCY else entry.recipe
+    task = f", {entry.task}" if entry.task == DETECTION_BACKBONE else ""
     pixels = f", {entry.resolution_px} px" if entry.resolution_px else ""
     batch = f", batch {entry.batch_size}" if (entry.batch_size or 1) > 1 else ""
     device, fingerprint = entry.device, entry.device_fingerprint
@@ -192,7 +194,7 @@ def _cells(entry: Entry) -> tuple[str, ...]:
         moment,
         entry.kind,
         entry.name or entry.network,
-        f"{by}{pixels}{batch}",
+        f"{by}{task}{pixels}{batch}",
         (entry.data or "")[:DIGITS],
         "" if entry.seed is None else str(entry.seed),
         f"{device}{known}",

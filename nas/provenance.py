@@ -43,7 +43,10 @@ def provenance_of(settings: Settings, data: Mapping[str, Any], made_by: Mapping[
         "workers": settings.workers,
         "worker": {name: value for name, value in made_by.items() if name != "versions"},
         "data": dict(data),
-        "deployment": {"resolution": settings.resolution, "classes": settings.classes, "stem_stride": 4},
+        "deployment": {
+            **{"task": settings.task.name, "told": settings.task.told},
+            **{"resolution": settings.resolution, "classes": settings.classes, "stem_stride": 4},
+        },
         "training": {"image_size": data["image_size"], "stem_stride": stem_stride_for(data["image_size"])},
         "anchor": ANCHOR,
     }

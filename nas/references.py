@@ -11,7 +11,7 @@ from search_space.choosers import NearestChooser
 from search_space.cost import cost_of
 from search_space.presets import PRESETS
 from search_space.space import SearchSpace
-from search_space.task import Task
+from search_space.task import CLASSIFICATION, Task
 
 FAMILIES = {
     "ShuffleNet V1, g = 3": ("v1-0.25x-g3", "v1-0.5x-g3", "v1-1.0x-g3", "v1-1.5x-g3", "v1-2.0x-g3"),
@@ -19,6 +19,8 @@ FAMILIES = {
     "ShuffleNet V2": ("v2-0.5x", "v2-1.0x", "v2-1.5x", "v2-2.0x"),
 }
 """Family -> its presets, smallest first."""
+BACKBONE_FAMILIES = {**FAMILIES, "ShuffleNet V2*": ("v2-star-0.5x", "v2-star-1.0x", "v2-star-1.5x", "v2-star-2.0x")}
+"""The same for backbones: V2* is Ma 2018's own for detection (table 7)."""
 
 ANCHOR_MS = "anchor_ms"
 """The study's attribute that keeps the anchor's latency, by which all of its latencies are scaled."""
@@ -40,7 +42,8 @@ def references_for(budget: Budget, task: Task) -> list[str]:
         cost = cost_of(PRESETS[name], task.resolution, task.num_classes)
         return budget.allows(cost.macs, cost.params)
 
-    fitting = ([name for name in names if fits(name)] for names in FAMILIES.values())
+    families = FAMILIES if task.name == CLASSIFICATION else BACKBONE_FAMILIES
+    fitting = ([name for name in names if fits(name)] for names in families.values())
     return [names[-1] for names in fitting if names]
 
 

@@ -19,7 +19,7 @@ from nas.accuracy import ACCURACY, Accuracy, accuracy_for
 from nas.command import Parser, check_folder, make_folder, run_command
 from nas.finalists_finish import finish_run
 from nas.finalists_plan import SHARE
-from nas.outputs import PROVENANCE, analysis_of, findings_of, write_all
+from nas.outputs import PROVENANCE, analysis_of, findings_of, told_of, write_all
 from nas.progress import SearchProgress
 from nas.provenance import provenance_of
 from nas.references import ANCHOR_MS, references_for, sizing_budget
@@ -30,7 +30,6 @@ from nas.shufflenets import ShuffleNets
 from nas.table_run import run_on_table
 from nas.workers import Workers, workers_for
 from search_space.space import SearchSpace
-from search_space.task import Task
 from studies.coordinators import Coordinator
 from studies.database import engine_of
 from studies.evaluations import Evaluations
@@ -92,13 +91,13 @@ def run(flags: argparse.Namespace) -> int:
             accuracy = accuracy_of(study, settings, data["fingerprint"])
             study.set_user_attr(PROVENANCE, {**provenance_of(settings, data, made_by), ACCURACY: accuracy.told})
             searched = search_with(settings, study, references, workers, accuracy, made_by)
-        lines = [f"accuracy: {accuracy.told}", searched.saved]
+        lines = [searched.saved]
         if settings.finalists and not searched.is_stopped:
             left = settings.seconds - (time.monotonic() - started)
             lines += finish_run(settings, study, storage, engine_of(settings.storage), left).lines
     findings = findings_of(study, references)
     print(render_table(findings.front, findings.references))
-    for line in filter(None, [*lines, drift_line([*findings.records, *findings.references])]):
+    for line in filter(None, [*told_of(findings), *lines, drift_line([*findings.records, *findings.references])]):
         print(line)
     for path in write_all(findings, analysis_of(study, finalists_of(study, storage)), settings.out):
         print(f"wrote {path}")
@@ -187,9 +186,8 @@ def anchor_of(settings: Settings, study: Study, workers: Workers) -> dict[str, A
 
 def space_for(settings: Settings, anchor_ms: float) -> SearchSpace:
     """The search space of the settings; a budget of latency alone is given a bound on FLOPs by the anchor's latency."""
-    task = Task(settings.resolution, settings.classes)
-    budget = sizing_budget(settings.budget, anchor_ms, task)
-    return SearchSpace(settings.choices, budget, task)
+    budget = sizing_budget(settings.budget, anchor_ms, settings.task)
+    return SearchSpace(settings.choices, budget, settings.task)
 
 
 def agent_line(settings: Settings) -> str:
@@ -201,8 +199,8 @@ def agent_line(settings: Settings) -> str:
 def _headline(settings: Settings, space: SearchSpace, anchor_ms: float) -> str:
     where = settings.latency_from or f"this {settings.latency_device}"
     return (
-        f"study {settings.study}: networks up to {space.budget} at {settings.resolution} px and {settings.classes} "
-        f"classes (1 FLOP = 1 multiply-add); {ANCHOR} takes {anchor_ms:.3f} ms in {settings.runtime} on {where}; "
+        f"study {settings.study}: networks up to {space.budget} at {space.task.told} (1 FLOP = 1 multiply-add); "
+        f"{ANCHOR} takes {anchor_ms:.3f} ms there in {settings.runtime} on {where}; "
         f"accuracy from recipe {settings.recipe.name!r} on {settings.data}"
     )
 

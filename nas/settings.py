@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy.engine import make_url
 
 from nas.command import Parser, parse_time
+from nas.task_flags import add_task_flags, task_of
 from nas.workers import ENGINES, check_engine
 from proxies.data_names import EMBEDDED, FOLDER, check_name, folder_path
 from proxies.image_folder import class_files
@@ -22,6 +23,7 @@ from proxies.runtimes import RUNTIMES, check_runtime
 from search_space.budget import Budget
 from search_space.choices import Choices
 from search_space.errors import InputError
+from search_space.task import CLASSIFICATION, Task
 from studies.samplers import DEFAULT_SAMPLER, SAMPLERS, check_sampler
 
 DEVICES = ("cpu", "cuda")
@@ -30,7 +32,7 @@ TRAINING, TABLE = "training", "table"
 DEFAULT_TIME = "9m"
 DEFAULT_RUNTIME = "onnxruntime"
 GPU_THROUGHPUT_BATCH = 64
-LEAST = {"trials": 1, "resolution": 32, "classes": 2, "workers": 1, "seed": 0, "image_size": 8, "throughput_batch": 0}
+LEAST = {"trials": 1, "workers": 1, "seed": 0, "image_size": 8, "throughput_batch": 0}
 """Flag -> the smallest number that it takes."""
 ONNX = ".onnx"
 ANCHOR = "v2-1.0x"
@@ -39,7 +41,10 @@ ANCHOR = "v2-1.0x"
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """All that a run needs to know; those of `identity` must be the same when a study is resumed."""
+    """All that a run needs to know; those of `identity` must be the same when a study is resumed.
+
+    `resolution` and `classes` are those of the task; a backbone has no classes.
+    """
 
     scorer: str
     budget: Budget
@@ -70,6 +75,11 @@ class Settings:
     resume: bool
 
     @property
+    def task(self) -> Task:
+        """What the networks are for."""
+        return Task(self.resolution, self.classes)
+
+    @property
     def table(self) -> Path | None:
         """The table of finished trainings to search over; None where networks are trained."""
         kind, _, path = self.scorer.partition(":")
@@ -84,7 +94,10 @@ class Settings:
 
     def identity(self) -> dict[str, Any]:
         """What decides what a study's numbers mean, as plain JSON."""
+        # Studies from before there were tasks say nothing of theirs, and go on.
+        task = {} if self.task.name == CLASSIFICATION else {"task": self.task.name}
         return {
+            **task,
             "budget": str(self.budget),
             "space": self.choices.to_dict(),
             "data": self.data,
@@ -113,8 +126,7 @@ def add_flags(parser: Parser) -> None:
     add("--data-root", type=Path, help="where torchvision sets lie (default: the user's cache folder)")
     add("--download", action="store_true", help="download a torchvision set that is missing")
     add("--image-size", type=int, help="train on images of this many pixels (default: the data's own)")
-    add("--resolution", type=int, default=224, help="pixels at which budget and latency hold")
-    add("--classes", type=int, default=1000, help="classes at which budget and latency hold")
+    add_task_flags(parser, "budget and latency hold")
     add("--device", default="cpu", help=f"where networks are trained: {', '.join(DEVICES)}")
     add("--runtime", default=DEFAULT_RUNTIME, help=f"where latency is measured: {', '.join(RUNTIMES)}")
     add("--latency-device", help="where that is: cpu or cuda (default: as --device, if the runtime runs there)")
@@ -153,9 +165,10 @@ def settings_of(flags: argparse.Namespace) -> Settings:
     latency_device = _latency_device(flags)
     _check_remote(flags.latency_from, flags.runtime)
     _check_numbers(flags)
+    task = task_of(flags)
     if flags.recipe not in RECIPES:
         raise InputError(f"--recipe must be one of {', '.join(RECIPES)}, got {flags.recipe!r}")
-    study = _study_of(flags, budget)
+    study = _study_of(flags, budget, task)
     out = flags.out or Path("runs") / study
     return Settings(
         scorer=flags.scorer,
@@ -166,8 +179,8 @@ def settings_of(flags: argparse.Namespace) -> Settings:
         download=flags.download,
         image_size=flags.image_size,
         recipe=RECIPES[flags.recipe],
-        resolution=flags.resolution,
-        classes=flags.classes,
+        resolution=task.resolution,
+        classes=task.num_classes,
         device=flags.device,
         runtime=flags.runtime,
         latency_device=latency_device,
@@ -195,9 +208,9 @@ def _check_numbers(flags: argparse.Namespace) -> None:
             raise InputError(f"--{name.replace('_', '-')} must be at least {least}, got {value}")
 
 
-def _study_of(flags: argparse.Namespace, budget: Budget) -> str:
+def _study_of(flags: argparse.Namespace, budget: Budget, task: Task) -> str:
     searched = flags.data if flags.scorer == TRAINING else flags.scorer
-    study = flags.study if flags.study is not None else _study_name(budget, searched)
+    study = flags.study if flags.study is not None else _study_name(budget, task, searched)
     if not re.fullmatch(r"\w[\w.+,-]*", study):
         raise InputError(f"--study must begin with a letter or digit and hold only those and . , + - _; got {study!r}")
     return str(study)
@@ -209,11 +222,12 @@ def default_workers() -> int:
     return min(2, cores)
 
 
-def _study_name(budget: Budget, data: str) -> str:
+def _study_name(budget: Budget, task: Task, data: str) -> str:
     # A folder's path may be long and holds slashes; its hash tells two folders of one name apart.
     path = Path(data.partition(":")[2])
     label = f"{path.name}-{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:6]}" if ":" in data else data
-    return re.sub(r"[^\w.+,-]", "_", "-".join(filter(None, (str(budget), label))))
+    of_task = "" if task.name == CLASSIFICATION else task.name
+    return re.sub(r"[^\w.+,-]", "_", "-".join(filter(None, (str(budget), of_task, label))))
 
 
 def _check_scorer(scorer: str) -> None:

@@ -21,6 +21,7 @@ from search_space.architecture import Architecture
 from search_space.cost import cost_of
 from search_space.presets import PRESETS
 from search_space.space import SearchSpace
+from search_space.task import CLASSIFICATION, Task
 from studies.front import front_of
 from studies.record import OBJECTIVES, Record, Rejected, attributes_of
 from studies.samplers import needs_foresight, sampler_for
@@ -64,8 +65,8 @@ class ShuffleNets:
         return starting_params(self._space)
 
     def reference(self, name: str) -> Architecture:
-        """The preset of that name."""
-        return PRESETS[name]
+        """The preset of that name, as the task has it."""
+        return self._space.task.deployed(PRESETS[name])
 
     def name_of(self, candidate: Candidate) -> str:
         """Unit and the beginning of the key."""
@@ -109,7 +110,7 @@ class ShuffleNets:
         record = replace(self._accuracy.predicted(answer), reference=reference)
         values = tuple(float(getattr(record, name)) for name in OBJECTIVES)
         seconds = record.seconds - record.seconds_saved
-        return Outcome(TrialState.COMPLETE, values, attributes_of(record), _line(record), seconds)
+        return Outcome(TrialState.COMPLETE, values, attributes_of(record), _line(record, self._space.task), seconds)
 
 
 def standing(study: Study) -> str:
@@ -119,10 +120,11 @@ def standing(study: Study) -> str:
     return f"front {len(front)}, {best}"
 
 
-def _line(record: Record) -> str:
+def _line(record: Record, task: Task) -> str:
     noisy = ", noisy" if record.noisy else ""
     saved = f", {record.seconds_saved:.0f} s of them spared by the ledger" if record.seconds_saved else ""
+    what = "" if task.name == CLASSIFICATION else "as a classifier "
     return (
-        f"{record.macs / 1e6:.1f} MFLOPs, {record.latency_ms:.3f} ms{noisy}, {100 * record.accuracy:.1f} % "
+        f"{record.macs / 1e6:.1f} MFLOPs, {record.latency_ms:.3f} ms{noisy}, {what}{100 * record.accuracy:.1f} % "
         f"(proxy {100 * record.proxy_accuracy:.1f} %), {record.seconds:.0f} s{saved}"
     )

@@ -32,7 +32,7 @@ class Task:
     def told(self) -> str:
         """The task in words: "224 px, 1000 classes"."""
         if self.num_classes == NO_CLASSIFIER:
-            return f"{self.resolution} px, the feature maps at strides 8, 16 and 32 (no head, no classifier)"
+            return f"{self.resolution} px, feature maps at strides 8, 16 and 32, without head and classifier"
         return f"{self.resolution} px, {self.num_classes} classes"
 
     def deployed(self, architecture: Architecture) -> Architecture:

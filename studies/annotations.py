@@ -12,7 +12,10 @@ from studies.record import record_of
 from studies.table import FLOP, SPREAD, accuracy_text, mflops_text, ms_text, params_text, proxy_text, spread_text
 from studies.trials import CAUSE
 
-SHOWN = ("budget", "data", "runtime", "latency_device", "latency_from", "resolution", "classes", "sampler", "seed")
+SHOWN = (
+    *("task", "budget", "data", "runtime", "latency_device", "latency_from"),
+    *("resolution", "classes", "sampler", "seed"),
+)
 """The settings that a study's note tells, where it has them."""
 
 

@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, Engine, Select, func, or_, select
 
 from search_space.errors import InputError
 from search_space.presets import PRESETS
+from search_space.task import TASKS
 from studies.entry import KINDS, LATENCY, SCORES, TRAINING, Entry, entry_of_evaluation, entry_of_measurement
 from studies.evaluations import EVALUATIONS
 from studies.ledger import LATENCIES
@@ -27,10 +28,10 @@ _AT_ONCE = 500
 class Filters:
     """What an entry must be to be wanted; None leaves it open, and all that is given must hold.
 
-    `network` is a preset's name or the beginning of a key or of a hand-designed network's name, `data` the beginning
-    of a data fingerprint. `device` is the beginning of a device's fingerprint, a latency's device by name or processor,
-    or a training's cpu, cuda or host. `since_s` and `until_s` are seconds since 1970: from the one on, and before the
-    other.
+    `network` is a preset's name, which is its backbone's too, or the beginning of a key or of a hand-designed network's
+    name, `data` the beginning of a data fingerprint. `device` is the beginning of a device's fingerprint, a latency's
+    device by name or processor, or a training's cpu, cuda or host. `since_s` and `until_s` are seconds since 1970: from
+    the one on, and before the other.
 
     Raises:
         InputError: no entry can be all of that.
@@ -154,7 +155,8 @@ def _conditions(kind: str, filters: Filters) -> Iterator[ColumnElement[bool]]:
     if filters.network is not None:
         beginning = table.c.network.startswith(filters.network, autoescape=True)
         preset = PRESETS.get(filters.network)
-        yield beginning if preset is None else table.c.network == preset.key()
+        keys = {task.deployed(preset).key() for task in TASKS.values()} if preset else ()
+        yield table.c.network.in_(keys) if keys else beginning
     if filters.since_s is not None:
         yield table.c.taken_at >= filters.since_s
     if filters.until_s is not None:

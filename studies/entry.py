@@ -10,6 +10,7 @@ from functools import cache
 from typing import Any, get_args, get_type_hints
 
 from search_space.presets import PRESETS
+from search_space.task import Task, task_name
 
 TRAINING, SCORES, LATENCY = KINDS = ("training", "scores", "latency")
 
@@ -18,10 +19,12 @@ TRAINING, SCORES, LATENCY = KINDS = ("training", "scores", "latency")
 class Entry:
     """One entry; what it has no part in, or what nobody noted, is None and never zero.
 
-    `name` is the preset's where the network is one. `device` is cpu or cuda of a training, and of a latency the name
-    that the user gave it, or its fingerprint. `taken_at` is ISO 8601 in UTC. `validation_accuracy` is the last one, in
-    [0, 1], `training_loss_sum` the sum of the epochs' means, `spread` a latency's standard errors as a share of it.
-    `architecture`, `method`, `versions` and `result`, which is all that is known of the entry, are JSON texts.
+    `name` is the preset's where the network is one, or its backbone. `device` is cpu or cuda of a training, and of a
+    latency the name that the user gave it, or its fingerprint. `task`, a latency's, is a row of
+    `search_space.task.TASKS`; a backbone has no classes. `taken_at` is ISO 8601 in UTC. `validation_accuracy` is the
+    last one, in [0, 1], `training_loss_sum` the sum of the epochs' means, `spread` a latency's standard errors as a
+    share of it. `architecture`, `method`, `versions` and `result`, which is all that is known of the entry, are JSON
+    texts.
     """
 
     kind: str
@@ -38,6 +41,7 @@ class Entry:
     recipe: str | None = None
     data: str | None = None
     seed: int | None = None
+    task: str | None = None
     resolution_px: int | None = None
     stem_stride: int | None = None
     validation_accuracy: float | None = None
@@ -108,12 +112,13 @@ def entry_of_measurement(row: Mapping[Any, Any]) -> Entry:
         kind=LATENCY,
         **_taken(row["taken_at"]),
         network=row["network"],
-        name=preset_names().get(row["network"]),
-        classes=row["classes"],
+        name=preset_names(row["classes"]).get(row["network"]),
+        classes=row["classes"] or None,
         device=row["device"],
         device_fingerprint=row["fingerprint"],
         processor=latency.get("device"),
         seconds=latency.get("seconds"),
+        task=task_name(row["classes"]),
         resolution_px=row["resolution"],
         **{name: row[name] for name in copied},
         source=row["source"],
@@ -124,9 +129,10 @@ def entry_of_measurement(row: Mapping[Any, Any]) -> Entry:
 
 
 @cache
-def preset_names() -> dict[str, str]:
-    """The name of each preset by its architecture's key."""
-    return {architecture.key(): name for name, architecture in PRESETS.items()}
+def preset_names(classes: int = 1000) -> dict[str, str]:
+    """The name of each preset by the key of what is deployed of it for so many classes."""
+    task = Task(num_classes=classes)
+    return {task.deployed(architecture).key(): name for name, architecture in PRESETS.items()}
 
 
 def _taken(seconds: float | None) -> dict[str, Any]:

@@ -56,6 +56,7 @@ TABLES = tuple(_metadata.tables)
 class Measured:
     """One measurement: of which network, where, and `latency`, all that the protocol says of it as plain JSON.
 
+    `classes` tell the task: `NO_CLASSIFIER` of them is a backbone's, whose latency is none of a classifier.
     `network` is an architecture's key or a hand-designed network's name; `architecture` is None for a network that is
     none. `device` is the name that the user gave a device, or its fingerprint.
     """

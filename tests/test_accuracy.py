@@ -62,6 +62,18 @@ def test_without_any_calibration_accuracies_are_the_trainings_own_and_that_is_sa
     assert found.predicted(record()) == record()
 
 
+def test_of_backbones_it_is_said_that_they_are_trained_as_classifiers(ships: Any) -> None:
+    usual = accuracy_for(settings(), DATA)
+    ships(calibration())
+    with_a_fit = accuracy_for(settings(), DATA)
+    assert "classifier" not in usual.told + with_a_fit.told
+    found = accuracy_for(settings("--task", "detection-backbone"), DATA)
+    assert found.fit == with_a_fit.fit
+    assert found.told.startswith("that of each backbone as a classifier of whole images")
+    assert "no detector is trained" in found.told
+    assert found.told.endswith(with_a_fit.told)
+
+
 @pytest.mark.parametrize("where", ["the study's database", "the default one"])
 def test_the_users_own_calibration_goes_first_with_its_verdict(ships: Any, where: str) -> None:
     ships(calibration())

@@ -72,7 +72,7 @@ def test_several_get_a_line_each_as_backbones_too(capsys: Captured) -> None:
     v1, v2 = capsys.readouterr().out.splitlines()
     assert v1.startswith("v1-1.0x-g3: 136.501 MFLOPs, 0.9047 M params, ")
     assert v2.startswith("v2-1.0x: 120.602 MFLOPs, 0.7764 M params, ")
-    assert v2.endswith(" at 224 px, the feature maps at strides 8, 16 and 32 (no head, no classifier), float32")
+    assert v2.endswith(" at 224 px, feature maps at strides 8, 16 and 32, without head and classifier, float32")
 
 
 def test_a_backbone_is_costed_at_the_detection_resolution(capsys: Captured) -> None:

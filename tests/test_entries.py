@@ -1,6 +1,7 @@
 """The ledger read as one: what a filter keeps, in which order, and what it all took."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -157,8 +158,17 @@ def test_a_latency_says_how_it_was_measured(entries: Entries) -> None:
         **{"device_fingerprint": "111122223333", "processor": "a small processor", "resolution_px": 224},
         **{"latency_ms": 2.5, "spread": 0.01, "noisy": False, "reference_ms": 4.0, "runtime": "onnxruntime"},
         **{"runtime_version": "1.30", "precision": "float32", "batch_size": 1, "source": "run", "study": "a study"},
+        "task": "classification",
     }
     assert json.loads(entry.result) == TIMED
+
+
+def test_a_backbones_latency_says_so_and_is_found_by_its_presets_name(database: Engine) -> None:
+    backbone = replace(FULL, head=0)
+    Ledger(database).add([Measured(backbone.key(), 0, "a board", "run", TIMED, backbone)])
+    (entry,) = Entries(database).all(Filters(network="v2-1.0x"))
+    assert (entry.name, entry.task, entry.classes) == ("v2-1.0x", "detection-backbone", None)
+    assert list(Entries(database).all(Filters(network="v2-0.5x"))) == []
 
 
 def test_what_a_latency_does_not_say_is_unknown(entries: Entries) -> None:

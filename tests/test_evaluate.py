@@ -12,6 +12,8 @@ from nas import evaluate
 from nas.command import Parser
 from nas.evaluate import Evaluator
 from nas.settings import Settings, add_flags, settings_of
+from proxies.backbone import deployed
+from proxies.counting import count
 from proxies.latency import Latency
 from search_space import PRESETS
 from studies.record import Record, Rejected
@@ -52,7 +54,7 @@ def evaluated(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, events: list[str]
             return None, SimpleNamespace(accuracy=0.5, to_dict=lambda: {"seconds": 9.0, "validation_accuracies": [0.5]})
 
         monkeypatch.setattr(evaluate, "prepare", lambda network, stem, **options: str(stem))
-        monkeypatch.setattr(evaluate, "build", lambda *arguments: None)
+        monkeypatch.setattr(evaluate, "deployed", lambda *arguments: None)
         monkeypatch.setattr(evaluate, "load", lambda *arguments, **options: None)
         monkeypatch.setattr(evaluate, "compare", compare)
         monkeypatch.setattr(evaluate, "train", train)
@@ -92,6 +94,31 @@ def test_nothing_is_rejected_on_a_noisy_latency_alone(evaluated: Any, events: li
     record = evaluated((2.0, 0.05), (1.8, 0.01), flags=("--latency-budget", "1.9ms"))
     assert (record.latency_ms, record.latency["attempts"]) == (1.8, 2)
     assert events == ["measure candidate with anchor-1"] * 2 + ["train"]
+
+
+@pytest.mark.slow
+def test_a_backbone_is_costed_and_timed_by_its_maps_beside_the_anchors_and_trained_as_a_classifier(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    shapes = []
+
+    def compare(candidate: Any, reference: Any, **options: Any) -> Latency:
+        shapes.append([[len(values) for values in each.expected.values] for each in (candidate, reference)])
+        return latency(2.0, 0.01)
+
+    def train(architecture: Any, *arguments: Any, **options: Any) -> Any:
+        assert architecture.head == 0
+        return None, SimpleNamespace(to_dict=lambda: {"seconds": 9.0, "validation_accuracies": [0.5]})
+
+    monkeypatch.setattr(evaluate, "compare", compare)
+    monkeypatch.setattr(evaluate, "train", train)
+    settings = settings_from("--task", "detection-backbone", "--resolution", "64", "--runtime", "torch")
+    record = Evaluator(settings, tmp_path).evaluate(settings.task.deployed(ARCHITECTURE), 4.0)
+    # The maps of V2 0.5x at 64 px have 48 x 8^2, 96 x 4^2 and 192 x 2^2 values, of which up to 1000 are kept.
+    assert shapes == [[[1000, 1000, 768], [1000, 1000, 1000]]]
+    assert isinstance(record, Record)
+    network = deployed(ARCHITECTURE, 0)
+    assert (record.macs, record.params) == count(network, (1, 3, 64, 64))
 
 
 def test_images_a_second_are_measured_at_a_batch_of_their_own(evaluated: Any, events: list[str]) -> None:

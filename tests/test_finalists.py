@@ -17,8 +17,9 @@ from optuna.study import Study, StudyDirection
 import nas.finalists_run as run_module
 from nas import export
 from nas.accuracy import Accuracy
-from nas.finalists import main
+from nas.finalists import main, make_parser
 from nas.finalists_run import smoothed
+from nas.finalists_settings import settings_for
 from nas.workers import Failure
 from proxies.recipes import RECIPES
 from search_space import PRESETS, Architecture, cost_of
@@ -437,7 +438,7 @@ def test_a_training_that_fails_costs_its_network_and_is_tried_again(
     printed = capsys.readouterr().out.splitlines()
     key = REFERENCE.architecture.key()
     assert printed[-2:] == [
-        f"failed: v2-{key[:8]} long seed 9: TrainingError: the training loss is nan in epoch 1 of 8",
+        "failed: v2-1.0x long seed 9: TrainingError: the training loss is nan in epoch 1 of 8",
         "left out, for a training or a timing failed: v2-1.0x; the same line tries again",
     ]
     assert not any(line.split()[0] == "v2-1.0x" for line in printed)
@@ -656,6 +657,12 @@ def test_help_and_mistakes_need_no_torch() -> None:
         "status 0 False",
         "status 2 False",
     ]
+
+
+def test_a_backbone_studys_finalists_are_timed_as_backbones(storage: RDBStorage) -> None:
+    backbone = {"task": "detection-backbone", "classes": 0, "resolution": 320}
+    settings = settings_for(made_study(storage, {**SETTINGS, **backbone}), URL, make_parser().parse_args([]))
+    assert (settings.search.task.name, settings.search.resolution) == ("detection-backbone", 320)
 
 
 # In a real worker process

@@ -185,7 +185,7 @@ def test_backbones_are_measured_beside_the_anchors_backbone_and_kept_as_what_the
     assert latency.main(["measure", "v2-0.5x", *flags]) == 0
     (line,) = capsys.readouterr().out.splitlines()
     # 2.434 M multiply-adds: by fvcore, of the three maps at 64 px.
-    assert line.startswith("v2-0.5x: 2.4 MFLOPs, 0.14 M params, 2.500 ms ±0.5 % at 64 px, the feature maps at strides ")
+    assert line.startswith("v2-0.5x: 2.4 MFLOPs, 0.14 M params, 2.500 ms ±0.5 % at 64 px, feature maps at strides ")
     assert shapes == [[3, 3], [3, 3]]
     engine = engine_of(url)
     (kept_one,) = Ledger(engine).measurements()

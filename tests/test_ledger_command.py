@@ -3,16 +3,17 @@
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow.parquet
 import pytest
-from filled_ledger import HALF, filled
+from filled_ledger import DAY, FULL, HALF, NOVEMBER, TIMED, filled
 
 from nas import ledger
 from studies.database import engine_of
 from studies.evaluations import Evaluations
-from studies.ledger import Ledger
+from studies.ledger import Ledger, Measured
 
 Captured = pytest.CaptureFixture[str]
 MOMENT = re.compile(r" *2026-11-(\d\d) ")
@@ -55,6 +56,15 @@ def test_a_list_has_a_line_for_each_entry_newest_last_and_what_all_took(url: str
         "abcdefabcdef 20.250 ms ±4.0 % noisy",
     ]
     assert lines[-1] == TOTALS
+
+
+def test_a_backbones_latency_is_listed_as_one(url: str, capsys: Captured) -> None:
+    engine = engine_of(url)
+    later = {**TIMED, "taken_at": NOVEMBER + 5 * DAY}
+    Ledger(engine).add([Measured(replace(FULL, head=0).key(), 0, "a board", "run", later)])
+    engine.dispose()
+    (row,) = [line for line in printed(capsys, "list", "--storage", url, "--network", "v2-1.0x") if " board" in line]
+    assert " v2-1.0x  onnxruntime float32, detection-backbone, 224 px " in row
 
 
 def test_a_list_says_how_many_more_there_are(url: str, capsys: Captured) -> None:

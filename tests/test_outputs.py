@@ -10,7 +10,16 @@ from typing import Any
 import pytest
 from optuna.trial import TrialState
 
-from nas.outputs import PROVENANCE, Analysis, Findings, findings_of, write_all, write_architectures, write_front
+from nas.outputs import (
+    PROVENANCE,
+    Analysis,
+    Findings,
+    findings_of,
+    told_of,
+    write_all,
+    write_architectures,
+    write_front,
+)
 from nas.progress import SearchProgress
 from nas.shufflenets import standing
 from search_space import PRESETS, Architecture
@@ -95,6 +104,17 @@ def test_the_front_file_says_how_its_numbers_were_had(tmp_path: Path) -> None:
     }
     assert "1 FLOP = 1 multiply-add" in content["flop"]
     assert content["front"][0]["key"] == PRESETS["v2-0.5x"].key()
+
+
+def test_a_table_is_told_at_what_its_numbers_hold_as_far_as_is_known() -> None:
+    assert told_of(FINDINGS) == []
+    settings = {**SETTINGS, "resolution": 320, "classes": 0}
+    known = replace(FINDINGS, settings=settings, provenance={"accuracy": "predicted"})
+    first, second = told_of(known)
+    assert first == (
+        "FLOPs, parameters and latency: at 320 px, feature maps at strides 8, 16 and 32, without head and classifier"
+    )
+    assert second == "accuracy: predicted"
 
 
 def test_each_network_of_the_front_names_the_reference_nearest_in_latency(tmp_path: Path) -> None:

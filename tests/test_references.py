@@ -1,10 +1,12 @@
 """Which hand-designed networks a search is held against, by the published counts."""
 
+import re
+
 import pytest
 
-from nas.references import FAMILIES, references_for, sizing_budget
+from nas.references import BACKBONE_FAMILIES, references_for, sizing_budget
 from search_space import PRESETS, Budget
-from search_space.task import Task
+from search_space.task import DETECTION_BACKBONE, TASKS, Task
 
 # Multiply-adds at 224 pixels and 1000 classes, M (Zhang 2017's networks in the authors' code; Ma 2018's in
 # torchvision): V1 0.5x 37.59 (g = 3), 40.47 (g = 8); 1x 137.46, 138.37; 1.5x 292.4, 290.2; 2x 524.0, 521.9.
@@ -39,11 +41,21 @@ def test_what_fits_depends_on_the_task() -> None:
     assert references_for(Budget(macs=2_946_647), small)[-1] == "v2-0.5x"
 
 
+def test_backbones_are_held_against_backbones_v2_star_among_them() -> None:
+    # By fvcore, M, of the three maps at 320 px: V1 g = 3 0.5x 75.7, g = 8 0.5x 81.0, V2 0.5x 60.9, V2* 0.5x 65.8,
+    # V2 1x 246.1, V2* 1x 256.1.
+    task = TASKS[DETECTION_BACKBONE]
+    small = ["v1-0.5x-g3", "v1-0.5x-g8", "v2-0.5x", "v2-star-0.5x"]
+    assert references_for(Budget.parse("100mflops"), task) == small
+    assert references_for(Budget.parse("250mflops"), task) == [*small[:2], "v2-1.0x", "v2-star-0.5x"]
+    assert references_for(Budget.parse("257mflops"), task) == [*small[:2], "v2-1.0x", "v2-star-1.0x"]
+
+
 def test_every_family_holds_presets_from_small_to_large() -> None:
-    assert [len(names) for names in FAMILIES.values()] == [5, 5, 4]
-    for names in FAMILIES.values():
+    assert [len(names) for names in BACKBONE_FAMILIES.values()] == [5, 5, 4, 4]
+    for names in BACKBONE_FAMILIES.values():
         assert all(name in PRESETS for name in names)
-        scales = [float(name.split("-")[1].removesuffix("x")) for name in names]
+        scales = [float(re.search(r"-([\d.]+)x", name)[1]) for name in names]
         assert scales == sorted(scales)
 
 

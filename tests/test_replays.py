@@ -92,6 +92,19 @@ def test_a_latency_of_another_machine_or_version_is_another_one(changed: dict[st
     assert training is not None
 
 
+def test_a_classifiers_latency_is_no_backbones_and_the_other_way_round(engine: Engine) -> None:
+    backbone = ("--task", "detection-backbone", "--resolution", "224")
+    network = replace(NETWORK, head=0)
+    for kept, asked in (((), backbone), (backbone, ())):
+        latency = {**LATENCY, "fingerprint": str(kept)}
+        where = replace(WHERE, fingerprint=str(kept))
+        replays(engine, *kept, where=where).keep(network, record(latency))
+        assert replays(engine, *kept, where=where).of(network)[0] is not None
+        assert replays(engine, *asked, where=where).of(network)[0] is None
+        # Its training is that of a classifier in either.
+        assert replays(engine, *asked, where=where).of(network)[1] is not None
+
+
 def test_other_data_are_not_known(engine: Engine) -> None:
     replays(engine).keep(NETWORK, record())
     assert replays(engine, where=replace(WHERE, data="others")).of(NETWORK)[1] is None
@@ -132,5 +145,23 @@ def test_a_search_answers_from_the_ledger_and_rejects_by_its_own_limit(
         *(Accuracy(None, "its own"), replays(engine, "--budget", budget)),
     )
     assert isinstance(problem.known(NETWORK), kind)
+    assert problem.reference("v2-1.0x") is PRESETS["v2-1.0x"]
     assert problem.known(PRESETS["v2-1.0x"]) is None
+    storage.engine.dispose()
+
+
+def test_a_search_for_backbones_has_them_as_references_and_says_that_they_classify(
+    tmp_path: Path, engine: Engine
+) -> None:
+    told = settings("--task", "detection-backbone")
+    space = SearchSpace(told.choices, told.budget, told.task)
+    storage = open_storage(f"sqlite:///{tmp_path}/study.db")
+    references = references_of(open_study(storage, "one", {}, resume=False), storage)
+    known = replays(engine, "--task", "detection-backbone")
+    problem = ShuffleNets(told, space, references, 8.0, Accuracy(None, "its own"), known)
+    network = problem.reference("v2-0.5x")
+    assert network == replace(NETWORK, head=0)
+    outcome = problem.outcome(network, record(), "v2-0.5x")
+    assert "as a classifier 60.0 %" in outcome.told
+    assert outcome.attributes["reference"] == "v2-0.5x"
     storage.engine.dispose()

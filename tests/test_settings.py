@@ -109,6 +109,29 @@ def test_a_folder_has_one_name_however_its_path_is_written(tmp_path: Path, monke
     assert len(names) == 1
 
 
+def test_a_backbones_study_holds_at_the_detection_resolution_under_a_name_of_its_own() -> None:
+    settings = settings_from("--task", "detection-backbone")
+    assert (settings.resolution, settings.classes, settings.task.name) == (320, 0, "detection-backbone")
+    assert settings.study == "140mflops-detection-backbone-fashion-mnist-12k"
+    assert settings_from("--task", "detection-backbone", "--resolution", "416").resolution == 416
+    assert settings_from("--task", "classification") == settings_from()
+
+
+@pytest.mark.parametrize(
+    ("flags", "told"),
+    [
+        (("--task", "detection"), "--task must be one of classification, detection-backbone, got 'detection'"),
+        (("--task", "detection-backbone", "--classes", "20"), "got 20: leave --classes out"),
+        (("--task", "detection-backbone", "--resolution", "16"), "--resolution must be at least 32, got 16"),
+        (("--classes", "0"), "--classes must be at least 2, got 0"),
+        (("--resolution", "31"), "--resolution must be at least 32, got 31"),
+    ],
+)
+def test_a_task_that_no_search_can_be_for_is_refused(flags: tuple[str, ...], told: str) -> None:
+    with pytest.raises(InputError, match=told):
+        settings_from(*flags)
+
+
 def test_names_that_are_given_are_used() -> None:
     settings = settings_from("--study", "mine_2.0")
     assert (settings.study, settings.out, settings.storage) == (
@@ -227,6 +250,14 @@ def test_what_decides_the_numbers_is_in_the_identity(name: str, flags: tuple[str
     usual, other = settings_from().identity(), settings_from(*flags).identity()
     assert {key for key in usual if usual[key] != other[key]} == {name}
     assert other[name] == value
+
+
+def test_the_task_is_in_the_identity_where_it_is_none_that_older_studies_had() -> None:
+    usual, backbone = settings_from().identity(), settings_from("--task", "detection-backbone").identity()
+    assert "task" not in usual
+    assert {name: backbone[name] for name in backbone if backbone[name] != usual.get(name)} == {
+        **{"task": "detection-backbone", "resolution": 320, "classes": 0},
+    }
 
 
 def test_recipe_and_space_are_in_the_identity_value_by_value(tmp_path: Path) -> None:

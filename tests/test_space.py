@@ -244,7 +244,7 @@ def test_a_backbones_reach_is_that_of_its_own_cost() -> None:
     of_small, of_large = reach_of(Choices.default(), small), reach_of(Choices.default(), large)
     assert of_small.smallest_params == of_large.smallest_params < reach_of(Choices.default(), Task()).smallest_params
     assert of_small.largest_macs < of_large.largest_macs
-    with pytest.raises(InputError, match=r"reach.*320 px, the feature maps"):
+    with pytest.raises(InputError, match=r"reach.*320 px, feature maps"):
         SearchSpace(Choices.default(), Budget(macs=of_large.smallest_macs - 1), large)
 
 
