@@ -59,9 +59,14 @@ def run_on_table(settings: Settings, path: Path) -> int:
     return 0
 
 
+def digest_of(path: Path) -> str:
+    """What tells the file from others, as a study of it keeps it."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+
+
 def _identity_of(settings: Settings, path: Path) -> dict[str, Any]:
     return {
-        "table": hashlib.sha256(path.read_bytes()).hexdigest()[:16],
+        "table": digest_of(path),
         "budget": str(settings.budget),
         "sampler": settings.sampler,
         "seed": settings.seed,

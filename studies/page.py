@@ -6,11 +6,11 @@ Its looks and its behaviour (sorting, copying, opening what a link names) are `p
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from html import escape, unescape
 from importlib.resources import files
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
@@ -48,6 +48,17 @@ def section(heading: str, content: str) -> str:
     return f"<section><h2>{heading}</h2>{content}</section>"
 
 
+def definitions_section(heading: str, values: Mapping[str, Any]) -> str:
+    """A section of names and what they are, as people write it, whatever JSON it is; empty where there are none."""
+    if not values:
+        return ""
+    rows = "".join(
+        f"<dt>{escape(str(name).replace('_', ' '))}</dt><dd>{escape(_plain(value))}</dd>"
+        for name, value in values.items()
+    )
+    return section(escape(heading), f"<dl>{rows}</dl>")
+
+
 def figure_html(figure: go.Figure, name: str, text: str = "") -> str:
     """The figure as HTML; `name` is one that no other figure of the page has.
 
@@ -82,6 +93,16 @@ def table_html(
         cells = "".join(f'<td class="{kind}">{cell_html(cell)}</td>' for kind, cell in zip(kinds, row, strict=True))
         body += f"<tr class='{row_class}'>{cells}</tr>"
     return scrolled(f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>", "table of " + columns[0])
+
+
+def _plain(value: Any) -> str:
+    if value is None or value == "" or isinstance(value, bool):
+        return {True: "yes", False: "no"}.get(value, "none")
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_plain(item)}" for name, item in value.items())
+    return ", ".join(map(_plain, value)) if isinstance(value, list | tuple) else str(value)
 
 
 def _text_kind(cells: Iterable[Cell]) -> str:

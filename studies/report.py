@@ -17,7 +17,7 @@ from studies.finalists_section import finalists_section
 from studies.front import PICKS, nearest_reference, pick
 from studies.front_guidelines import guidelines_section
 from studies.front_section import figure_section, table_section
-from studies.page import cell_html, figure_html, section, write_page
+from studies.page import cell_html, definitions_section, figure_html, section, write_page
 from studies.predicted import Predicted, predicted_for
 from studies.progress_curve import growth_of, growth_section
 from studies.record import Record
@@ -71,8 +71,8 @@ def write_report(
         winners_section(front, records, importances),
         guidelines_section(front, references, predicted.model if predicted else None, *task),
         cards_section(front, references, predicted, *task),
-        _definitions("Settings", settings),
-        _definitions("How the numbers were had", provenance),
+        definitions_section("Settings", settings),
+        definitions_section("How the numbers were had", provenance),
         _limits([*records, *references], provenance.get("accuracy", "")),
     )
     return write_page(path, title, sections)
@@ -127,27 +127,6 @@ def _of_predictions(predicted: Predicted | None) -> str:
         f"within 10 % for {100 * errors.within_10_percent:.0f} % (FLOPs alone: {100 * flops.within_10_percent:.0f} %), "
         f"Kendall tau {errors.tau:.2f} ({flops.tau:.2f}). "
     )
-
-
-def _definitions(heading: str, values: Mapping[str, Any]) -> str:
-    if not values:
-        return ""
-    rows = "".join(
-        f"<dt>{escape(str(name).replace('_', ' '))}</dt><dd>{escape(_plain(value))}</dd>"
-        for name, value in values.items()
-    )
-    return section(heading, f"<dl>{rows}</dl>")
-
-
-def _plain(value: Any) -> str:
-    """A setting as people write it, whatever JSON it is."""
-    if value is None or value == "" or isinstance(value, bool):
-        return {True: "yes", False: "no"}.get(value, "none")
-    if isinstance(value, float):
-        return f"{value:.6g}"
-    if isinstance(value, Mapping):
-        return ", ".join(f"{name} {_plain(item)}" for name, item in value.items())
-    return ", ".join(map(_plain, value)) if isinstance(value, list | tuple) else str(value)
 
 
 def _limits(records: Sequence[Record], accuracy: str) -> str:

@@ -14,7 +14,7 @@ import plotly.graph_objects as go
 from search_space.budget import Budget
 from studies.figures import BLUE, GREY, ORANGE, styled
 from studies.finished_table import ANY, Entry, FinishedTable, Price
-from studies.page import figure_html, section, table_html, write_page
+from studies.page import definitions_section, figure_html, section, table_html, write_page
 from studies.progress_curve import HEADING, growth_figure
 from studies.table import FLOP
 
@@ -40,7 +40,6 @@ def write_table_report(
         f"<header><h1>{escape(title)}</h1><p>{len(scored)} of the {len(table.entries)} networks of a finished table "
         f"scored. {FLOP}</p></header>"
     )
-    rows = "".join(f"<dt>{escape(name)}</dt><dd>{escape(str(value))}</dd>" for name, value in settings.items())
     front = figure_html(_front_figure(scored, best), "front")
     found = [("found", _cells(entry)) for entry in _front(scored)]
     sections = (
@@ -48,7 +47,7 @@ def write_table_report(
         section("Accuracy against FLOPs", front),
         section(HEADING, _growth(table, codes, budget)),
         section("The front", table_html(COLUMNS, found, COLUMNS[1:])),
-        section("Settings", f"<dl>{rows}</dl>"),
+        definitions_section("Settings", settings),
     )
     return write_page(path, title, sections)
 

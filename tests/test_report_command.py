@@ -1,13 +1,15 @@
 """`nas.report`: the page of a kept study, without torch, and mistakes in one line."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from test_report import FRONT, RECORDS, REFERENCES
+from test_table_run import CODES, row
 
-from nas import report
+from nas import report, run
 from studies.finalists import Finalist, finalists_from, trials_of
 from studies.record import attributes_of
 from studies.store import keep_results, open_storage, open_study
@@ -58,8 +60,41 @@ def test_mistakes_are_one_line(tmp_path: Path, capsys: Captured, monkeypatch: py
     monkeypatch.chdir(tmp_path)
     assert report.main([]) == 2
     assert "say which study" in capsys.readouterr().err
-    url = kept(tmp_path, {"table": "abc"})
-    assert report.main(["--storage", url]) == 2
-    assert "searched a finished table" in capsys.readouterr().err
+    url = kept(tmp_path, {"budget": "140mflops"})
+    assert report.main(["--storage", url, "--study", "one", "--table", "x.json"]) == 2
+    assert "'one' trained its networks: leave it out" in capsys.readouterr().err
     assert report.main(["--storage", url, "--study", "two"]) == 2
     assert "no study 'two'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("budget", [[], ["--budget", "3mflops"]])
+def test_the_page_of_a_search_over_a_table_is_the_same_as_the_runs(
+    tmp_path: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch, budget: list[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    table = tmp_path / "table.json"
+    table.write_text(json.dumps({code: row(code) for code in CODES}))
+    line = [
+        "--scorer",
+        f"table:{table}",
+        "--study",
+        "one",
+        "--trials",
+        "6",
+        "--workers",
+        "1",
+        "--sampler",
+        "random",
+        *budget,
+    ]
+    assert run.main(line) == 0
+    assert report.main(["--study", "one", "--table", str(table), "--out", "again.html"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "wrote again.html"
+    page = Path("again.html").read_text()
+    assert page == Path("runs/one/report.html").read_text()
+    assert f"<dt>budget</dt><dd>{budget[1] if budget else 'none'}</dd>" in page
+    assert report.main(["--study", "one"]) == 2
+    assert "add --table FILE" in capsys.readouterr().err
+    table.write_text(json.dumps({code: row(code) for code in CODES[1:]}))
+    assert report.main(["--study", "one", "--table", str(table)]) == 2
+    assert "searched another table" in capsys.readouterr().err
