@@ -42,6 +42,8 @@ ROUNDING, SHARE_OF_CHANGE = 3e-6, 1e-4
 # out, on a few inputs. OpenVINO's bfloat16 then lost up to 1.5 times as much on networks of 10 to 1,000 classes, 2.0 on
 # those of 2; leaving out one shuffle of V2 1.0x made 2.6 times, 10 % on its stem's weights 5.5.
 TIMES_ROUNDING, INPUTS = 2.5, 4
+MOST_SHRUNK, LEAST_VALUES = 32, 32
+"""How far a network shrinks an image, and from how many values of a channel its statistics are taken, at the least."""
 
 
 @dataclass(frozen=True)
@@ -275,8 +277,14 @@ def _with_statistics_of_noise(network: nn.Module, shape: Shape, seed: int) -> nn
         norm.momentum = 1.0  # the statistics become those of this one batch
     if norms:
         with torch.no_grad():
-            network(torch.from_numpy(example((2, *shape[1:]), seed)))
+            network(torch.from_numpy(example((_images_for_statistics(shape), *shape[1:]), seed)))
     return network.eval()
+
+
+def _images_for_statistics(shape: Shape) -> int:
+    """How many: two, or as many as give the smallest maps enough pixels. A variance of two values may be hardly any."""
+    height, width = (max(1, side // MOST_SHRUNK) for side in shape[2:])
+    return max(2, math.ceil(LEAST_VALUES / (height * width)))
 
 
 def _largest(values: torch.Tensor) -> float:

@@ -18,10 +18,12 @@ from proxies.backbone import deployed
 from proxies.expected import Expected, WrongOutput, example
 from proxies.latency import Latency, Prepared, Timing, check_runtime, compare, latency_of, measure, prepare
 from proxies.measuring import Request
+from proxies.network import build
 from proxies.runtimes import RUNTIMES
 from proxies.runtimes.torch_eager import forward_of
 from proxies.stopwatch import Reading
-from search_space import PRESETS
+from search_space import PRESETS, Budget, SearchSpace
+from search_space.choosers import RandomChooser
 from search_space.errors import InputError
 from search_space.plan import NO_CLASSIFIER
 
@@ -151,6 +153,14 @@ def test_images_of_a_batch_and_rectangles_are_measured_too(tmp_path: Path) -> No
     assert prepared.shape == (3, 3, 24, 32)
     (output,) = outputs_of_file(prepared)
     assert output.shape == (3, 4, 20, 28)
+
+
+def test_on_small_images_the_outputs_that_are_checked_are_of_the_usual_size(tmp_path: Path) -> None:
+    # A channel's statistics from the single pixels of two images once made them as large as 1e8, and rounding with them.
+    for seed in range(6):
+        drawn = SearchSpace.default(Budget.parse("20mflops")).suggest(RandomChooser(seed))
+        prepared = prepare(build(drawn, 10), tmp_path / "network", resolution=32, runtime="torch")
+        assert max(map(abs, prepared.expected.values[0])) < 100
 
 
 def outputs_of_file(prepared: Prepared) -> Any:
