@@ -143,8 +143,8 @@ def prepare(
 
     The network itself is left as it is. The file's batch norms have the statistics of random images: those of an
     untrained network let so little of the image through that no check would notice a wrong file. Torch's outputs on a
-    random image are kept, all of them, and every process that measures the file compares its own with them first. `resolution` is
-    in pixels, or height and width.
+    random image are kept, all of them, and every process that measures the file compares its own with them first.
+    `resolution` is in pixels, or height and width.
 
     Raises:
         InputError: the runtime or the device is unknown, not installed or not there.

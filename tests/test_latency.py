@@ -156,7 +156,7 @@ def test_images_of_a_batch_and_rectangles_are_measured_too(tmp_path: Path) -> No
 
 
 def test_on_small_images_the_outputs_that_are_checked_are_of_the_usual_size(tmp_path: Path) -> None:
-    # A channel's statistics from the single pixels of two images once made them as large as 1e8, and rounding with them.
+    # Statistics from the single pixels of two images once made them as large as 1e8, and rounding with them.
     for seed in range(6):
         drawn = SearchSpace.default(Budget.parse("20mflops")).suggest(RandomChooser(seed))
         prepared = prepare(build(drawn, 10), tmp_path / "network", resolution=32, runtime="torch")
