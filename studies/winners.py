@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from html import escape
 
 import optuna
 import plotly.graph_objects as go
+from optuna.distributions import BaseDistribution, IntDistribution
 from optuna.importance import FanovaImportanceEvaluator, get_param_importances
 from optuna.study import Study
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 
 from search_space.architecture import Stage
 from studies.figures import BLUE, ORANGE, styled
@@ -31,8 +32,16 @@ CHOICES: Mapping[str, Callable[[Stage], object]] = {
 }
 """What is chosen for each stage, by the name that the table shows."""
 
-Importances = Mapping[str, Mapping[str, float]]
-"""By objective: each parameter's share of what the objective varies by, all parameters together 1."""
+
+@dataclass(frozen=True, slots=True)
+class Importances:
+    """By objective: each parameter's share of what the objective varies by, all parameters together 1.
+
+    `narrowed` are those of which some networks were offered fewer values than others, since not all would have fitted.
+    """
+
+    shares: Mapping[str, Mapping[str, float]] = field(hash=False)
+    narrowed: tuple[str, ...] = ()
 
 
 def importances_of(study: Study) -> Importances | None:
@@ -46,16 +55,34 @@ def importances_of(study: Study) -> Importances | None:
         len(set(values)) == 1 for values in zip(*(t.values for t in complete), strict=True)
     ):
         return None
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        return {
-            name: get_param_importances(
-                study,
-                evaluator=FanovaImportanceEvaluator(seed=SEED),
-                target=lambda trial, place=place: float(trial.values[place]),  # type: ignore[misc]
-            )
-            for place, name in enumerate(OBJECTIVES)
-        }
+    offered = {name: list({t.distributions[name] for t in complete}) for name in complete[0].params}
+    common = _over_all(study, complete, {name: _whole(values) for name, values in offered.items()})
+    shares = {
+        name: get_param_importances(
+            common,
+            evaluator=FanovaImportanceEvaluator(seed=SEED),
+            target=lambda trial, place=place: float(trial.values[place]),  # type: ignore[misc]
+        )
+        for place, name in enumerate(OBJECTIVES)
+    }
+    return Importances(shares, tuple(name for name, values in offered.items() if len(values) > 1))
+
+
+def _whole(distributions: Sequence[BaseDistribution]) -> BaseDistribution:
+    """The one distribution that was offered, or one of all whole numbers between the ends of those that were."""
+    numbers = [each for each in distributions if isinstance(each, IntDistribution)]
+    if len(distributions) == 1 or len(numbers) < len(distributions):
+        return distributions[0]
+    return IntDistribution(min(each.low for each in numbers), max(each.high for each in numbers))
+
+
+def _over_all(study: Study, trials: Sequence[FrozenTrial], space: Mapping[str, BaseDistribution]) -> Study:
+    """A study of the same trials as if each had been offered all of `space`: Optuna leaves out what differs."""
+    common = optuna.create_study(directions=study.directions)
+    common.add_trials(
+        [optuna.create_trial(values=each.values, params=each.params, distributions=dict(space)) for each in trials]
+    )
+    return common
 
 
 def winners_section(front: Sequence[Record], records: Sequence[Record], importances: Importances | None) -> str:
@@ -71,20 +98,31 @@ def winners_section(front: Sequence[Record], records: Sequence[Record], importan
         note = (
             "Share of what accuracy and latency varied by over the search that a choice alone accounts for (fANOVA, a "
             f"random forest on {len(records)} networks): of few networks it is a hint, and the budget ties choices "
-            "to each other. A choice whose range differs from network to network is left out."
+            f"to each other.{_of_narrowed(importances)}"
         )
         drawn = f"<p>{note}</p>{figure_html(importance_figure(importances), 'importance')}"
     return section(HEADING, f"{drawn}<h3>Choices by stage</h3>{choices_table(front, records)}")
 
 
+def _of_narrowed(importances: Importances) -> str:
+    if not importances.narrowed:
+        return ""
+    names = ", ".join(name.replace("_", " ") for name in importances.narrowed)
+    return (
+        f" Not every network was offered every value of {escape(names)}, since not all would have fitted the budget: "
+        "their bars count as if all had been."
+    )
+
+
 def importance_figure(importances: Importances) -> go.Figure:
     """Bars by parameter, those for accuracy beside those for latency; what matters most stands on top."""
-    names = sorted(importances["accuracy"], key=lambda name: max(each.get(name, 0.0) for each in importances.values()))
+    shares = importances.shares
+    names = sorted(shares["accuracy"], key=lambda name: max(each.get(name, 0.0) for each in shares.values()))
     bars = [
         go.Bar(
             name=LABELS[objective],
             y=[name.replace("_", " ") for name in names],
-            x=[100 * importances[objective].get(name, 0.0) for name in names],
+            x=[100 * shares[objective].get(name, 0.0) for name in names],
             orientation="h",
             marker={"color": colour},
         )

@@ -11,26 +11,42 @@ from studies.front_guidelines import guidelines_section, told
 from studies.winners import LEAST_TRIALS, importances_of, winners_section
 
 
-def study_of(trials: int) -> optuna.Study:
-    """Accuracy follows `depth`, latency follows `width`, and `noise` does nothing."""
+def study_of(trials: int, narrowed: bool = False) -> optuna.Study:
+    """Accuracy follows `depth`, latency follows `width`, and `noise` does nothing but, if asked to, narrow `depth`."""
     study = optuna.create_study(directions=["maximize", "minimize"], sampler=optuna.samplers.RandomSampler(seed=0))
 
     def objective(trial: optuna.Trial) -> tuple[float, float]:
-        depth, width = trial.suggest_int("depth", 1, 8), trial.suggest_int("width", 1, 8)
-        trial.suggest_int("noise", 1, 8)
-        return depth / 8, float(width)
+        noise = trial.suggest_int("noise", 1, 8)
+        depth = trial.suggest_int("depth", 1, 1 + noise % 8 if narrowed else 8)
+        return depth / 8, float(trial.suggest_int("width", 1, 8))
 
     study.optimize(objective, n_trials=trials)
     return study
 
 
-def test_the_choice_that_decides_is_the_most_important() -> None:
-    found = importances_of(study_of(60))
+def test_the_choice_that_decides_is_the_most_important_and_optuna_says_the_same() -> None:
+    study = study_of(60)
+    found = importances_of(study)
     assert found is not None
-    assert max(found["accuracy"], key=found["accuracy"].__getitem__) == "depth"
-    assert max(found["latency_ms"], key=found["latency_ms"].__getitem__) == "width"
-    assert found["accuracy"]["noise"] < 0.1
-    assert sum(found["accuracy"].values()) == pytest.approx(1)
+    assert max(found.shares["accuracy"], key=found.shares["accuracy"].__getitem__) == "depth"
+    assert max(found.shares["latency_ms"], key=found.shares["latency_ms"].__getitem__) == "width"
+    assert found.shares["accuracy"]["noise"] < 0.1
+    assert found.narrowed == ()
+    evaluator = optuna.importance.FanovaImportanceEvaluator(seed=0)
+    expected = optuna.importance.get_param_importances(study, evaluator=evaluator, target=lambda t: t.values[0])
+    assert found.shares["accuracy"] == pytest.approx(expected)
+
+
+def test_a_choice_of_which_some_were_offered_less_is_not_left_out_and_is_named() -> None:
+    study = study_of(80, narrowed=True)
+    found = importances_of(study)
+    assert found is not None
+    assert found.narrowed == ("depth",)
+    assert max(found.shares["accuracy"], key=found.shares["accuracy"].__getitem__) == "depth"
+    assert sum(found.shares["accuracy"].values()) == pytest.approx(1)
+    page = winners_section(FRONT, RECORDS, found)
+    assert "Not every network was offered every value of depth, since" in page
+    assert "Not every" not in winners_section(FRONT, RECORDS, importances_of(study_of(60)))
 
 
 def test_of_few_trials_no_importance_is_told() -> None:
