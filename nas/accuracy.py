@@ -23,7 +23,7 @@ ACCURACY = "accuracy"
 """The study's attribute that keeps how its accuracies are had."""
 
 OF_A_BACKBONE = (
-    "that of each backbone as a classifier of whole images, with a pool and a classifier on its last map, for no "
+    "backbones are scored as classifiers of whole images, with a pool and a classifier on their last map, and no "
     "detector is trained"
 )
 
@@ -62,7 +62,7 @@ class Accuracy:
 def accuracy_for(settings: Settings, fingerprint: str) -> Accuracy:
     """The newest calibration of this recipe on this data, else one that ships, else the short training's own.
 
-    Of a backbone it is that of a classifier, and says so.
+    A backbone is scored as a classifier too, and that is said.
     """
     found = _accuracy_for(settings, fingerprint)
     return found if settings.task.name == CLASSIFICATION else replace(found, told=f"{OF_A_BACKBONE}; {found.told}")

@@ -60,6 +60,7 @@ def result_lines(
     if results.finalists:
         yield render_finalists(results.finalists, settings.recipe.name, predicted=settings.are_predicted)
         yield headline(settings, choice)
+        yield f"FLOPs, parameters and latency: at {settings.search.task.told}"
         if settings.accuracy:
             yield f"predicted %: {settings.accuracy.told}"
         storage = make_url(settings.search.storage).render_as_string(hide_password=True)

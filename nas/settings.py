@@ -173,7 +173,7 @@ def settings_of(flags: argparse.Namespace) -> Settings:
     return Settings(
         scorer=flags.scorer,
         budget=budget,
-        choices=Choices.from_file(flags.space) if flags.space else Choices.default(),
+        choices=task.offered(Choices.from_file(flags.space) if flags.space else Choices.default()),
         data=flags.data,
         data_root=flags.data_root,
         download=flags.download,

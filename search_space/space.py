@@ -14,7 +14,6 @@ from search_space.budget import Budget
 from search_space.choices import Choices
 from search_space.cost import cost_of
 from search_space.errors import InputError
-from search_space.plan import NO_CLASSIFIER
 from search_space.reach import Reach, reach_of
 from search_space.task import Task
 from search_space.widths import Structure, narrowest, quanta, solve_widths
@@ -104,7 +103,7 @@ class SearchSpace:
         return chosen
 
     def _choose_sizes(self, chooser: Chooser, structure: Mapping[str, Any]) -> dict[str, int]:
-        offered = _sizes_offered(self.choices, self.task)
+        offered = _sizes_offered(self.task.offered(self.choices))
         chosen = {name: values[0] for name, values in offered.items()}
         most = {name: values[-1] for name, values in offered.items()}
         # Without a head the classifier can cost more than with one.
@@ -132,11 +131,10 @@ def _stage_numbers(choices: Choices) -> range:
     return range(2, 2 + len(choices.depths))
 
 
-def _sizes_offered(choices: Choices, task: Task) -> dict[str, tuple[int, ...]]:
+def _sizes_offered(choices: Choices) -> dict[str, tuple[int, ...]]:
     kernels = {f"kernel_{number}": choices.kernels for number in _stage_numbers(choices)}
     depths = {f"depth_{number}": values for number, values in enumerate(choices.depths, start=2)}
-    heads = (0,) if task.num_classes == NO_CLASSIFIER else choices.heads
-    return {**kernels, **depths, "head": heads}
+    return {**kernels, **depths, "head": choices.heads}
 
 
 def _choose_int(chooser: Chooser, name: str, values: Any) -> int:

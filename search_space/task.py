@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from search_space.architecture import Architecture
+from search_space.choices import Choices
 from search_space.plan import NO_CLASSIFIER
 
 CLASSIFICATION, DETECTION_BACKBONE = "classification", "detection-backbone"
@@ -34,6 +35,10 @@ class Task:
         if self.num_classes == NO_CLASSIFIER:
             return f"{self.resolution} px, feature maps at strides 8, 16 and 32, without head and classifier"
         return f"{self.resolution} px, {self.num_classes} classes"
+
+    def offered(self, choices: Choices) -> Choices:
+        """The choices that are open: a backbone has no head."""
+        return replace(choices, heads=(0,)) if self.num_classes == NO_CLASSIFIER else choices
 
     def deployed(self, architecture: Architecture) -> Architecture:
         """What is left of the architecture: a backbone has no head."""

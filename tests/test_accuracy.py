@@ -69,7 +69,7 @@ def test_of_backbones_it_is_said_that_they_are_trained_as_classifiers(ships: Any
     assert "classifier" not in usual.told + with_a_fit.told
     found = accuracy_for(settings("--task", "detection-backbone"), DATA)
     assert found.fit == with_a_fit.fit
-    assert found.told.startswith("that of each backbone as a classifier of whole images")
+    assert found.told.startswith("backbones are scored as classifiers of whole images")
     assert "no detector is trained" in found.told
     assert found.told.endswith(with_a_fit.told)
 

@@ -257,6 +257,7 @@ def test_the_task_is_in_the_identity_where_it_is_none_that_older_studies_had() -
     assert "task" not in usual
     assert {name: backbone[name] for name in backbone if backbone[name] != usual.get(name)} == {
         **{"task": "detection-backbone", "resolution": 320, "classes": 0},
+        "space": {**usual["space"], "heads": [0]},
     }
 
 

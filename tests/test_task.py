@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from search_space import PRESETS
+from search_space.choices import Choices
 from search_space.task import CLASSIFICATION, DETECTION_BACKBONE, TASKS, Task, task_name
 
 
@@ -25,6 +26,12 @@ def test_a_task_is_told_in_words() -> None:
     assert Task(64, 10).told == "64 px, 10 classes"
     assert "416 px" in replace(TASKS[DETECTION_BACKBONE], resolution=416).told
     assert "strides 8, 16 and 32" in TASKS[DETECTION_BACKBONE].told
+
+
+def test_a_backbone_is_offered_no_head() -> None:
+    choices = Choices.default()
+    assert TASKS[DETECTION_BACKBONE].offered(choices) == replace(choices, heads=(0,))
+    assert TASKS[CLASSIFICATION].offered(choices) is choices
 
 
 @pytest.mark.parametrize("name", ["v1-1.0x-g3", "v2-1.0x", "v2-star-0.5x"])
