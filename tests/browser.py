@@ -12,6 +12,8 @@ FLAGS = (
     "--headless --no-sandbox --disable-gpu --hide-scrollbars --disable-quic --no-first-run --disable-sync "
     "--disable-background-networking --disable-component-update"
 )
+OFFLINE = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
+"""Nothing is found but what this machine itself serves."""
 
 
 @contextmanager
@@ -24,7 +26,7 @@ def opened(profile: Path) -> Iterator[Any]:
         pytest.skip("no chromium with its chromedriver on this machine to open the page with")
     options = webdriver.ChromeOptions()
     options.binary_location = chromium
-    for flag in (*FLAGS.split(), f"--user-data-dir={profile}"):
+    for flag in (*FLAGS.split(), OFFLINE, f"--user-data-dir={profile}"):
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     driver = webdriver.Chrome(options, service.Service(chromedriver))

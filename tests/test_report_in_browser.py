@@ -162,7 +162,7 @@ def test_a_key_sorts_words_with_the_numbers_in_them(driver: Any, page: Path, key
 
 def test_tab_reaches_everything_once_and_shows_where_it_is(driver: Any, page: Path) -> None:
     show(driver, page)
-    open_all(driver)
+    driver.execute_script("document.querySelectorAll('details')[0].open = true")
     wanted = driver.execute_script(
         "window.wanted = [...document.querySelectorAll('a[href], button, summary, [tabindex=\"0\"]')]"
         ".filter(each => each.checkVisibility()); return wanted.length"
