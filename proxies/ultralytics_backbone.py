@@ -74,7 +74,7 @@ def start_from(yolo: Any, weights: Path | str) -> Any:
     """`yolo`, an `ultralytics.YOLO`, whose backbone has a classifier's weights now; its `train` starts from them.
 
     `weights` are a file of `nas.train`, or of a state dict of torchvision's (.pth), which are for ImageNet. Ultralytics
-    gives every batch norm an eps of its own, 0.001, with which maps are not the classifier's to the last digit.
+    sets every batch norm's eps to 0.001, torch's is 0.00001: maps differ from the classifier's until they are trained.
 
     Raises:
         InputError: the YOLO has another backbone, or the weights cannot be read or are of another network.
@@ -89,7 +89,7 @@ def start_from(yolo: Any, weights: Path | str) -> Any:
 def _weights(maps: ShuffleNASBackbone, file: Path) -> dict[str, Tensor]:
     """The classifier's weights for images from 0 to 1, which Ultralytics does not normalise: the stem does it.
 
-    Exact but where an image is padded, which was with its mean colour and is with black. Grey is the mean of colours.
+    Exact but for the border: the padding was the mean colour and is black. Grey is the mean of colours.
     """
     about = read_trained_for(file) if file.suffix == SUFFIX else None
     mean, std = (torch.tensor(each) for each in ((about.mean, about.std) if about else IMAGENET))
