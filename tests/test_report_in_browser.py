@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import test_calibration
+import test_comparison
 import test_guidelines
 import test_misleading
 from browser import opened, show
@@ -17,6 +18,7 @@ from search_space import PRESETS, Budget, SearchSpace, cost_of
 from search_space.choosers import RandomChooser
 from studies.calibration_report import write_calibration_page
 from studies.cards import cards_section
+from studies.comparison_report import write_comparison_page
 from studies.finalists import Finalist
 from studies.finalists_section import finalists_section
 from studies.front import front_of
@@ -276,14 +278,16 @@ def other_pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         for table in TABLES.values()
     ]
     timed = test_misleading.study(*test_misleading.FOUR)
+    trained = (test_comparison.network(name, {0: 0.01 * groups}) for groups, name in test_comparison.V1.items())
     return {
         "calibration": write_calibration_page(folder / "calibration.html", test_calibration.calibration()),
+        "comparison": write_comparison_page(folder / "comparison.html", test_comparison.comparison(*trained)),
         "guidelines": write_guidelines(folder / "guidelines.html", speeds, {"device": "A CPU"}),
         "references": write_reference_page(folder / "references.html", timed, test_misleading.FAMILIES),
     }
 
 
-@pytest.mark.parametrize("name", ["calibration", "guidelines", "references"])
+@pytest.mark.parametrize("name", ["calibration", "comparison", "guidelines", "references"])
 def test_the_other_pages_are_drawn_and_read_in_the_dark_on_a_phone(
     driver: Any, other_pages: dict[str, Path], name: str
 ) -> None:
