@@ -78,8 +78,13 @@ def told_of(findings: Findings) -> list[str]:
 def analysis_of(study: Study, finalists: Study | None) -> Analysis:
     """The analysis of a study, and of the study of its finalists where there is one; takes seconds."""
     found = finalists_from(finalists.get_trials(deepcopy=False)) if finalists else ()
-    fit = study.user_attrs[ACCURACY]["fit"] if ACCURACY in study.user_attrs else None
-    return Analysis(minutes_of(study), importances_of(study), found, fit["error"] if fit else None)
+    return Analysis(minutes_of(study), importances_of(study), found, accuracy_error_of(study))
+
+
+def accuracy_error_of(study: Study) -> float | None:
+    """How far the fit that predicts the study's accuracies was off on networks left out of it; None without a fit."""
+    fit = study.user_attrs.get(ACCURACY, {}).get("fit")
+    return float(fit["error"]) if fit else None
 
 
 def write_front(findings: Findings, path: Path) -> Path:

@@ -15,10 +15,11 @@ from studies.name_places import FONT_PX, PHONE_PX, sides_of
 from studies.page import figure_html, section, table_html
 from studies.record import Record
 from studies.table import TIE, accuracy_text, mflops_text, ms_text, spread_text
-from studies.ties import RULE, tied_pairs
+from studies.ties import RULE, Pairs, letters_of, tied_pairs
 
 HEADING = "Finalists"
-COLUMNS = ("name", "MFLOPs", "latency ms", "accuracy %", "seeds", "predicted %", "on the front")
+COLUMNS = ("name", "MFLOPs", "latency ms", "accuracy %", "seeds", "predicted %", "on the front", "tie")
+NUMBERS = COLUMNS[1:-2]
 
 _MOST_COVERED_PX = 2 * FONT_PX**2
 """A name may lie on the front's line."""
@@ -28,22 +29,24 @@ def finalists_section(finalists: Sequence[Finalist], front: Sequence[Record] = (
     """The section, as HTML; empty where there are none. Those of the search's `front` lead to their cards."""
     if not finalists:
         return ""
-    final = {record.architecture.key() for record in final_front(finalists)}
+    on_front = {record.architecture.key() for record in final_front(finalists)}
+    shown = sorted(finalists, key=lambda each: each.final.latency_ms)
+    ties = letters_of(len(shown), _tied(shown))
     rows = [
         (
             "reference" if each.record.reference else "found",
-            (name_cell(each.record, front), *_cells(each, each.record.architecture.key() in final)),
+            (name_cell(each.record, front), *_cells(each, each.record.architecture.key() in on_front), tie),
         )
-        for each in sorted(finalists, key=lambda each: each.final.latency_ms)
+        for each, tie in zip(shown, ties, strict=True)
     ]
     note = (
         "Trained anew with other seeds and timed again together, so these are the numbers to choose by. Bars: standard "
         "deviation over the seeds (none for a single one), and a latency's standard error. Of latencies within "
         f"{100 * (TIE - 1):.0f} % of each other the most accurate stands on the front. A pale band joins networks that "
-        f"are tied: {RULE}, or unknown."
+        f"are tied, and they share a letter: {RULE}, or unknown."
     )
     drawn = figure_html(finalists_figure(finalists), "finalists")
-    return section(HEADING, f"<p>{escape(note)}</p>{drawn}{table_html(COLUMNS, rows, COLUMNS[1:-1])}")
+    return section(HEADING, f"<p>{escape(note)}</p>{drawn}{table_html(COLUMNS, rows, NUMBERS)}")
 
 
 def finalists_figure(finalists: Sequence[Finalist]) -> go.Figure:
@@ -64,9 +67,13 @@ def finalists_figure(finalists: Sequence[Finalist]) -> go.Figure:
     drawn = [(each.latency_ms, _percent(each)) for each in finals if each.name not in named]
     others = [*drawn, *_along_steps(front)]
     sides = sides_of(points, *axes, size_px=PHONE_PX, others=others, most_covered_px=_MOST_COVERED_PX)
-    ties = ties_drawn(finals, tied_pairs(finals, [each.deviation for each in finalists]))
+    ties = ties_drawn(finals, _tied(finalists))
     traces = _points("finalists", found, BLUE, sides), _points("references", references, ORANGE, sides)
     return on_axes(styled(go.Figure([*ties, line, *traces]), LATENCY, "accuracy, %"), axes)
+
+
+def _tied(finalists: Sequence[Finalist]) -> Pairs:
+    return tied_pairs([each.final for each in finalists], [each.deviation for each in finalists])
 
 
 def _along_steps(front: Sequence[Record]) -> Iterator[tuple[float, float]]:

@@ -10,6 +10,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from search_space.task import Task
 from studies.cards import cards_section, name_cell
 from studies.figures import flops_figure
 from studies.finalists import Finalist
@@ -73,7 +74,7 @@ def write_report(
         cards_section(front, references, predicted, *task),
         definitions_section("Settings", settings),
         definitions_section("How the numbers were had", provenance),
-        _limits([*records, *references], provenance.get("accuracy", "")),
+        _limits([*records, *references], provenance.get("accuracy", ""), Task(*task)),
     )
     return write_page(path, title, sections)
 
@@ -129,7 +130,7 @@ def _of_predictions(predicted: Predicted | None) -> str:
     )
 
 
-def _limits(records: Sequence[Record], accuracy: str) -> str:
+def _limits(records: Sequence[Record], accuracy: str, task: Task) -> str:
     measured = {f"{r.latency.get('runtime', '')} {r.latency.get('device', '')}".strip() for r in records} - {""}
     where = f" ({'; '.join(sorted(measured))})" if measured else ""
     return section(
@@ -138,7 +139,8 @@ def _limits(records: Sequence[Record], accuracy: str) -> str:
         f"proxy's. References were scored in the same way. {escape(accuracy[:1].upper() + accuracy[1:])}.</li>"
         f"<li>Latency is that of this device and runtime only{escape(where)}; on another, another front. "
         f"{_of_drift(records)}</li>"
-        f"<li>{FLOP} Other counts in use, such as two operations for each, give larger numbers.</li></ul>",
+        f"<li>Costs and latencies hold at {task.told}. {FLOP} Other counts in use, such as two operations for each, "
+        "give larger numbers.</li></ul>",
     )
 
 

@@ -10,10 +10,13 @@ from typing import Any
 import pytest
 from optuna.trial import TrialState
 
+from nas.accuracy import ACCURACY
 from nas.outputs import (
     PROVENANCE,
     Analysis,
     Findings,
+    accuracy_error_of,
+    analysis_of,
     findings_of,
     told_of,
     write_all,
@@ -207,6 +210,15 @@ def test_findings_are_what_the_study_and_its_references_hold(study_and_reference
 
 def test_a_study_of_nothing_has_empty_findings(study_and_references: Any) -> None:
     assert findings_of(*study_and_references) == Findings("mine", [], [], [], [], SETTINGS, {})
+
+
+def test_how_far_accuracies_are_off_is_what_the_studys_fit_was_off(study_and_references: Any) -> None:
+    study, _ = study_and_references
+    assert accuracy_error_of(study) is None
+    study.set_user_attr(ACCURACY, {"fit": None, "told": "the recipe's own"})
+    assert accuracy_error_of(study) is None
+    study.set_user_attr(ACCURACY, {"fit": {"error": 0.014}, "told": "by a fit"})
+    assert analysis_of(study, None).accuracy_error == accuracy_error_of(study) == 0.014
 
 
 # Progress
