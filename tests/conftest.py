@@ -13,6 +13,9 @@ from sqlalchemy import Engine
 
 from studies.database import engine_of
 
+# Here, before torch is imported, and in all that a test starts: of two threads on a busy core each waits for the other.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 WAIT_SECONDS = 900
 """What nothing here takes: it only keeps a run that stands still from standing for ever."""
 PROJECT = Path(__file__).parents[1]
