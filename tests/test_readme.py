@@ -3,6 +3,7 @@ import re
 import shlex
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ PARSERS |= {"nas.finalists": finalists.make_parser, "nas.ledger": ledger.make_pa
 PARSERS |= {"nas.report": report.make_parser, "nas.dashboard": dashboard.make_parser}
 PARSERS |= {"nas.compare": compare.make_parser}
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+PYTHON, YOLO = [text for language, text in BLOCKS if language == "python"], "from ultralytics"
 SHELL = "".join(text for language, text in BLOCKS if not language)
 COMMANDS = re.findall(r"(python -m (nas\.\w+)\b.*)", SHELL)
 
@@ -63,9 +65,18 @@ def test_the_tutorial_leads_from_nothing_to_a_timed_onnx_file(tmp_path: Path) ->
     assert len(timed) == 2
 
 
-@pytest.mark.parametrize("code", [text for language, text in BLOCKS if language == "python"])
+@pytest.mark.parametrize("code", [code for code in PYTHON if not code.startswith(YOLO)])
 def test_readme_python_runs(code: str) -> None:
     exec(compile(code, "README.md", "exec"), {})
+
+
+def test_the_yolo_example_calls_what_there_is() -> None:
+    """`test_ultralytics_backbone` trains one, where Ultralytics is installed."""
+    (code,) = [code for code in PYTHON if code.startswith(YOLO)]
+    imported, names = re.findall(r"^from (proxies\S+) import (.*)$", code, re.MULTILINE)[0]
+    assert all(hasattr(import_module(imported), name) for name in names.split(", "))
+    assert (Path(__file__).parents[1] / "proxies/shufflenas.yaml").is_file()
+    assert '"proxies/shufflenas.yaml"' in code
 
 
 @pytest.mark.parametrize("path", re.findall(r"`((?:search_space|proxies|studies|nas|tests)/[\w/.-]+\.\w+)`", README))
