@@ -18,7 +18,7 @@ from studies.predicted import Predicted
 from studies.record import Record
 from studies.table import FLOP, accuracy_text, comparison, mflops_text, ms_text, params_text, proxy_text, spread_text
 
-HEADING = "Networks of the front"
+HEADING, ALONE = "Networks of the front", "On the finalists' front alone, with the search's own numbers"
 _COLUMNS = ("layer", "of", "output", "MFLOPs", "k params", "latency us")
 _MEASURES: tuple[tuple[str, Callable[[LayerRow], float], float, str], ...] = (
     ("FLOPs", lambda row: row.macs, 1e-6, "M"),
@@ -36,14 +36,19 @@ def cards_section(
     predicted: Predicted | None,
     resolution: int = 224,
     classes: int = 1000,
+    *,
+    finalists: Sequence[Record] = (),
 ) -> str:
     """The section of the front's cards, as HTML; empty where the front is.
 
     `predicted` holds the model that shares a latency out among the layers. The costs hold at `resolution` and
-    `classes`; a card of a record that does not has no costs by layer, and says so.
+    `classes`; a card of a record that does not has no costs by layer, and says so. `finalists` are on their own front
+    alone, and their cards come last.
     """
     model = predicted.model if predicted else None
-    cards = [_card(record, references, model, resolution, classes) for record in front]
+    cards = [_card(record, references, model, resolution, classes) for record in (*front, *finalists)]
+    if finalists:
+        cards.insert(len(front), f"<h3>{escape(ALONE)}</h3>")
     return section(HEADING, "".join(cards)) if cards else ""
 
 
@@ -82,7 +87,7 @@ def _card(
     )
 
 
-_BACK = "its row in the table of the front"
+_BACK = "its row in the table"
 _NOT_OF_THIS_TASK = (
     '<p class="note">It is not shown: the recorded cost is that of another task than this page\'s resolution and '
     "classes.</p>"

@@ -8,11 +8,11 @@ from itertools import pairwise
 
 import plotly.graph_objects as go
 
-from studies.cards import name_cell
+from studies.cards import anchor_of, name_cell, row_anchor_of
 from studies.figures import BLUE, GREY, LATENCY, ORANGE, axes_of, on_axes, styled, ties_drawn
 from studies.finalists import Finalist, final_front
 from studies.name_places import FONT_PX, PHONE_PX, sides_of
-from studies.page import figure_html, section, table_html
+from studies.page import Cell, Link, figure_html, section, table_html
 from studies.record import Record
 from studies.table import TIE, accuracy_text, mflops_text, ms_text, spread_text
 from studies.ties import RULE, Pairs, letters_of, tied_pairs
@@ -26,16 +26,17 @@ _MOST_COVERED_PX = 2 * FONT_PX**2
 
 
 def finalists_section(finalists: Sequence[Finalist], front: Sequence[Record] = ()) -> str:
-    """The section, as HTML; empty where there are none. Those of the search's `front` lead to their cards."""
+    """The section, as HTML; empty where there are none. Those on the search's `front` or their own lead to cards."""
     if not finalists:
         return ""
     on_front = {record.architecture.key() for record in final_front(finalists)}
+    alone = finalists_alone(finalists, front)
     shown = sorted(finalists, key=lambda each: each.final.latency_ms)
     ties = letters_of(len(shown), _tied(shown))
     rows = [
         (
             "reference" if each.record.reference else "found",
-            (name_cell(each.record, front), *_cells(each, each.record.architecture.key() in on_front), tie),
+            (_name(each.record, front, alone), *_cells(each, each.record.architecture.key() in on_front), tie),
         )
         for each, tie in zip(shown, ties, strict=True)
     ]
@@ -47,6 +48,19 @@ def finalists_section(finalists: Sequence[Finalist], front: Sequence[Record] = (
     )
     drawn = figure_html(finalists_figure(finalists), "finalists")
     return section(HEADING, f"<p>{escape(note)}</p>{drawn}{table_html(COLUMNS, rows, NUMBERS)}")
+
+
+def finalists_alone(finalists: Sequence[Finalist], front: Sequence[Record]) -> list[Record]:
+    """The records of the networks that are on the finalists' front and not on the search's, fastest first."""
+    on_front = {record.architecture for record in final_front(finalists)} - {record.architecture for record in front}
+    found = [each.record for each in finalists if each.record.architecture in on_front and not each.record.reference]
+    return sorted(found, key=lambda record: record.latency_ms)
+
+
+def _name(record: Record, front: Sequence[Record], alone: Sequence[Record]) -> Cell:
+    """The name, which leads to its card where it has one; a card leads back here if the front's table lacks it."""
+    is_alone = record in alone
+    return Link(record.name, anchor_of(record), row_anchor_of(record)) if is_alone else name_cell(record, front)
 
 
 def finalists_figure(finalists: Sequence[Finalist]) -> go.Figure:

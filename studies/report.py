@@ -14,7 +14,7 @@ from search_space.task import Task
 from studies.cards import cards_section, name_cell
 from studies.figures import flops_figure
 from studies.finalists import Finalist
-from studies.finalists_section import finalists_section
+from studies.finalists_section import finalists_alone, finalists_section
 from studies.front import PICKS, nearest_reference, pick
 from studies.front_guidelines import guidelines_section
 from studies.front_section import figure_section, table_section
@@ -71,7 +71,7 @@ def write_report(
         growth_section(growth_of(records, minutes or {})),
         winners_section(front, records, importances),
         guidelines_section(front, references, predicted.model if predicted else None, *task),
-        cards_section(front, references, predicted, *task),
+        cards_section(front, references, predicted, *task, finalists=finalists_alone(finalists, front)),
         definitions_section("Settings", settings),
         definitions_section("How the numbers were had", provenance),
         _limits([*records, *references], provenance.get("accuracy", ""), Task(*task)),

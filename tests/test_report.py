@@ -120,6 +120,19 @@ def test_ties_share_a_letter_and_the_note_says_when(tmp_path: Path) -> None:
     assert "that of an accuracy is not known" in visible(written(tmp_path))
 
 
+def test_a_finalist_on_their_front_alone_has_a_card_and_each_leads_to_the_other(tmp_path: Path) -> None:
+    """The third record is worse than the second in the search, and the most accurate of the finalists."""
+    risen, key = RECORDS[2], RECORDS[2].architecture.key()
+    assert risen not in FRONT
+    outline = Outline()
+    page = written(tmp_path, finalists=[*FINALISTS, Finalist(risen, {1: 0.9, 2: 0.9}, risen.latency)])
+    outline.feed(page)
+    assert outline.ids[f"network-{key}"] == outline.ids[f"row-{key}"] == 1
+    assert Counter(outline.links)[f"#network-{key}"] == Counter(outline.links)[f"#row-{key}"] == 1
+    assert page.index("On the finalists&#x27; front alone") < page.index(f'id="network-{key}"')
+    assert "front alone" not in written(tmp_path, finalists=FINALISTS)
+
+
 def test_finalists_share_letters_by_the_deviation_over_their_seeds(tmp_path: Path) -> None:
     """50 ± 0.7 and 51 ± 0.7 % are tied in latencies within 2 %, 54 ± 0.7 % is not; of one seed nothing is known."""
     near = [
