@@ -11,6 +11,8 @@ from optuna.study import Study
 from nas.foresight import Foresight, distributions_of
 from search_space import Budget, SearchSpace, cost_of
 from search_space.choosers import FixedChooser, RandomChooser
+from search_space.plan import NO_CLASSIFIER
+from search_space.task import DETECTION_BACKBONE, TASKS
 from studies.latency_model import LEAST_MEASUREMENTS
 from studies.points import draw
 from studies.record import Record, attributes_of
@@ -67,6 +69,16 @@ def test_latency_follows_flops_at_first_and_then_what_was_measured(study: Study)
     after = foresight.of([study]).foresee(params(99))
     assert after is not None
     assert after.objectives == pytest.approx((3 * macs * ANCHOR_MS / ANCHOR_MACS,), rel=0.25)
+
+
+def test_a_backbones_latency_is_foreseen_by_its_own_cost() -> None:
+    space = SearchSpace(SPACE.choices, SPACE.budget, TASKS[DETECTION_BACKBONE])
+    chooser = RandomChooser(99)
+    macs = cost_of(space.suggest(chooser), 320, NO_CLASSIFIER).macs
+    known = Foresight(space, ANCHOR_MS, ANCHOR_MACS, None).of([]).foresee(chooser.params)
+    assert known is not None
+    assert known.objectives == pytest.approx((macs * ANCHOR_MS / ANCHOR_MACS,))
+    assert known.features[0] == math.log(macs)
 
 
 def test_what_is_predicted_far_over_the_latency_budget_is_not_allowed(study: Study) -> None:
