@@ -15,6 +15,31 @@ FLAGS = (
 OFFLINE = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
 """Nothing is found but what this machine itself serves."""
 
+CONTRASTS = """
+const rgb = (text) => (text.match(/[\\d.]+/g) || [0, 0, 0, 0]).map(Number);
+const light = (c) => c.slice(0, 3).map((v) => v / 255)
+  .map((v) => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
+  .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
+const ground = (e) => {
+  for (; e; e = e.parentElement) {
+    const c = rgb(getComputedStyle(e).backgroundColor);
+    if (c.length === 3 || c[3] === 1) return c;
+  }
+};
+const found = [];
+for (const e of document.querySelectorAll("body *")) {
+  const own = [...e.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim());
+  if (!own || !e.getClientRects().length || e.closest("script, style, .hoverlayer, .unseen")) continue;
+  const style = getComputedStyle(e);
+  const text = e instanceof SVGElement ? style.fill : style.color;
+  const behind = e.closest(".units svg") ? rgb(getComputedStyle(document.querySelector("svg .box")).fill) : ground(e);
+  const [a, b] = [light(rgb(text)), light(behind)].sort((x, y) => y - x);
+  found.push([(a + 0.05) / (b + 0.05), e.tagName + " " + e.textContent.trim().slice(0, 40)]);
+}
+return found;
+"""
+"""A program: the contrast of each text with its ground, and the text; WCAG 2 asks for 4.5."""
+
 
 @contextmanager
 def opened(profile: Path) -> Iterator[Any]:

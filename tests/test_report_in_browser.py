@@ -11,7 +11,8 @@ import test_calibration
 import test_comparison
 import test_guidelines
 import test_misleading
-from browser import opened, show
+import test_table_report
+from browser import CONTRASTS, opened, show
 
 from nas.guidelines import Case
 from search_space import PRESETS, Budget, SearchSpace, cost_of
@@ -29,6 +30,7 @@ from studies.predicted import predicted_for
 from studies.published_guidelines import TABLES
 from studies.record import Record
 from studies.reference_report import write_reference_page
+from studies.table_report import write_table_report
 
 pytestmark = pytest.mark.slow
 SPACE = SearchSpace.default(budget=Budget.parse("140mflops"))
@@ -43,30 +45,6 @@ return [...document.querySelectorAll('.js-plotly-plot')].map((plot) => {
   const ends = ([name, b]) => [name, b.left - start, b.right - start, b.top, b.bottom];
   return [w, boxes.filter(([name]) => name).map(ends)];
 });
-"""
-
-CONTRASTS = """
-const rgb = (text) => (text.match(/[\\d.]+/g) || [0, 0, 0, 0]).map(Number);
-const light = (c) => c.slice(0, 3).map((v) => v / 255)
-  .map((v) => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
-  .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
-const ground = (e) => {
-  for (; e; e = e.parentElement) {
-    const c = rgb(getComputedStyle(e).backgroundColor);
-    if (c.length === 3 || c[3] === 1) return c;
-  }
-};
-const found = [];
-for (const e of document.querySelectorAll("body *")) {
-  const own = [...e.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim());
-  if (!own || !e.getClientRects().length || e.closest("script, style, .hoverlayer, .unseen")) continue;
-  const style = getComputedStyle(e);
-  const text = e instanceof SVGElement ? style.fill : style.color;
-  const behind = e.closest(".units svg") ? rgb(getComputedStyle(document.querySelector("svg .box")).fill) : ground(e);
-  const [a, b] = [light(rgb(text)), light(behind)].sort((x, y) => y - x);
-  found.push([(a + 0.05) / (b + 0.05), e.tagName + " " + e.textContent.trim().slice(0, 40)]);
-}
-return found;
 """
 
 
@@ -283,11 +261,12 @@ def other_pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "calibration": write_calibration_page(folder / "calibration.html", test_calibration.calibration()),
         "comparison": write_comparison_page(folder / "comparison.html", test_comparison.comparison(*trained)),
         "guidelines": write_guidelines(folder / "guidelines.html", speeds, {"device": "A CPU"}),
+        "table": write_table_report(folder / "table.html", "a table", test_table_report.TABLE, ["00", "30"], {}),
         "references": write_reference_page(folder / "references.html", timed, test_misleading.FAMILIES),
     }
 
 
-@pytest.mark.parametrize("name", ["calibration", "comparison", "guidelines", "references"])
+@pytest.mark.parametrize("name", ["calibration", "comparison", "guidelines", "references", "table"])
 def test_the_other_pages_are_drawn_and_read_in_the_dark_on_a_phone(
     driver: Any, other_pages: dict[str, Path], name: str
 ) -> None:
