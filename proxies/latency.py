@@ -152,8 +152,7 @@ def prepare(
     check_runtime(runtime, device)
     row = RUNTIMES[runtime]
     file = stem.with_name(stem.name + row.suffix)
-    height, width = (resolution, resolution) if isinstance(resolution, int) else resolution
-    shape = (batch_size, in_channels, height, width)
+    shape = (batch_size, in_channels, *((resolution, resolution) if isinstance(resolution, int) else resolution))
     written = _with_statistics_of_noise(copy.deepcopy(network).cpu().eval(), shape, seed)
     row.write(written, file, shape, device)
     return Prepared(str(file), shape, runtime, device, expected_of(written, shape, row.precision, seed))
@@ -167,8 +166,8 @@ def expected_of(network: nn.Module, shape: Shape, precision: str, seed: int) -> 
     with torch.inference_mode():
         expected, other = (outputs_of(network(x)) for x in inputs[:2])
         if precision == "float32":
-            pairs = zip(expected, other, strict=True)
-            allowed = [ROUNDING * _largest(one) + SHARE_OF_CHANGE * _largest(two - one) for one, two in pairs]
+            both = zip(expected, other, strict=True)
+            allowed = [ROUNDING * _largest(one) + SHARE_OF_CHANGE * _largest(two - one) for one, two in both]
         else:
             allowed = [TIMES_ROUNDING * loss for loss in _losses_in(getattr(torch, precision), network, inputs)]
     return Expected(seed, tuple(tuple(kept_of(each.numpy()).tolist()) for each in expected), tuple(allowed))
@@ -185,8 +184,8 @@ def _losses_in(dtype: torch.dtype, network: nn.Module, inputs: Sequence[torch.Te
     for module in rounded.modules():
         if not list(module.children()):
             module.register_forward_hook(lambda layer, given, output: output.to(dtype).to(output.dtype))
-    pairs = [zip(outputs_of(rounded(x)), outputs_of(network(x)), strict=True) for x in inputs]
-    return [max(losses) for losses in zip(*([_largest(a - b) for a, b in pair] for pair in pairs), strict=True)]
+    outputs = ((outputs_of(rounded(x)), outputs_of(network(x))) for x in inputs)
+    return list(map(max, *([_largest(a - b) for a, b in zip(*both, strict=True)] for both in outputs)))
 
 
 def compare(
