@@ -48,5 +48,5 @@ def _of_bars(accuracy_error: float | None) -> str:
         return "Bars show the standard error of a latency; that of an accuracy is not known."
     return (
         f"Bars show the standard error of a latency, and {100 * accuracy_error:.1f} points of accuracy, the root mean "
-        "square error of the fit that predicts it, on networks left out of that fit."
+        "square error of the fit that predicts it, on networks of its own data that were left out of it."
     )

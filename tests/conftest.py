@@ -4,10 +4,12 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import postgresql
 import pytest
+from browser import opened
 from PIL import Image
 from sqlalchemy import Engine
 
@@ -91,3 +93,10 @@ def database(url: str) -> Iterator[Engine]:
 
 def read_json(path: Path) -> dict:
     return json.loads(path.read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="session")
+def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A browser for all pages of a test run; `browser.show` sets anew what a test before may have left."""
+    with opened(tmp_path_factory.mktemp("profile")) as started:
+        yield started

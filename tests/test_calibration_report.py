@@ -4,9 +4,10 @@ import re
 from dataclasses import replace
 from html import unescape
 from pathlib import Path
+from typing import Any
 
 import pytest
-from browser import opened, show
+from browser import show
 from test_calibration import calibration, made, networks
 
 from studies.calibration import Calibration, calibration_of, verdict_of
@@ -171,13 +172,12 @@ def test_every_seed_of_every_fully_trained_network_is_a_point_against_what_was_p
 
 
 @pytest.mark.slow
-def test_a_browser_draws_every_point_without_a_network(tmp_path: Path) -> None:
+def test_a_browser_draws_every_point_without_a_network(driver: Any, tmp_path: Path) -> None:
     written(tmp_path, calibration())
-    with opened(tmp_path / "profile") as driver:
-        show(driver, tmp_path / "calibration.html")
-        points = driver.execute_script(
-            "return [...document.querySelectorAll('.js-plotly-plot')]"
-            ".map(plot => plot.querySelectorAll('path.point').length)"
-        )
+    show(driver, tmp_path / "calibration.html")
+    points = driver.execute_script(
+        "return [...document.querySelectorAll('.js-plotly-plot')]"
+        ".map(plot => plot.querySelectorAll('path.point').length)"
+    )
     # 20 scores in the one set and 19 in the other, and 24 networks of two seeds for each of two recipes.
     assert sorted(points) == [19, 20, 48, 48]

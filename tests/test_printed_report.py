@@ -1,12 +1,11 @@
 """The report on paper: whole figures on white A4 pages, however dark the screen, and no controls."""
 
 import base64
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
-from browser import opened, show
+from browser import show
 from test_report import FINALISTS, FRONT, REFERENCES, written
 
 pytestmark = pytest.mark.slow
@@ -24,46 +23,48 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "report.html"
 
 
-@pytest.fixture(scope="module")
-def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    with opened(tmp_path_factory.mktemp("profile")) as started:
-        yield started
+class Printed(NamedTuple):
+    """The pages, and of the screen that they were printed from: its headings, and the figures' widths afterwards."""
+
+    pages: Any
+    headings: list[str]
+    widths: list[float]
 
 
 @pytest.fixture(scope="module")
-def printed(driver: Any, page: Path) -> Any:
-    """The page as a PDF, printed from a dark screen with one card open."""
+def printed(driver: Any, page: Path) -> Printed:
+    """The page, printed from a dark screen with one card open."""
     show(driver, page, scheme="dark")
     driver.execute_script("document.querySelector('details').open = true")
     paper = {"paperWidth": 8.27, "paperHeight": 11.69, "printBackground": True, "preferCSSPageSize": True}
     found = driver.execute_cdp_cmd("Page.printToPDF", paper)
-    return pdfium.PdfDocument(base64.b64decode(found["data"]))
-
-
-def texts_of(printed: Any) -> list[str]:
-    return [" ".join(page.get_textpage().get_text_range().split()) for page in printed]
-
-
-def test_every_section_is_on_a_white_a4_page(driver: Any, printed: Any) -> None:
     headings = driver.execute_script("return [...document.querySelectorAll('h2')].map(e => e.textContent)")
+    return Printed(pdfium.PdfDocument(base64.b64decode(found["data"])), headings, driver.execute_script(WIDTHS))
+
+
+def texts_of(printed: Printed) -> list[str]:
+    return [" ".join(page.get_textpage().get_text_range().split()) for page in printed.pages]
+
+
+def test_every_section_is_on_a_white_a4_page(printed: Printed) -> None:
     text = " ".join(texts_of(printed)).lower()
-    assert len(headings) > 10
-    assert [heading for heading in headings if heading.lower() not in text] == []
-    for page in printed:
+    assert len(printed.headings) > 10
+    assert [heading for heading in printed.headings if heading.lower() not in text] == []
+    for page in printed.pages:
         assert page.get_size() == pytest.approx(A4_POINTS, abs=1.5)
         shades = page.render(scale=1).to_pil().convert("L").histogram()
         assert shades[255] > 0.5 * sum(shades), "white paper"
         assert sum(shades[:100]) > 300, "dark ink"
 
 
-def test_a_figure_is_on_one_page_with_its_heading_axis_and_legend(printed: Any) -> None:
+def test_a_figure_is_on_one_page_with_its_heading_axis_and_legend(printed: Printed) -> None:
     (text,) = (text for text in texts_of(printed) if "FLOPs against latency, by split" in text)
     figure = text.partition("FLOPs against latency, by split")[2]
     assert all(label in figure for label in ("latency, ms", "v1 no split", "reference", REFERENCES[0].name))
 
 
-def test_no_letter_lies_outside_the_margins(printed: Any) -> None:
-    for page in printed:
+def test_no_letter_lies_outside_the_margins(printed: Printed) -> None:
+    for page in printed.pages:
         text = page.get_textpage()
         boxes = [text.get_charbox(place) for place in range(text.count_chars())]
         ends = [(left, right) for left, _, right, _ in boxes if right > left]
@@ -72,17 +73,15 @@ def test_no_letter_lies_outside_the_margins(printed: Any) -> None:
         assert max(right for _, right in ends) < A4_POINTS[0] - 30
 
 
-def test_controls_are_not_printed_and_an_open_card_is(printed: Any) -> None:
+def test_controls_are_not_printed_and_an_open_card_is(printed: Printed) -> None:
     text = " ".join(texts_of(printed))
     assert [control for control in ("\u2195", "\u25b8", "\u25be", "copy ", "Skip to") if control in text] == []
     assert text.count("Configuration") == 1
     assert all(member.name in text for member in FRONT)
 
 
-def test_after_printing_figures_are_as_wide_as_the_screen_lets_them(driver: Any, printed: Any) -> None:
-    assert len(printed) > 3
-    widths = driver.execute_script(WIDTHS)
-    assert min(widths) == max(widths) > 900
+def test_after_printing_figures_are_as_wide_as_the_screen_lets_them(printed: Printed) -> None:
+    assert min(printed.widths) == max(printed.widths) > 900
 
 
 def test_nothing_is_wider_than_the_paper_with_every_card_open(driver: Any, page: Path) -> None:

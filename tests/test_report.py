@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from browser import opened, show
+from browser import show
 from test_page import Outline
 
 from search_space import PRESETS, Budget, SearchSpace, cost_of
@@ -210,15 +210,13 @@ def test_an_accuracy_of_nothing_is_drawn() -> None:
 
 
 @pytest.mark.slow
-def test_a_browser_without_network_draws_the_figures(tmp_path: Path) -> None:
+def test_a_browser_without_network_draws_the_figures(driver: Any, tmp_path: Path) -> None:
     written(tmp_path, title=HOSTILE)
-    with opened(tmp_path / "profile") as driver:
-        show(driver, tmp_path / "report.html")
-        plots = driver.execute_script(
-            "return [...document.querySelectorAll('.js-plotly-plot')]"
-            ".map(plot => [plot.id, plot.querySelectorAll('path.point').length])"
-        )
-        heading = driver.execute_script("return document.querySelector('h1').textContent")
+    show(driver, tmp_path / "report.html")
+    plots = driver.execute_script(
+        "return [...document.querySelectorAll('.js-plotly-plot')]"
+        ".map(plot => [plot.id, plot.querySelectorAll('path.point').length])"
+    )
     each = len(RECORDS) + len(REFERENCES)
     assert plots[:3] == [["figure-1", each], ["figure-2", each], ["figure-3", each]]
-    assert heading == HOSTILE
+    assert driver.execute_script("return document.querySelector('h1').textContent") == HOSTILE

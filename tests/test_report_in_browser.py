@@ -1,7 +1,6 @@
 """The report in a real browser, offline: drawn, sorted, copied, reached by keyboard, read in the dark, on a phone."""
 
 import json
-from collections.abc import Iterator
 from itertools import combinations, pairwise
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ import test_comparison
 import test_guidelines
 import test_misleading
 import test_table_report
-from browser import CONTRASTS, opened, show
+from browser import CONTRASTS, show
 
 from nas.guidelines import Case
 from search_space import PRESETS, Budget, SearchSpace, cost_of
@@ -75,12 +74,6 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
         finalists_section(FINALISTS, FRONT),
     ]
     return write_page(tmp_path_factory.mktemp("page") / "report.html", "a study", sections)
-
-
-@pytest.fixture(scope="module")
-def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    with opened(tmp_path_factory.mktemp("profile")) as started:
-        yield started
 
 
 def names(driver: Any) -> list[str]:
