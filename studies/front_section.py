@@ -10,7 +10,7 @@ from studies.figures import front_figure
 from studies.page import Cell, Link, figure_html, section, table_html
 from studies.record import Record
 from studies.table import COLUMNS, FLOP, NUMBERS, SPREAD, rows_of
-from studies.ties import RULE, letters_of, tied_pairs
+from studies.ties import LATENCY_RULE, RULE, letters_of, tied_pairs
 
 FIGURE_HEADING, TABLE_HEADING = "Accuracy against latency", "The front"
 TIE_COLUMN = "tie"
@@ -23,7 +23,10 @@ def figure_section(
     if not records and not references:
         return section(FIGURE_HEADING, "<p>No network was completed, so there is nothing to draw.</p>")
     drawn = figure_html(front_figure(front, references, records, accuracy_error), "1")
-    note = f"Up and to the left is better. {_of_bars(accuracy_error)} A pale band joins networks that are tied: {RULE}."
+    note = (
+        f"Up and to the left is better. {_of_bars(accuracy_error)} A pale band joins networks that are tied: "
+        f"{_rule(accuracy_error)}."
+    )
     return section(FIGURE_HEADING, f"<p>{escape(note)}</p>{drawn}")
 
 
@@ -38,9 +41,13 @@ def table_section(front: Sequence[Record], references: Sequence[Record], accurac
     for record, row, tie in zip(shown, rows_of(front, references), letters, strict=True):
         name: Cell = row.cells[0] if row.is_reference else Link(row.cells[0], anchor_of(record), row_anchor_of(record))
         rows.append(("reference" if row.is_reference else "found", (name, *row.cells[1:], tie)))
-    tied = f"Networks that share a letter are tied: {RULE}." if pairs else f"No two are tied: {RULE}."
+    tied = f"{'Networks that share a letter' if pairs else 'No two'} are tied: {_rule(accuracy_error)}."
     table = table_html((*COLUMNS, TIE_COLUMN), rows, NUMBERS)
     return section(TABLE_HEADING, f'{table}<p class="note">{FLOP} {SPREAD} {escape(tied)}</p>')
+
+
+def _rule(accuracy_error: float | None) -> str:
+    return LATENCY_RULE if accuracy_error is None else RULE
 
 
 def _of_bars(accuracy_error: float | None) -> str:

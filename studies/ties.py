@@ -10,7 +10,8 @@ from studies.record import Record
 from studies.table import TIE
 
 Pairs = Sequence[tuple[int, int]]
-RULE = f"latencies within {100 * (TIE - 1):.0f} % of each other and error bars of accuracy that overlap"
+LATENCY_RULE = f"latencies within {100 * (TIE - 1):.0f} % of each other"
+RULE = f"{LATENCY_RULE} and error bars of accuracy that overlap"
 
 
 def tied_pairs(records: Sequence[Record], errors: Sequence[float | None]) -> list[tuple[int, int]]:
