@@ -25,7 +25,9 @@ def comparison_figure(comparison: Comparison) -> go.Figure:
     """Accuracy in percent against latency, with the errors of both; a name that would lie on others shows on touch."""
     shown = drawn_of(comparison)
     points = {each.name: (each.latency_ms or 0.0, 100 * (each.accuracy or 0.0)) for each in shown}
-    latencies, accuracies = [x for x, _ in points.values()], [y for _, y in points.values()]
+    latencies = [x for x, _ in points.values()]
+    errors = [100 * (each.accuracy_error or 0.0) for each in shown]
+    accuracies = [y + sign * error for (_, y), error in zip(points.values(), errors, strict=True) for sign in (-1, 1)]
     axes = (
         Range.around(latencies, is_logarithmic=axis_scale(latencies)["type"] == "log"),
         Range.around(accuracies),
