@@ -8,6 +8,8 @@ import pytest
 from browser import show
 from test_report import FINALISTS, FRONT, REFERENCES, written
 
+from studies.page import section, table_html, write_page
+
 pytestmark = pytest.mark.slow
 pdfium = pytest.importorskip("pypdfium2", reason="pypdfium2, of the extra dev, is not installed")
 A4_POINTS = 595, 842
@@ -36,18 +38,23 @@ def printed(driver: Any, page: Path) -> Printed:
     """The page, printed from a dark screen with one card open."""
     show(driver, page, scheme="dark")
     driver.execute_script("document.querySelector('details').open = true")
+    pages = print_shown(driver)
+    headings = driver.execute_script("return [...document.querySelectorAll('h2')].map(e => e.textContent)")
+    return Printed(pages, headings, driver.execute_script(WIDTHS))
+
+
+def print_shown(driver: Any) -> Any:
     paper = {"paperWidth": 8.27, "paperHeight": 11.69, "printBackground": True, "preferCSSPageSize": True}
     found = driver.execute_cdp_cmd("Page.printToPDF", paper)
-    headings = driver.execute_script("return [...document.querySelectorAll('h2')].map(e => e.textContent)")
-    return Printed(pdfium.PdfDocument(base64.b64decode(found["data"])), headings, driver.execute_script(WIDTHS))
+    return pdfium.PdfDocument(base64.b64decode(found["data"]))
 
 
-def texts_of(printed: Printed) -> list[str]:
-    return [" ".join(page.get_textpage().get_text_range().split()) for page in printed.pages]
+def texts_of(pages: Any) -> list[str]:
+    return [" ".join(page.get_textpage().get_text_range().split()) for page in pages]
 
 
 def test_every_section_is_on_a_white_a4_page(printed: Printed) -> None:
-    text = " ".join(texts_of(printed)).lower()
+    text = " ".join(texts_of(printed.pages)).lower()
     assert len(printed.headings) > 10
     assert [heading for heading in printed.headings if heading.lower() not in text] == []
     for page in printed.pages:
@@ -58,7 +65,7 @@ def test_every_section_is_on_a_white_a4_page(printed: Printed) -> None:
 
 
 def test_a_figure_is_on_one_page_with_its_heading_axis_and_legend(printed: Printed) -> None:
-    (text,) = (text for text in texts_of(printed) if "FLOPs against latency, by split" in text)
+    (text,) = (text for text in texts_of(printed.pages) if "FLOPs against latency, by split" in text)
     figure = text.partition("FLOPs against latency, by split")[2]
     assert all(label in figure for label in ("latency, ms", "v1 no split", "reference", REFERENCES[0].name))
 
@@ -73,8 +80,20 @@ def test_no_letter_lies_outside_the_margins(printed: Printed) -> None:
         assert max(right for _, right in ends) < A4_POINTS[0] - 30
 
 
+def test_each_page_of_a_long_table_has_its_headings(driver: Any, tmp_path: Path) -> None:
+    rows = [("found", [f"row {number}", str(number)]) for number in range(150)]
+    page = write_page(
+        tmp_path / "page.html", "long", [section("Long", table_html(["what", "how many"], rows, ["how many"]))]
+    )
+    show(driver, page)
+    texts = ["".join(text.split()) for text in texts_of(print_shown(driver))]
+    assert len(texts) > 2
+    assert [text.count("whathowmany") for text in texts] == [1] * len(texts)
+    assert [number for number in range(150) if f"row{number}{number}" not in "".join(texts)] == []
+
+
 def test_controls_are_not_printed_and_an_open_card_is(printed: Printed) -> None:
-    text = " ".join(texts_of(printed))
+    text = " ".join(texts_of(printed.pages))
     assert [control for control in ("\u2195", "\u25b8", "\u25be", "copy ", "Skip to") if control in text] == []
     assert text.count("Configuration") == 1
     assert all(member.name in text for member in FRONT)
