@@ -19,7 +19,8 @@ from proxies.latency import gpu_name
 from proxies.machine import device_facts, fingerprint
 from proxies.network import build
 from proxies.recipes import Recipe
-from proxies.training import TrainingError, train, training_rows
+from proxies.trained import TrainingError
+from proxies.training import train, training_rows
 from proxies.zero_cost import zero_cost_scores
 from search_space.architecture import Architecture
 

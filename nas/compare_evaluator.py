@@ -20,7 +20,8 @@ from proxies.network import build
 from proxies.recipes import Recipe
 from proxies.reference_networks import build_reference
 from proxies.runtimes import RUNTIMES
-from proxies.training import TrainingError, train
+from proxies.trained import TrainingError
+from proxies.training import train
 from search_space.architecture import Architecture
 from search_space.cost import cost_of
 from search_space.presets import PRESETS

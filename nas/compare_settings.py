@@ -19,6 +19,7 @@ from proxies.recipes import RECIPES, Recipe
 from proxies.runtimes import RUNTIMES, check_runtime
 from search_space.budget import Budget
 from search_space.errors import InputError
+from search_space.plan import NO_CLASSIFIER
 from studies.front import PICKS, pick
 from studies.store import SETTINGS, check_storage, load_study, open_storage, references_of
 
@@ -134,6 +135,10 @@ def _of_study(flags: argparse.Namespace) -> tuple[list[Network], Mapping[str, An
     if "data" not in kept:
         raise InputError(
             f"the study {flags.study!r} does not say which images it was trained on: name networks instead"
+        )
+    if kept.get("classes") == NO_CLASSIFIER:
+        raise InputError(
+            f"classifiers are compared, and the study {flags.study!r} is of backbones: name JSON files of it"
         )
     findings = findings_of(study, references_of(study, storage))
     chosen = findings.front if flags.pick is None else [pick(findings.front, flags.pick)]

@@ -19,7 +19,8 @@ from proxies.checkpoint import Checkpoint, read_checkpoint, write_checkpoint, wr
 from proxies.data import ImageData, load
 from proxies.held_out import HeldOut, load_test
 from proxies.processes import Processes, process_group
-from proxies.training import Trainer, TrainingError
+from proxies.trained import TrainingError
+from proxies.training import Trainer
 from proxies.weights import TrainedFor, start_from, write_weights
 from search_space.errors import InputError
 

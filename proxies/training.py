@@ -6,7 +6,6 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -25,6 +24,7 @@ from proxies.network import build
 from proxies.recipes import Recipe
 from proxies.schedules import SCHEDULES
 from proxies.sgd import Sgd
+from proxies.trained import Training, TrainingError
 from proxies.validation import estimate_statistics, validate
 from search_space.architecture import Architecture
 from search_space.widths import scaled
@@ -35,40 +35,6 @@ STATISTICS_BATCHES = 16
 
 Factory = Callable[[int, int, int, int], nn.Module]
 """Number of classes, channels of the images, stem stride and seed to a network, for one that is no architecture."""
-
-
-class TrainingError(RuntimeError):
-    """A training that gave no network: the message says at which epoch and why."""
-
-
-@dataclass(frozen=True, slots=True)
-class Training:
-    """What a training gave: training losses by epoch; losses and accuracies (in [0, 1]) by validated epoch.
-
-    `training_losses` are means over the epoch's batches as they were trained on, so their sum is the TSE of
-    Ru et al. 2021. `validated_epochs` count from 1.
-    """
-
-    training_losses: tuple[float, ...]
-    validation_losses: tuple[float, ...]
-    validation_accuracies: tuple[float, ...]
-    validated_epochs: tuple[int, ...]
-    seconds: float
-    images_seen: int
-    image_size: int
-    stem_stride: int
-    num_classes: int
-    seed: int
-    device: str
-
-    @property
-    def accuracy(self) -> float:
-        """The last validation accuracy, in [0, 1]."""
-        return self.validation_accuracies[-1]
-
-    def to_dict(self) -> dict[str, Any]:
-        """The training as plain JSON values."""
-        return asdict(self)
 
 
 def train(

@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 from conftest import PROJECT, WAIT_SECONDS, read_json
+from test_report import FRONT
+from test_report_command import kept
 
 import nas.compare as compare_module
 from nas.compare import main, make_parser
@@ -214,6 +216,23 @@ def test_flags_that_cannot_be_used_are_told(
     with pytest.raises(InputError, match=told):
         settings_from(*flags)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_studys_front_is_compared_on_its_data_by_its_recipe_unless_told(tmp_path: Path) -> None:
+    of_study = {"data": "cifar10", "image_size": 24, "resolution": 160, "classes": 12, "seed": 5}
+    url = kept(tmp_path, {**of_study, "recipe": RECIPES["long"].to_dict(), "runtime": "onnxruntime"})
+    found = settings_from("mobilenet-v2", "--study", "one", "--storage", url)
+    assert [each.name for each in found.networks] == [*(record.name for record in FRONT), "mobilenet-v2"]
+    assert {name: getattr(found, name) for name in of_study if name != "seed"} | {"seed": 5} == of_study
+    assert (found.recipe, found.seeds, found.storage) == (RECIPES["long"], (5,), url)
+    told = settings_from("--study", "one", "--storage", url, "--pick", "best", "--recipe", "short", "--seed", "1")
+    assert (told.networks[0].name, told.recipe, told.seeds) == (FRONT[-1].name, RECIPES["short"], (1,))
+
+
+def test_a_study_of_backbones_is_refused(tmp_path: Path) -> None:
+    url = kept(tmp_path, {"data": "cifar10", "classes": 0})
+    with pytest.raises(InputError, match="classifiers are compared, and the study 'one' is of backbones"):
+        settings_from("--study", "one", "--storage", url)
 
 
 def test_two_files_of_one_name_are_refused(tmp_path: Path) -> None:

@@ -16,7 +16,8 @@ from proxies.data import ImageData, load
 from proxies.network import build
 from proxies.recipes import Recipe
 from proxies.sgd import Sgd
-from proxies.training import Trainer, Training, TrainingError, train
+from proxies.trained import Training, TrainingError
+from proxies.training import Trainer, train
 from proxies.validation import validate
 from search_space import PRESETS, Architecture, Stage
 
