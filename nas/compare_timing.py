@@ -16,7 +16,7 @@ from proxies.runtimes import RUNTIMES
 from search_space.architecture import Architecture
 from search_space.presets import PRESETS
 from studies.evaluations import HandDesigned
-from studies.ledger import Ledger, Measured
+from studies.ledger import Ledger, Measured, scaled
 
 Latencies = dict[str, Mapping[str, Any]]
 """By a network's key, how it was timed: plain JSON."""
@@ -75,7 +75,7 @@ class Timing:
 
     def _known(self, network: Architecture | HandDesigned, anchor_ms: float) -> Mapping[str, Any] | None:
         kept = self._latest(network)
-        return kept and {**kept, "latency_ms": kept["ratio"] * anchor_ms, "reference_ms": anchor_ms}
+        return kept and scaled(kept, anchor_ms)
 
     def _latest(self, network: Architecture | HandDesigned) -> Mapping[str, Any] | None:
         settings = self._settings

@@ -11,7 +11,7 @@ from nas.settings import Settings
 from proxies.runtimes import RUNTIMES
 from search_space.architecture import Architecture
 from studies.evaluations import Evaluations, Question
-from studies.ledger import Ledger, Measured
+from studies.ledger import Ledger, Measured, scaled
 from studies.record import REPLAYED, Record, Rejected
 
 Parts = tuple[dict[str, Any] | None, dict[str, Any] | None]
@@ -91,8 +91,7 @@ class Replays:
             return None
         if settings.throughput_batch != found.latency.get("throughput_batch", 0):
             return None
-        scaled = {"latency_ms": found.latency["ratio"] * self._where.anchor_ms, "reference_ms": self._where.anchor_ms}
-        return {**found.latency, **scaled, REPLAYED: True}
+        return {**scaled(found.latency, self._where.anchor_ms), REPLAYED: True}
 
     def _question(self, architecture: Architecture) -> Question:
         settings = self._settings

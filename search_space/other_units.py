@@ -19,13 +19,13 @@ from types import MappingProxyType
 from search_space.budget import Budget
 from search_space.cost import unit_sums
 from search_space.errors import InputError
-from search_space.plan import Branch, Layer, Plan, Unit
+from search_space.plan import Branch, Layer, Plan, Unit, chain, classifier_unit, conv_layers, stem_unit
 
 DEPTHS = (4, 8, 4)
 CARDINALITY = 16
 STEM, NARROW_STEM, NARROW_BELOW_MACS = 24, 12, 70_000_000
 """V1's stems: 24 channels at 1x, 12 at 0.5x and below, half of the way to which in FLOPs they change here."""
-_RESOLUTION, _CLASSES = 224, 1000
+_RESOLUTION, _CLASSES, _RELU = 224, 1000, "relu"
 _MOST_WIDTH = 4096
 
 
@@ -38,7 +38,8 @@ class OtherUnit:
 
 
 def _vgg(c_in: int, c_out: int, stride: int) -> Unit:
-    return _chain(c_in, *_conv(c_in, c_out, kernel=3, stride=stride), *_conv(c_out, c_out, kernel=3))
+    first = conv_layers(c_in, c_out, kernel=3, stride=stride, act=_RELU)
+    return chain(c_in, *first, *conv_layers(c_out, c_out, kernel=3, act=_RELU))
 
 
 def _resnet(c_in: int, c_out: int, stride: int) -> Unit:
@@ -104,7 +105,7 @@ def width_for(unit: str, macs: int) -> int:
             break
     if least > macs:
         raise InputError(
-            f"{unit} networks of {macs / 1e6:g} MFLOPs must exist, and the narrowest costs over twice that"
+            f"{unit} networks of {macs / 1e6:g} MFLOPs must exist, and the narrowest has twice that: ask for more"
         )
     return best
 
@@ -124,10 +125,8 @@ def _plan(unit: str, width: int, stem: int, num_classes: int, in_channels: int, 
     for depth, c_out in zip(DEPTHS, (width // 4, width // 2, width), strict=True):
         stages.append((row.units(c_in, c_out, 2), *(row.units(c_out, c_out, 1),) * (depth - 1)))
         c_in = c_out
-    pool = (Layer("maxpool", stem, stem, kernel=3, stride=2),) if stem_stride == 4 else ()
-    first = _conv(in_channels, stem, kernel=3, stride=1 if stem_stride == 1 else 2)
-    classifier = _chain(width, Layer("globalpool", width, width), Layer("linear", width, num_classes))
-    return Plan(_chain(in_channels, *first, *pool), tuple(stages), None, classifier)
+    stem_of_images = stem_unit(stem, _RELU, in_channels, stem_stride)
+    return Plan(stem_of_images, tuple(stages), None, classifier_unit(width, num_classes))
 
 
 def _stem_for(macs: int) -> int:
@@ -136,20 +135,9 @@ def _stem_for(macs: int) -> int:
 
 def _bottleneck(c_in: int, c_out: int, stride: int, inner: int, most_groups: int) -> Unit:
     main = (
-        *_conv(c_in, inner),
-        *_conv(inner, inner, kernel=3, stride=stride, groups=gcd(inner, most_groups)),
-        *_conv(inner, c_out, act=""),
+        *conv_layers(c_in, inner, act=_RELU),
+        *conv_layers(inner, inner, kernel=3, stride=stride, groups=gcd(inner, most_groups), act=_RELU),
+        *conv_layers(inner, c_out),
     )
-    shortcut = _conv(c_in, c_out, stride=stride, act="") if stride == 2 else ()
-    return Unit(c_in, (Branch(main, 0, c_in), Branch(shortcut, 0, c_in)), "add", (Layer("relu", c_out, c_out),))
-
-
-def _chain(c_in: int, *layers: Layer) -> Unit:
-    return Unit(c_in, (Branch(layers, 0, c_in),))
-
-
-def _conv(
-    c_in: int, c_out: int, *, kernel: int = 1, stride: int = 1, groups: int = 1, act: str = "relu"
-) -> tuple[Layer, ...]:
-    conv = (Layer("conv", c_in, c_out, kernel, stride, groups), Layer("batchnorm", c_out, c_out))
-    return (*conv, Layer(act, c_out, c_out)) if act else conv
+    shortcut = conv_layers(c_in, c_out, stride=stride) if stride == 2 else ()
+    return Unit(c_in, (Branch(main, 0, c_in), Branch(shortcut, 0, c_in)), "add", (Layer(_RELU, c_out, c_out),))

@@ -114,7 +114,8 @@ def plan_of(architecture: Architecture, num_classes: int = 1000, in_channels: in
         stages.append(stage_units(architecture, stage, c_in, first_of_all=position == 0))
         c_in = stage.width
     head, classifier = tail_units(architecture, c_in, num_classes)
-    return Plan(_stem(architecture, in_channels, stem_stride), tuple(stages), head, classifier)
+    stem = stem_unit(architecture.stem, architecture.activation, in_channels, stem_stride)
+    return Plan(stem, tuple(stages), head, classifier)
 
 
 def stage_units(architecture: Architecture, stage: Stage, c_in: int, *, first_of_all: bool) -> tuple[Unit, ...]:
@@ -129,15 +130,20 @@ def tail_units(architecture: Architecture, c_in: int, num_classes: int) -> tuple
     if num_classes == NO_CLASSIFIER:
         return None, None
     c = architecture.head or c_in
-    head = _chain(c_in, *_conv(c_in, c, act=architecture.activation)) if architecture.head else None
-    return head, _chain(c, Layer("globalpool", c, c), Layer("linear", c, num_classes))
+    head = chain(c_in, *conv_layers(c_in, c, act=architecture.activation)) if architecture.head else None
+    return head, classifier_unit(c, num_classes)
 
 
-def _stem(architecture: Architecture, in_channels: int, stem_stride: int) -> Unit:
-    c = architecture.stem
-    conv = _conv(in_channels, c, kernel=3, stride=1 if stem_stride == 1 else 2, act=architecture.activation)
+def stem_unit(c: int, act: str, in_channels: int, stem_stride: int) -> Unit:
+    """The stem of `c` channels, for images of `in_channels`; see `plan_of` for `stem_stride`."""
+    conv = conv_layers(in_channels, c, kernel=3, stride=1 if stem_stride == 1 else 2, act=act)
     pool = (Layer("maxpool", c, c, kernel=3, stride=2),) if stem_stride == 4 else ()
-    return _chain(in_channels, *conv, *pool)
+    return chain(in_channels, *conv, *pool)
+
+
+def classifier_unit(c: int, num_classes: int) -> Unit:
+    """The mean over the pixels of `c` channels, and a linear layer."""
+    return chain(c, Layer("globalpool", c, c), Layer("linear", c, num_classes))
 
 
 def _v1_unit(architecture: Architecture, stage: Stage, c_in: int, stride: int, first_of_all: bool) -> Unit:
@@ -150,10 +156,10 @@ def _v1_unit(architecture: Architecture, stage: Stage, c_in: int, stride: int, f
     inner = stage.width // BOTTLENECK
     c_out = stage.width - c_in if stride == 2 else stage.width
     main = (
-        *_conv(c_in, inner, groups=1 if first_of_all else stage.groups, act=act),
+        *conv_layers(c_in, inner, groups=1 if first_of_all else stage.groups, act=act),
         *_shuffle(architecture, inner, stage.groups),
         *_depthwise(inner, stage.kernel, stride),
-        *_conv(inner, c_out, groups=stage.groups),
+        *conv_layers(inner, c_out, groups=stage.groups),
         *_se(stage, c_out),
     )
     shortcut = (Layer("avgpool", c_in, c_in, kernel=3, stride=2),) if stride == 2 else ()
@@ -174,14 +180,14 @@ def _v2_unit(architecture: Architecture, stage: Stage, c_in: int, stride: int, f
     c_main = c_in if stride == 2 else main_width
     main = (
         *(_depthwise(c_main, 3, 1) if architecture.pre_depthwise else ()),
-        *_conv(c_main, main_width, groups=stage.groups, act=act),
+        *conv_layers(c_main, main_width, groups=stage.groups, act=act),
         *_shuffle(architecture, main_width, stage.groups),
         *_depthwise(main_width, stage.kernel, stride),
-        *_conv(main_width, main_width, groups=stage.groups, act=act),
+        *conv_layers(main_width, main_width, groups=stage.groups, act=act),
         *_se(stage, main_width),
     )
     if stride == 2:
-        other = (*_depthwise(c_in, stage.kernel, 2), *_conv(c_in, other_width, groups=stage.groups, act=act))
+        other = (*_depthwise(c_in, stage.kernel, 2), *conv_layers(c_in, other_width, groups=stage.groups, act=act))
         branches = (Branch(other, 0, c_in), Branch(main, 0, c_in))
     else:
         passed = Branch((), 0, other_width)
@@ -192,19 +198,21 @@ def _v2_unit(architecture: Architecture, stage: Stage, c_in: int, stride: int, f
 _UNITS = {"v1": _v1_unit, "v2": _v2_unit}
 
 
-def _chain(c_in: int, *layers: Layer) -> Unit:
+def chain(c_in: int, *layers: Layer) -> Unit:
+    """The unit of one branch of these layers."""
     return Unit(c_in, (Branch(layers, 0, c_in),))
 
 
-def _conv(
+def conv_layers(
     c_in: int, c_out: int, *, kernel: int = 1, stride: int = 1, groups: int = 1, act: str = ""
 ) -> tuple[Layer, ...]:
+    """A convolution and its batch norm, and the activation `act` unless that is empty."""
     conv = (Layer("conv", c_in, c_out, kernel, stride, groups), Layer("batchnorm", c_out, c_out))
     return (*conv, Layer(act, c_out, c_out)) if act else conv
 
 
 def _depthwise(c: int, kernel: int, stride: int) -> tuple[Layer, ...]:
-    return _conv(c, c, kernel=kernel, stride=stride, groups=c)
+    return conv_layers(c, c, kernel=kernel, stride=stride, groups=c)
 
 
 def _shuffle(architecture: Architecture, c: int, groups: int) -> tuple[Layer, ...]:

@@ -76,6 +76,11 @@ class Measured:
         return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
+def scaled(latency: Mapping[str, Any], anchor_ms: float) -> dict[str, Any]:
+    """The latency as it is where the anchor's is `anchor_ms`: kept is how many times the anchor's it was."""
+    return {**latency, "latency_ms": latency["ratio"] * anchor_ms, "reference_ms": anchor_ms}
+
+
 class Ledger:
     """The measurements in a database; its table is made where there is none."""
 

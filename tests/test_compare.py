@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from conftest import PROJECT, WAIT_SECONDS, read_json
+from test_calibrate import FakeWorkers
 from test_report import FRONT
 from test_report_command import kept
 
@@ -33,7 +34,7 @@ Call = tuple[str, tuple[Any, ...]]
 STORAGE = "sqlite:///ledger/compared.db"
 
 
-class FakeWorker:
+class AskedWorker:
     """Answers in this process, and notes what it is asked."""
 
     def __init__(self, calls: list[Call], answers: Mapping[str, Callable[..., Any]]) -> None:
@@ -51,23 +52,11 @@ class FakeWorker:
         return self.receive()
 
 
-class FakeWorkers:
-    """Two workers, one of which at a time is ready."""
+class AskedWorkers(FakeWorkers):
+    """Two of them, one of which at a time is ready."""
 
     def __init__(self, calls: list[Call], answers: Mapping[str, Callable[..., Any]]) -> None:
-        self.all = [FakeWorker(calls, answers) for _ in range(2)]
-
-    def __enter__(self) -> "FakeWorkers":
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        pass
-
-    def ready(self, busy: list[FakeWorker], timeout_seconds: float) -> list[FakeWorker]:
-        return busy[:1]
-
-    def replace_dead(self, busy: object) -> None:
-        pass
+        self.all: list[Any] = [AskedWorker(calls, answers) for _ in range(2)]
 
 
 def latency(network: Architecture | HandDesigned, anchor_ms: float | None) -> dict[str, Any]:
@@ -105,7 +94,7 @@ def calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Call]:
         "answer": training,
     }
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(compare_module, "Workers", lambda *_: FakeWorkers(asked, answers))
+    monkeypatch.setattr(compare_module, "Workers", lambda *_: AskedWorkers(asked, answers))
     monkeypatch.setattr(signal, "signal", lambda *_: None)
     return asked
 
@@ -166,14 +155,14 @@ def test_a_failure_costs_its_network_alone(
     changed = "v2-0.5x+residual"
     key = named_network(changed).network.key()
     fails = {key: "answer", "squeezenet-1.1": "measure"}
-    plain = FakeWorker.send
+    plain = AskedWorker.send
 
-    def send(self: FakeWorker, method: str, *arguments: Any) -> None:
+    def send(self: AskedWorker, method: str, *arguments: Any) -> None:
         plain(self, method, *arguments)
         if arguments and fails.get(arguments[0].key()) == method:
             self._result = Failure("TrainingError: it went wrong")
 
-    monkeypatch.setattr(FakeWorker, "send", send)
+    monkeypatch.setattr(AskedWorker, "send", send)
     assert main([changed, "squeezenet-1.1", "v2-0.5x", "--storage", STORAGE]) == 0
     data = {each["name"]: each for each in read_json(Path("runs/compare/compare.json"))["networks"]}
     assert data[changed]["accuracy"] is None
