@@ -17,6 +17,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from nas.calibration_run import Sets, draw, name_of, questions, run_all
 from nas.calibration_settings import ZERO_COST, CalibrationSettings, add_flags, settings_of
 from nas.command import Parser, check_folder, make_folder, run_command
+from nas.heartbeat import doing
 from nas.workers import Workers
 from search_space.architecture import Architecture
 from search_space.cost import cost_of
@@ -59,7 +60,7 @@ def run(flags: argparse.Namespace) -> int:
     check_storage(settings.storage)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        with Workers(settings, CALIBRATOR) as workers:
+        with doing("reading the images"), Workers(settings, CALIBRATOR) as workers:
             fingerprint = workers.all[0].call("data_fingerprint")
             for folder in folders:
                 make_folder(folder)
@@ -108,8 +109,8 @@ def train_missing(
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     console.print(f"{len(asked) - len(missing)} of {len(asked)} trainings are in the ledger", markup=False)
+    work = {question.digest: _work(question, macs_of or _macs_of) for question in missing}
     with Progress(*columns, console=console) as progress:
-        work = {question.digest: _work(question, macs_of or _macs_of) for question in missing}
         task = progress.add_task("training", total=sum(work.values()))
         done = 0
 
@@ -120,7 +121,12 @@ def train_missing(
             progress.console.print(f"{done} of {len(missing)} {name_of(question)}: {told}", markup=False)
             progress.advance(task, work[question.digest])
 
-        return run_all(missing, workers, evaluations, workers.all[0].call("made_by"), report)
+        def seconds_left() -> float | None:
+            row = progress.tasks[0]
+            return (row.elapsed or 0.0) * row.remaining / row.completed if row.completed and row.remaining else None
+
+        with doing("training", seconds_left):
+            return run_all(missing, workers, evaluations, workers.all[0].call("made_by"), report)
 
 
 def _macs_of(question: Question) -> int:

@@ -10,6 +10,7 @@ from typing import Any
 
 from nas.calibration_sets import at_equal_cost, stratified
 from nas.calibration_settings import ZERO_COST, CalibrationSettings
+from nas.heartbeat import doing, running
 from nas.workers import Failure, Worker, Workers
 from search_space.architecture import Architecture
 from search_space.cost import cost_of
@@ -89,7 +90,8 @@ def run_all(
     Raises:
         RuntimeError: nothing was ever answered, and several have failed; the message holds the last one's cause.
     """
-    waiting, running, failures = deque(asked), dict[Worker, Question](), list[str]()
+    waiting, answering, failures = deque(asked), dict[Worker, Question](), list[str]()
+    begun: dict[str, float] = {}
 
     def finish(question: Question, result: Any) -> None:
         if not isinstance(result, Failure):
@@ -102,14 +104,18 @@ def run_all(
         if len(failures) == MOST_FAILURES and not evaluations.answers(question.data):
             raise RuntimeError(f"all of the first {len(failures)} trainings failed, the last one: {failures[-1]}")
 
-    while waiting or running:
-        for worker in workers.all:
-            if waiting and worker not in running:
-                question = running[worker] = waiting.popleft()
-                worker.send("answer", question.architecture, dict(question.method), question.seed)
-        for worker in workers.ready(list(running), POLL_SECONDS):
-            finish(running.pop(worker), worker.receive())
-        workers.replace_dead(running)
+    with doing(lambda: running(begun) or "waiting for workers"):
+        while waiting or answering:
+            for worker in workers.all:
+                if waiting and worker not in answering:
+                    question = answering[worker] = waiting.popleft()
+                    begun[name_of(question)] = time.monotonic()
+                    worker.send("answer", question.architecture, dict(question.method), question.seed)
+            for worker in workers.ready(list(answering), POLL_SECONDS):
+                question = answering.pop(worker)
+                del begun[name_of(question)]
+                finish(question, worker.receive())
+            workers.replace_dead(answering)
     return failures
 
 

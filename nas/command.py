@@ -110,3 +110,11 @@ def parse_time(flag: str, text: str) -> float:
     if not seconds > 0 or math.isinf(seconds):
         raise InputError(f"{flag} must be a number above 0 with s, m or h, such as 10m; got {text!r}")
     return seconds
+
+
+def clock(seconds: float) -> str:
+    """Minutes and seconds, "2:05", or hours and minutes, "3 h 05 min"."""
+    minutes = round(seconds / 60)
+    if seconds >= 3600:
+        return f"{minutes // 60} h {minutes % 60:02d} min"
+    return f"{int(seconds // 60)}:{int(seconds % 60):02d}"

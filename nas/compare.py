@@ -16,6 +16,7 @@ from nas.calibrate import INTERRUPTED
 from nas.command import Parser, check_folder, make_folder, run_command
 from nas.compare_run import carry_out
 from nas.compare_settings import CompareSettings, add_flags, settings_of
+from nas.heartbeat import doing
 from nas.workers import Workers
 from studies.comparison import Comparison, to_dict
 from studies.comparison_report import render_comparison, write_comparison_page
@@ -52,7 +53,7 @@ def run(flags: argparse.Namespace) -> int:
         check_folder(folder)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        with Workers(settings, EVALUATOR) as workers:
+        with doing("reading the images"), Workers(settings, EVALUATOR) as workers:
             for folder in folders:
                 make_folder(folder)
             engine = engine_of(settings.storage)

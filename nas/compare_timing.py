@@ -10,6 +10,7 @@ from typing import Any
 
 from nas.compare_settings import CompareSettings
 from nas.compared_networks import Network
+from nas.heartbeat import Steps, doing
 from nas.settings import ANCHOR
 from nas.workers import Failure, Workers
 from proxies.runtimes import RUNTIMES
@@ -51,8 +52,11 @@ class Timing:
         print(f"{len(known)} of {len(networks)} latencies are in the ledger", file=sys.stderr)
         failures: list[str] = []
         random.Random(self._settings.seeds[0]).shuffle(missing)
+        steps = Steps(len(missing))
         for position, each in enumerate(missing, start=1):
-            result = self._measured(each.network, anchor_ms)
+            with doing(f"timing {each.name}, {position} of {len(missing)}", steps.seconds_left):
+                result = self._measured(each.network, anchor_ms)
+            steps.done += 1
             if isinstance(result, Failure):
                 failures.append(f"{each.name} timed: {result.cause}")
                 told = f"failed: {result.cause}"
@@ -68,7 +72,8 @@ class Timing:
         kept = self._latest(anchor)
         if kept is not None:
             return float(kept["reference_ms"])
-        result = self._measured(anchor, None)
+        with doing(f"timing {ANCHOR}, beside which all are"):
+            result = self._measured(anchor, None)
         if isinstance(result, Failure):
             raise RuntimeError(f"the network beside which all are timed, {ANCHOR}, cannot be timed: {result.cause}")
         return float(result["reference_ms"])

@@ -14,13 +14,14 @@ from optuna.study import Study
 from sqlalchemy.engine import Engine
 
 from nas.calibrate import INTERRUPTED
-from nas.command import Parser, run_command
+from nas.command import Parser, clock, run_command
 from nas.export import default_storage
 from nas.finalists_finish import expected_of
 from nas.finalists_plan import with_references
 from nas.finalists_run import carry_out, smoothed
 from nas.finalists_settings import MOST, SEEDS, FinalistsSettings, check_flags, settings_for
-from nas.finalists_told import PROGRAM, clock, headline, result_lines
+from nas.finalists_told import PROGRAM, headline, result_lines
+from nas.heartbeat import doing
 from nas.outputs import PROVENANCE
 from nas.settings import default_workers
 from proxies.recipes import RECIPES
@@ -65,7 +66,7 @@ def run(flags: argparse.Namespace) -> int:
         settings = settings_for(study, url, flags)
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
-            with locked(url):
+            with doing("reading the images"), locked(url):
                 return _run(settings, study, storage, engine, flags.most)
         except KeyboardInterrupt:
             print(f"{PROGRAM}: stopped; what was trained is kept, and the same line goes on", file=sys.stderr)

@@ -17,6 +17,7 @@ from sqlalchemy.engine import Engine
 from nas.calibrate import train_missing
 from nas.finalists_plan import costliest_first
 from nas.finalists_settings import FinalistsSettings
+from nas.heartbeat import Steps, doing
 from nas.workers import Failure, Workers, workers_for
 from search_space.errors import InputError
 from studies.evaluations import Evaluations, Question
@@ -130,10 +131,13 @@ def time_all(
     """
     latencies, failures = Latencies(), list[str]()
     order = random.Random(settings.search.seed).sample(list(records), len(records))
+    steps = Steps(len(order))
     for position, record in enumerate(order, start=1):
         worker = workers.all[0]
-        worker.send("measure", record.architecture, settings.anchor_ms)
-        result = worker.receive()
+        with doing(f"timing {record.name}, {position} of {len(order)}", steps.seconds_left):
+            worker.send("measure", record.architecture, settings.anchor_ms)
+            result = worker.receive()
+        steps.done += 1
         if isinstance(result, Failure):
             failures.append(f"{record.name} timed again: {result.cause}")
             told = f"failed: {result.cause}"

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from sqlalchemy.engine import make_url
 
+from nas.command import clock
 from nas.finalists_plan import Plan
 from nas.finalists_run import Results
 from nas.finalists_settings import SEEDS, FinalistsSettings
@@ -70,11 +71,3 @@ def result_lines(
     if results.failures:
         lost = {record.name for record in chosen} - {each.record.name for each in results.finalists}
         yield f"left out, for a training or a timing failed: {', '.join(sorted(lost))}; the same line tries again"
-
-
-def clock(seconds: float) -> str:
-    """Minutes and seconds, "2:05", or hours and minutes, "3 h 05 min"."""
-    minutes = round(seconds / 60)
-    if seconds >= 3600:
-        return f"{minutes // 60} h {minutes % 60:02d} min"
-    return f"{int(seconds // 60)}:{int(seconds % 60):02d}"

@@ -6,7 +6,6 @@ import argparse
 import json
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from nas.command import Parser, check_folder, make_folder, run_command
+from nas.heartbeat import Steps, doing
 from nas.settings import DEFAULT_RUNTIME, DEVICES
 from proxies.latency import Latency, Prepared, Timing, check_runtime, compare, prepare
 from proxies.runtimes import RUNTIMES, Shape
@@ -105,12 +105,14 @@ def rerun(flags: argparse.Namespace) -> int:
     check_folder(flags.out)
     setup = Setup(flags.runtime, flags.device, QUICK if flags.quick else FULL, flags.seed)
     out = make_folder(flags.out)
-    report = _reporter(sum(len(case.table.rows) for case in cases))
+    steps = Steps(sum(len(case.table.rows) for case in cases))
     findings: list[Finding] = []
-    for case in cases:
-        findings.append(_measure(case, setup, report))
-        _print(findings[-1])
-        files = _write(out, findings, _how(setup, findings))
+    with doing("timing", steps.seconds_left) as at:
+        for case in cases:
+            at.now(f"timing the rows of table {case.table.number}")
+            findings.append(_measure(case, setup, _reporter(steps)))
+            _print(findings[-1])
+            files = _write(out, findings, _how(setup, findings))
     print(FLOP, ELEMENTS, SPEED, SPREAD, ALIGNMENT, *(f"wrote {file}" for file in files), sep="\n")
     return 0
 
@@ -147,16 +149,13 @@ def _chosen(flag: str, text: str, choices: Mapping[str, Value]) -> list[Value]:
     return [choices[name] for name in dict.fromkeys(names)]
 
 
-def _reporter(total: int) -> Callable[[Case, MeasuredRow], None]:
-    """What puts a line on stderr for each row that has been measured, of so many."""
-    started, done = time.monotonic(), 0
+def _reporter(steps: Steps) -> Callable[[Case, MeasuredRow], None]:
+    """What puts a line on stderr for each row that has been measured."""
 
     def report(case: Case, row: MeasuredRow) -> None:
-        nonlocal done
-        done += 1
-        left = round((time.monotonic() - started) / done * (total - done))
-        told = f"{done} of {total}: table {case.table.number}, {row.setting}: {latency_text(row, ' ms')}"
-        print(f"{told} | about {left // 60}:{left % 60:02d} left", file=sys.stderr, flush=True)
+        steps.done += 1
+        told = f"{steps.done} of {steps.total}: table {case.table.number}, {row.setting}: {latency_text(row, ' ms')}"
+        print(f"{told} | {steps.left()}", file=sys.stderr, flush=True)
 
     return report
 

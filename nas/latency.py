@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from importlib import import_module
 from types import MappingProxyType, ModuleType
 
 from nas.command import Parser, run_command
+from nas.heartbeat import doing
 
 SUBCOMMANDS: Mapping[str, tuple[str, str, str]] = MappingProxyType(
     {
@@ -24,6 +26,8 @@ SUBCOMMANDS: Mapping[str, tuple[str, str, str]] = MappingProxyType(
     }
 )
 """Subcommand -> its module, the function that runs it, and what it is for. A module's `add_flags` takes its parser."""
+WAITING = {"agent"}
+"""Those that wait for others' requests, and need not say so again and again."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -57,7 +61,8 @@ def _adder(module: ModuleType, subcommand: str) -> Callable[[Parser], None]:
 def _run(flags: argparse.Namespace) -> int:
     module, function, _ = SUBCOMMANDS[flags.subcommand]
     run: Callable[[argparse.Namespace], int] = getattr(import_module(module), function)
-    return run(flags)
+    with nullcontext() if flags.subcommand in WAITING else doing(f"latency {flags.subcommand}"):
+        return run(flags)
 
 
 if __name__ == "__main__":

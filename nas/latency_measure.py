@@ -11,6 +11,7 @@ from pathlib import Path
 
 from nas.architectures import named_architectures
 from nas.command import Parser
+from nas.heartbeat import Steps, doing
 from nas.settings import ANCHOR, DEFAULT_RUNTIME
 from nas.task_flags import add_task_flags, task_of
 from proxies.latency import Latency, check_runtime, compare, prepare
@@ -56,12 +57,10 @@ def measure(flags: argparse.Namespace) -> int:
     if flags.storage:
         check_storage(flags.storage)
         ledger = Ledger(engine_of(flags.storage))
-    failed = 0
-    started = time.monotonic()
-    for number, (name, architecture, result, seconds) in enumerate(_measured(flags, task, chosen), start=1):
-        left = round((time.monotonic() - started) / number * (len(chosen) - number))
-        place = f"{number} of {len(chosen)} {name}"
-        print(f"{place} | about {left // 60}:{left % 60:02d} left", file=sys.stderr, flush=True)
+    failed, steps = 0, Steps(len(chosen))
+    for name, architecture, result, seconds in _measured(flags, task, chosen, steps):
+        steps.done += 1
+        print(f"{steps.done} of {len(chosen)} {name} | {steps.left()}", file=sys.stderr, flush=True)
         print(_line(name, architecture, result, task), flush=True)
         failed += isinstance(result, str)
         if ledger and isinstance(result, Latency):
@@ -83,7 +82,7 @@ def _chosen(flags: argparse.Namespace, task: Task) -> Iterator[tuple[str, Archit
 
 
 def _measured(
-    flags: argparse.Namespace, task: Task, chosen: list[tuple[str, Architecture]]
+    flags: argparse.Namespace, task: Task, chosen: list[tuple[str, Architecture]], steps: Steps
 ) -> Iterator[tuple[str, Architecture, Latency | str, float]]:
     """Each architecture with its latency, or with the cause why it has none, and the seconds that it took."""
     from proxies.backbone import deployed
@@ -92,10 +91,11 @@ def _measured(
         **{"resolution": task.resolution, "batch_size": flags.batch_size},
         **{"runtime": flags.runtime, "device": flags.device},
     }
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, doing(f"timing {ANCHOR}", steps.seconds_left) as at:
         anchor = prepare(deployed(PRESETS[ANCHOR], task.num_classes), Path(folder, "anchor"), **options)
         anchor_ms = compare(anchor, anchor).p10_ms
         for number, (name, architecture) in enumerate(chosen):
+            at.now(f"timing {name}, {number + 1} of {len(chosen)}")
             started = time.perf_counter()
             result: Latency | str
             try:

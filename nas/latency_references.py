@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from nas.command import Parser, check_folder, make_folder
+from nas.heartbeat import Steps, doing
 from nas.outputs import FLOP
 from nas.settings import ANCHOR, DEFAULT_RUNTIME, DEVICES
 from proxies.latency import Prepared, Timing, check_runtime, compare, prepare
@@ -72,12 +73,14 @@ def run(flags: argparse.Namespace) -> int:
     keep = _keeper(flags.storage, flags.classes)
     make_folder(flags.out)
     results: list[Result] = []
-    started = time.monotonic()
+    steps = Steps(len(names))
     try:
-        for result in time_networks(names, conditions):
-            keep(result)
-            results.append(result)
-            print(_progress_line(results, len(names), time.monotonic() - started), file=sys.stderr, flush=True)
+        with doing("timing", steps.seconds_left):
+            for result in time_networks(names, conditions):
+                keep(result)
+                results.append(result)
+                steps.done += 1
+                print(_progress_line(result, steps), file=sys.stderr, flush=True)
     except KeyboardInterrupt:
         _show(results, conditions, flags.out)
         raise
@@ -112,10 +115,11 @@ def time_networks(names: Sequence[str], conditions: Conditions) -> Iterator[Resu
 
     The anchor's own 10th percentile is measured first and fixes the scale of all.
     """
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, doing(f"timing {ANCHOR}") as at:
         anchor = _prepared(_built(ANCHOR, conditions), Path(folder, "anchor"), conditions)
         anchor_ms = compare(anchor, anchor, timing=conditions.timing, seed=conditions.seed).p10_ms
         for name in names:
+            at.now(f"timing {name}")
             yield _time_network(name, conditions, anchor, anchor_ms)
 
 
@@ -209,15 +213,13 @@ def _time_network(name: str, conditions: Conditions, anchor: Prepared, anchor_ms
     return TimedNetwork(name, family, *counts, latency.latency_ms, how)
 
 
-def _progress_line(results: Sequence[Result], count: int, seconds: float) -> str:
-    result, done = results[-1], len(results)
+def _progress_line(result: Result, steps: Steps) -> str:
     if isinstance(result, TimedNetwork):
         noisy = " noisy" if result.noisy else ""
         told = f"{result.latency_ms:.3f} ms ±{100 * result.latency_spread / 2:.1f} %{noisy}"
     else:
         told = f"failed: {result.cause[:200]}"
-    left = round(seconds / done * (count - done))
-    return f"{done} of {count}: {result.name}: {told} | about {left // 60}:{left % 60:02d} left"
+    return f"{steps.done} of {steps.total}: {result.name}: {told} | {steps.left()}"
 
 
 def _show(results: Sequence[Result], conditions: Conditions, out: Path) -> None:

@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 
 from nas.command import Parser
+from nas.heartbeat import Steps, doing
 from nas.settings import ANCHOR, DEFAULT_RUNTIME
 from proxies.latency import Latency, compare, prepare
 from proxies.onnx_given import prepare_file
@@ -29,12 +30,15 @@ def time_files(flags: argparse.Namespace) -> int:
     ready = [prepare_file(file, flags.runtime) for file in flags.files]
     from proxies.network import build
 
-    with tempfile.TemporaryDirectory() as folder:
+    steps = Steps(len(ready))
+    with tempfile.TemporaryDirectory() as folder, doing(f"writing {ANCHOR}", steps.seconds_left) as at:
         network = build(PRESETS[ANCHOR], CLASSES)
         anchor = prepare(network, Path(folder, "anchor"), resolution=RESOLUTION, runtime=flags.runtime)
         for number, candidate in enumerate(ready, start=1):
             print(f"{number} of {len(ready)}: about ten seconds", file=sys.stderr, flush=True)
+            at.now(f"timing {candidate.file}, {number} of {len(ready)}")
             latency = compare(candidate, anchor, seed=number)
+            steps.done += 1
             print(_line(candidate.file, candidate.shape, latency), flush=True)
     return 0
 

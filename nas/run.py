@@ -19,6 +19,7 @@ from nas.accuracy import ACCURACY, Accuracy, accuracy_for
 from nas.command import Parser, check_folder, make_folder, run_command
 from nas.finalists_finish import finish_run
 from nas.finalists_plan import SHARE
+from nas.heartbeat import doing
 from nas.outputs import PROVENANCE, analysis_of, findings_of, told_of, write_all
 from nas.progress import SearchProgress
 from nas.provenance import provenance_of
@@ -81,6 +82,7 @@ def run(flags: argparse.Namespace) -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     started = time.monotonic()
     with ExitStack() as held:
+        at = held.enter_context(doing("reading the images", lambda: settings.seconds - (time.monotonic() - started)))
         with workers_for(settings.engine, settings) as workers:
             data, made_by = workers.all[0].call("data_facts"), workers.all[0].call("made_by")
             make_folder(settings.out)
@@ -90,18 +92,20 @@ def run(flags: argparse.Namespace) -> int:
             references = references_of(study, storage)
             accuracy = accuracy_of(study, settings, data["fingerprint"])
             study.set_user_attr(PROVENANCE, {**provenance_of(settings, data, made_by), ACCURACY: accuracy.told})
+            at.now(f"timing {ANCHOR}, beside which all are")
             searched = search_with(settings, study, references, workers, accuracy, made_by)
         lines = [searched.saved]
         if settings.finalists and not searched.is_stopped:
             left = settings.seconds - (time.monotonic() - started)
             lines += finish_run(settings, study, storage, engine_of(settings.storage), left).lines
-    findings = findings_of(study, references)
-    print(render_table(findings.front, findings.references))
-    for line in filter(None, [*told_of(findings), *lines, drift_line([*findings.records, *findings.references])]):
-        print(line)
-    for path in write_all(findings, analysis_of(study, finalists_of(study, storage)), settings.out):
-        print(f"wrote {path}")
-    print(f"dashboard: python -m nas.dashboard {shlex.join(settings.study_flags)}")
+        at.now("writing the report")
+        findings = findings_of(study, references)
+        print(render_table(findings.front, findings.references))
+        for line in filter(None, [*told_of(findings), *lines, drift_line([*findings.records, *findings.references])]):
+            print(line)
+        for path in write_all(findings, analysis_of(study, finalists_of(study, storage)), settings.out):
+            print(f"wrote {path}")
+        print(f"dashboard: python -m nas.dashboard {shlex.join(settings.study_flags)}")
     return 0
 
 
@@ -166,7 +170,8 @@ def search_with(
         patience = Patience(settings.storage, progress.report)
         search = Search(problem, study, references, limits, coordinator, patience, progress.report)
         try:
-            search.run(workers, references_for(space.budget, space.task))
+            with doing(search.running):
+                search.run(workers, references_for(space.budget, space.task))
         except KeyboardInterrupt:
             progress.report("stopped; the same line with --resume goes on")
             return Searched(replays.told(), is_stopped=True)

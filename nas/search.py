@@ -5,12 +5,13 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
+from nas.heartbeat import running
 from nas.problem import Candidate, Outcome, Problem
 from nas.workers import Failure, Worker, Workers
 from studies.coordinators import Coordinator
@@ -41,6 +42,7 @@ class _Task:
     candidate: Candidate
     waiting: list[tuple[Study, Trial]]
     reference: str = ""
+    since: float = field(default_factory=time.monotonic)
 
 
 class _EvaluatedElsewhere(Exception):
@@ -95,6 +97,10 @@ class Search:
                 self._report("")
         finally:
             self._give_up()
+
+    def running(self) -> str:
+        """What is evaluated now, and since when, in a few words."""
+        return running({self._label(task): task.since for task in list(self._running.values())}) or "proposing"
 
     def _begin(self) -> None:
         with self._coordinator.asking():
@@ -217,8 +223,7 @@ class Search:
         return time.monotonic() + expected < self._deadline
 
     def _finish(self, task: _Task, answer: Any) -> None:
-        name = f"reference {task.reference}" if task.reference else self._problem.name_of(task.candidate)
-        label = name if task.reference else f"trial {task.waiting[0][1].number} {name}"
+        label = self._label(task)
         if isinstance(answer, Failure):
             outcome = Outcome(TrialState.FAIL, None, {CAUSE: answer.cause}, f"failed: {answer.cause}")
             self._failures += 1
@@ -232,6 +237,11 @@ class Search:
         self._report(f"{label}: {outcome.told}")
         if self._failures >= MOST_FAILURES:
             raise RuntimeError(f"{MOST_FAILURES} evaluations in a row failed, the last one: {label}: {outcome.told}")
+
+    def _label(self, task: _Task) -> str:
+        if task.reference:
+            return f"reference {task.reference}"
+        return f"trial {task.waiting[0][1].number} {self._problem.name_of(task.candidate)}"
 
     def _tell(self, study: Study, trial: Trial, outcome: Outcome) -> None:
         # A reference that the search finds too is one of its points.

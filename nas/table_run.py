@@ -12,6 +12,7 @@ from typing import Any
 from optuna.study import Study
 
 from nas.command import check_folder, make_folder
+from nas.heartbeat import doing
 from nas.outputs import PROVENANCE
 from nas.progress import SearchProgress
 from nas.provenance import environment
@@ -83,7 +84,9 @@ def _search(settings: Settings, study: Study, references: Study, table: Finished
     ):
         patience = Patience(settings.storage, progress.report)
         try:
-            Search(problem, study, references, limits, coordinator, patience, progress.report).run(workers, ())
+            search = Search(problem, study, references, limits, coordinator, patience, progress.report)
+            with doing(search.running):
+                search.run(workers, ())
         except KeyboardInterrupt:
             progress.report("stopped; the same line with --resume goes on")
 

@@ -7,11 +7,13 @@ import os
 import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 from rich.console import Console
 
 from nas.command import Parser, check_folder, run_command
+from nas.heartbeat import doing
 from nas.train_settings import TrainSettings, add_flags, settings_of
 from search_space.errors import InputError
 
@@ -49,7 +51,8 @@ def train(flags: argparse.Namespace) -> int:
     try:
         from nas.train_run import run  # here, for torch takes seconds to import
 
-        outcome = run(settings, lambda line: console.print(line, markup=False))
+        with doing("reading the images") if settings.rank == 0 else nullcontext():
+            outcome = run(settings, lambda line: console.print(line, markup=False))
     except KeyboardInterrupt:
         if settings.rank == 0:
             console.print(_how_to_go_on(settings), markup=False)

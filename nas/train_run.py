@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Mapping
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 import torch
 
 from nas.command import make_folder
+from nas.heartbeat import doing
 from nas.train_result import digest_of, result_of, trained_architecture
 from nas.train_settings import TrainSettings
 from proxies.checkpoint import Checkpoint, read_checkpoint, write_checkpoint, write_whole
@@ -73,7 +75,8 @@ def _run(settings: TrainSettings, processes: Processes, tell: Tell) -> Outcome |
             tell(started_from)
         while not trainer.is_done:
             before = trainer.seconds
-            trainer.run_epoch()
+            with _doing_epoch(trainer) if processes.is_first else nullcontext():
+                trainer.run_epoch()
             if processes.is_first:
                 write_checkpoint(settings.checkpoint, Checkpoint(identity, trainer.state_dict()))
             tell(_epoch_line(trainer, trainer.seconds - before))
@@ -81,7 +84,8 @@ def _run(settings: TrainSettings, processes: Processes, tell: Tell) -> Outcome |
         return None
     result = kept.result if kept else None
     if result is None:
-        result = result_of(settings, trainer, data, test, started_from)
+        with doing("testing the network"):
+            result = result_of(settings, trainer, data, test, started_from)
         # With the result, so that the test images are looked at once whatever happens from here on.
         write_checkpoint(settings.checkpoint, Checkpoint(identity, trainer.state_dict(), result))
     return Outcome(result, _write(settings, trainer, data, result))
@@ -168,12 +172,25 @@ def _kept(settings: TrainSettings, identity: Mapping[str, Any]) -> Checkpoint | 
     return kept
 
 
+def _doing_epoch(trainer: Trainer) -> AbstractContextManager[object]:
+    began = time.monotonic()
+
+    def seconds_left() -> float | None:
+        return _seconds_left(trainer) - (time.monotonic() - began) if trainer.epoch else None
+
+    return doing(f"epoch {trainer.epoch + 1} of {trainer.recipe.epochs}", seconds_left)
+
+
+def _seconds_left(trainer: Trainer) -> float:
+    return (trainer.recipe.epochs - trainer.epoch) * trainer.seconds / trainer.epoch
+
+
 def _epoch_line(trainer: Trainer, seconds: float) -> str:
     training, recipe = trainer.training, trainer.recipe
     accuracy = ""
     if training.validated_epochs and training.validated_epochs[-1] == trainer.epoch:
         accuracy = f"validation accuracy {100 * training.accuracy:.2f} %, "
-    left = timedelta(seconds=round((recipe.epochs - trainer.epoch) * training.seconds / trainer.epoch))
+    left = timedelta(seconds=round(_seconds_left(trainer)))
     return (
         f"epoch {trainer.epoch} of {recipe.epochs}: training loss {training.training_losses[-1]:.4f}, {accuracy}"
         f"{training.images_seen / trainer.epoch / seconds:.0f} images/s, {left} left"
