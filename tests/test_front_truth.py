@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import optuna
 import pytest
 import torch
 from benchmarks import front_truth
@@ -23,17 +24,17 @@ from benchmarks.front_truth import (
     seed_variance,
     told_right,
     train_missing,
-    unbeaten,
     weights_at,
 )
 
-from nas.compared_networks import named_network
+from nas.compared_networks import Network, named_network
 from proxies import training
 from proxies.data import ImageData
 from proxies.recipes import RECIPES
 from search_space.errors import InputError
 from search_space.presets import PRESETS
-from studies.record import Record
+from studies.record import Record, attributes_of
+from studies.store import keep_results, open_storage, open_study
 
 
 def right(*counts: int, images: int = 100) -> np.ndarray:
@@ -49,11 +50,6 @@ SMALL, LARGE = point("small", 1.0, 60, 64), point("large", 4.0, 80, 80)
 
 
 # the front
-
-
-def test_a_reference_that_another_beats_is_not_on_the_front() -> None:
-    slow_and_worse, as_good_and_slower = point("worse", 2.0, 50), point("slower", 5.0, 80)
-    assert unbeaten([as_good_and_slower, LARGE, slow_and_worse, SMALL]) == [SMALL, LARGE]
 
 
 def test_halfway_in_the_logarithm_of_latency_counts_half_of_either_neighbour() -> None:
@@ -80,6 +76,14 @@ def test_without_a_reference_there_is_no_gap() -> None:
 
 
 # the gap
+
+
+def test_a_reference_that_another_beats_counts_nothing() -> None:
+    slow_and_worse, as_good_and_slower = point("worse", 2.0, 50), point("slower", 5.0, 80)
+    found = point("found", 2.0, 74, 76)
+    assert gap_of(found, [as_good_and_slower, LARGE, slow_and_worse, SMALL], None) == gap_of(
+        found, [SMALL, LARGE], None
+    )
 
 
 def test_the_gap_is_what_an_accuracy_has_more_than_the_front_at_its_latency() -> None:
@@ -269,6 +273,57 @@ def test_the_picture_holds_the_references_front_every_network_by_name_and_the_se
     assert list(hand_made.text) == ["small", "beaten", "large"]
     assert (list(searched.x), list(searched.y), list(searched.text)) == ([2.0], [pytest.approx(76.0)], ["knee, best"])
     assert searched.error_y.array[0] == pytest.approx(100 * math.sqrt(0.0002 / 2))
+
+
+# the whole
+
+
+def kept_study(folder: Path) -> list[str]:
+    """The flags that name a study of three networks, all of them on its front."""
+    url = f"sqlite:///{folder}/study.db"
+    storage = open_storage(url)
+    study = open_study(storage, "one", {"resolution": 64, "classes": 10}, resume=False)
+    keep_results(storage, "one-references", {}, [])
+    timed = {"spread": 0.01, "noisy": False, "seconds": 1.0}
+    trained = {"validation_accuracies": [0.5], "seconds": 1.0}
+    for place, groups in enumerate((1, 3, 8)):
+        network = PRESETS[f"v1-0.25x-g{groups}"]
+        record = Record(network, 1, 1, 1, 1, 0.5 + 0.1 * place, 1.0 + place, timed, trained)
+        values = [record.accuracy, record.latency_ms]
+        study.add_trial(optuna.create_trial(values=values, user_attrs=attributes_of(record)))
+    return ["--study", "one", "--storage", url]
+
+
+def test_a_study_s_picks_are_trained_timed_told_and_drawn(
+    task: Task, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: list[dict] = []
+
+    def prepared(network: Network, stem: Path, settings: dict) -> str:
+        asked.append(settings)
+        return network.name
+
+    def timed(ready: dict[str, str], passes: int) -> dict[str, dict[str, float]]:
+        return {name: {"latency_ms": 1.0 + place, "spread": 0.01} for place, name in enumerate(ready)}
+
+    monkeypatch.setattr(front_truth, "_prepared", prepared)
+    monkeypatch.setattr(front_truth, "_timed", timed)
+    monkeypatch.setattr(front_truth, "train_all", lambda wanted, task, cores: train_missing(wanted, task, 0))
+    flags = [*kept_study(task.folder), "--references", "v2-0.5x", "--epochs", "1", "--out", str(task.folder)]
+    assert front_truth.run_command(front_truth.make_parser(), front_truth.run, flags) == 0
+    told = capsys.readouterr().out
+    keys = {groups: f"v1-{PRESETS[f'v1-0.25x-g{groups}'].key()[:8]}" for groups in (1, 3, 8)}
+    for name, groups in (("fastest-third", 1), ("best", 8)):
+        assert f"{name} ({keys[groups]}, " in told
+    assert all(settings["resolution"] == 64 for settings in asked), "timed as the study timed"
+    kept = json.loads((task.folder / "truth.json").read_text())
+    assert kept["picks"]["best"] == keys[8]
+    assert kept["gaps"]["best"]["between"] == ["v2-0.5x"]
+    assert len(kept["trainings"]["v2-0.5x"]["accuracies"]) == 2
+    assert "plotly" in (task.folder / "front_truth.html").read_text()
+    so_far = [*flags, "--trained-so-far", "--seeds", "3"]
+    assert front_truth.run_command(front_truth.make_parser(), front_truth.run, so_far) == 1
+    assert "trainings are missing" in capsys.readouterr().err
 
 
 # flags

@@ -53,7 +53,7 @@ from proxies.training import Trainer
 from search_space.architecture import Architecture
 from search_space.errors import InputError
 from studies.figures import BLUE, GREY, ORANGE, styled
-from studies.front import pick
+from studies.front import front_of, pick
 from studies.record import Record
 from studies.store import SETTINGS, load_study, open_storage, references_of
 
@@ -99,15 +99,6 @@ class Gap:
     extrapolated: bool
 
 
-def unbeaten(points: Sequence[Point]) -> list[Point]:
-    """The points that no other beats in latency and accuracy, fastest first."""
-    front: list[Point] = []
-    for point in sorted(points, key=lambda each: (each.latency_ms, -each.accuracy)):
-        if not front or point.accuracy > front[-1].accuracy:
-            front.append(point)
-    return front
-
-
 def weights_at(front: Sequence[Point], latency_ms: float) -> tuple[dict[str, float], bool]:
     """The share of each point in the front's accuracy there, and whether the front does not reach so far.
 
@@ -140,7 +131,7 @@ def gap_of(point: Point, references: Sequence[Point], variance: float | None) ->
     All networks are asked the same images, so the images' error is that of the difference image by image. It holds a
     part of the seeds' variance as well, so that the sum of both is rather too large than too small.
     """
-    front = unbeaten(references)
+    front = front_of(references)
     weights, extrapolated = weights_at(front, point.latency_ms)
     between = [each for each in front if each.name in weights]
     front_accuracy = sum(weights[each.name] * each.accuracy for each in between)
@@ -398,7 +389,7 @@ def picture(points: Sequence[Point], picks: Mapping[str, str], variance: float |
     found = [point for point in points if point.name in picks.values()]
     references = [point for point in points if point.name not in picks.values()]
     labels = {name: ", ".join(each for each, of in picks.items() if of == name) for name in picks.values()}
-    front = unbeaten(references)
+    front = front_of(references)
     line = go.Scatter(
         name="front of the references",
         x=[point.latency_ms for point in front],
@@ -445,6 +436,7 @@ def make_parser() -> Parser:
     add("--trained-so-far", action="store_true", help="train nothing: tell and draw what there is")
     add("--passes", type=int, default=2, help="times that all networks are timed")
     add("--cores", help="train on these cores, such as 0,1 (default: all)")
+    add("--png", type=Path, help="draw the picture here as well; needs kaleido and Chromium or Chrome")
     add("--out", type=Path, default=Path("runs/truth"), help="folder for trainings, latencies, truth.json and picture")
     return parser
 
@@ -511,8 +503,13 @@ def _tell(
     timed = {name: {"latency_ms": each["latency_ms"], "spread": each["spread"]} for name, each in latencies.items()}
     content = {"command": sys.argv, "settings": dict(settings), **told, "trainings": rows, "latencies": timed}
     write_whole(flags.out / "truth.json", (json.dumps(content, indent=1) + "\n").encode())
-    picture(points, picks, variance).write_html(flags.out / "front_truth.html", include_plotlyjs=True)
+    figure = picture(points, picks, variance)
+    figure.write_html(flags.out / "front_truth.html", include_plotlyjs=True)
     print(f"wrote {flags.out / 'truth.json'} and {flags.out / 'front_truth.html'}")
+    if flags.png:
+        figure.update_layout(paper_bgcolor="white", plot_bgcolor="white", font_color="#222222")
+        figure.write_image(flags.png, width=900, height=480, scale=2)
+        print(f"wrote {flags.png}")
 
 
 def _cores(text: str | None) -> list[int]:
