@@ -93,6 +93,7 @@ class Timing:
             precision=RUNTIMES[settings.runtime].precision,
             fingerprint=self._where.fingerprint,
             batch_size=1,
+            full=True,
         )
         return found.latency if found else None
 

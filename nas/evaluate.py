@@ -15,13 +15,14 @@ from nas.settings import ANCHOR, Settings
 from proxies.backbone import deployed
 from proxies.data import ImageData, load
 from proxies.latency import Latency, Prepared, compare, prepare
+from proxies.stopwatch import FULL, QUICK, TIMINGS, Timing
 from proxies.training import train
 from search_space.architecture import Architecture
 from search_space.cost import cost_of
 from search_space.presets import PRESETS
 from studies.database import engine_of
 from studies.latency_queue import LatencyQueue
-from studies.record import Record, Rejected
+from studies.record import Record, Rejected, is_open
 
 
 class Evaluator:
@@ -62,24 +63,31 @@ class Evaluator:
     ) -> Record | Rejected:
         """The record of `architecture`; `Rejected`, before any training, where it is over the latency budget.
 
-        What is given is not done again. A noisy latency is measured once more: at once where it decides on a rejection,
-        else after the training, when what disturbed it may be over. The calmer of the two stands.
+        What is given is not done again. The latency is measured quickly, and fully where its error leaves open whether
+        it keeps to the budget.
         """
         settings = self._settings
         limit = settings.budget.latency_ms
-        timed = dict(latency) if latency else self.measure(architecture, anchor_ms, once=limit is None)
+        timed = dict(latency) if latency else self.measure(architecture, anchor_ms, QUICK)
+        if is_open(timed, limit):
+            timed = self.measure(architecture, anchor_ms)
         if limit is not None and timed["latency_ms"] > limit:
             return Rejected(timed["latency_ms"], timed)
         trained = training or self._train(architecture)
-        if timed["noisy"] and limit is None:
-            timed = self._calmer(timed, architecture, anchor_ms)
         cost = cost_of(architecture, settings.resolution, settings.classes)
         return Record.of_parts(architecture, cost, timed, trained, platform.node())
 
-    def measure(self, architecture: Architecture, anchor_ms: float, *, once: bool = False) -> dict[str, Any]:
-        """The latency of `architecture`, scaled to the anchor's; a noisy one is taken twice unless `once`."""
-        latency = self._measure(architecture, anchor_ms)
-        return self._calmer(latency, architecture, anchor_ms) if latency["noisy"] and not once else latency
+    def measure(self, architecture: Architecture, anchor_ms: float, depth: str = FULL) -> dict[str, Any]:
+        """The latency of `architecture`, scaled to the anchor's, by a row of `TIMINGS`.
+
+        A full one that is noisy is taken twice, and the calmer of the two stands.
+        """
+        latency = self._measure(architecture, anchor_ms, TIMINGS[depth])
+        if depth == QUICK or not latency["noisy"]:
+            return latency
+        second = self._measure(architecture, anchor_ms, TIMINGS[depth])
+        calmer = min(latency, second, key=lambda each: each["spread"])
+        return {**calmer, "attempts": 2, "seconds": latency["seconds"] + second["seconds"]}
 
     def _train(self, architecture: Architecture) -> dict[str, Any]:
         settings = self._settings
@@ -115,24 +123,19 @@ class Evaluator:
             device=settings.latency_device,
         )
 
-    def _measure(self, architecture: Architecture, anchor_ms: float) -> dict[str, Any]:
+    def _measure(self, architecture: Architecture, anchor_ms: float, timing: Timing) -> dict[str, Any]:
         started = time.perf_counter()
-        candidate = self._prepare(architecture, "candidate", 1)
-        latency = self._compare(candidate, self._anchor(1), reference_ms=anchor_ms, seed=self._settings.seed)
-        throughput = self._throughput(architecture)
+        candidate, seed = self._prepare(architecture, "candidate", 1), self._settings.seed
+        latency = self._compare(candidate, self._anchor(1), timing=timing, reference_ms=anchor_ms, seed=seed)
+        throughput = self._throughput(architecture, timing)
         return {**latency.to_dict(), **throughput, "attempts": 1, "seconds": time.perf_counter() - started}
 
-    def _calmer(self, first: dict[str, Any], architecture: Architecture, anchor_ms: float) -> dict[str, Any]:
-        second = self._measure(architecture, anchor_ms)
-        calmer = min(first, second, key=lambda latency: latency["spread"])
-        return {**calmer, "attempts": 2, "seconds": first["seconds"] + second["seconds"]}
-
-    def _throughput(self, architecture: Architecture) -> dict[str, Any]:
+    def _throughput(self, architecture: Architecture, timing: Timing) -> dict[str, Any]:
         batch_size = self._settings.throughput_batch
         if not batch_size:
             return {}
         candidate = self._prepare(architecture, "candidate-batch", batch_size)
-        batch = self._compare(candidate, self._anchor(batch_size), seed=self._settings.seed)
+        batch = self._compare(candidate, self._anchor(batch_size), timing=timing, seed=self._settings.seed)
         return {
             "throughput_batch": batch_size,
             "images_per_second": 1000 * batch_size / batch.latency_ms,

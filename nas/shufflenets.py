@@ -23,7 +23,7 @@ from search_space.presets import PRESETS
 from search_space.space import SearchSpace
 from search_space.task import CLASSIFICATION, Task
 from studies.front import front_of
-from studies.record import OBJECTIVES, Record, Rejected, attributes_of
+from studies.record import OBJECTIVES, Record, Rejected, attributes_of, is_open
 from studies.samplers import needs_foresight, sampler_for
 from studies.store import CAUSE, records_of
 
@@ -83,7 +83,7 @@ class ShuffleNets:
         """The record or the rejection, where the ledger holds what it takes."""
         settings, architecture = self._settings, cast(Architecture, candidate)
         latency, training = self._replays.of(architecture)
-        if latency is None:
+        if latency is None or is_open(latency, settings.budget.latency_ms):
             return None
         if settings.budget.latency_ms is not None and latency["latency_ms"] > settings.budget.latency_ms:
             return Rejected(latency["latency_ms"], latency)

@@ -22,7 +22,7 @@ from proxies.machine import device_facts, fingerprint, quietest_core
 from proxies.measuring import Prepared, Request
 from proxies.runtimes import RUNTIMES, Shape, check_runtime
 from proxies.runtimes.torch_eager import outputs_of
-from proxies.stopwatch import DEFAULT_TIMING, Reading, Series, Timing, measure_until_steady
+from proxies.stopwatch import DEFAULT_TIMING, FULL, Reading, Series, Timing, measure_until_steady
 from search_space.errors import InputError
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class Latency:
     The fields from `ratio` to `priority` are those of `proxies.stopwatch.Reading`: times on the core or the GPU.
     `reference_ms` is the reference's latency as fixed for the study, `runs` the timed runs in a round. `device` is the
     processor's or the GPU's name, `fingerprint` names the whole machine. `batch_size` images run at once, and
-    `latency_ms` is for all of them.
+    `latency_ms` is for all of them. `depth` is the row of `proxies.stopwatch.TIMINGS` by which it was taken.
     """
 
     latency_ms: float
@@ -84,6 +84,7 @@ class Latency:
     precision: str
     batch_size: int
     resolution: int
+    depth: str = FULL
 
     def to_dict(self) -> dict[str, float | int | bool | str | None]:
         """The fields by name, as plain scalars that JSON and databases take."""
@@ -233,6 +234,7 @@ def latency_of(reading: Reading, request: Request, reference_ms: float | None) -
         precision=runtime.precision,
         batch_size=network.shape[0],
         resolution=network.shape[-1],
+        depth=request.timing.depth,
         **asdict(reading),
     )
 

@@ -14,8 +14,10 @@ import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
+QUICK, FULL = "quick", "full"
 Timed = Callable[[], "tuple[float, float]"]
 """One run of a network: the milliseconds it took on the core (or the GPU), and by the clock on the wall."""
 
@@ -26,6 +28,8 @@ class Timing:
 
     Each process takes `rounds`; in a round each network, in random order, has one untimed run and `runs` timed ones.
     A process takes no round more after `seconds`, but never fewer than `least_rounds`: for slow networks.
+    `error` is the share by which repeats are known to differ, in standard deviations: a reading's own is never told to
+    be less, for a few processes may agree by chance. `depth` is the name of these settings in `TIMINGS`.
 
     Raises:
         ValueError: a count is too small to tell a spread, or the tolerance is not positive.
@@ -39,6 +43,8 @@ class Timing:
     seconds: float = 4.0
     least_rounds: int = 10
     tolerance: float = 0.02
+    error: float = 0.0
+    depth: str = FULL
 
     def __post_init__(self) -> None:
         if self.processes < 2 or min(self.rounds, self.runs, self.warmup_runs, self.least_rounds) < 1:
@@ -50,6 +56,15 @@ class Timing:
 
 
 DEFAULT_TIMING = Timing()
+TIMINGS: Mapping[str, Timing] = MappingProxyType(
+    {
+        QUICK: Timing(
+            2, 4, rounds=20, warmup_runs=3, seconds=0.5, least_rounds=5, tolerance=0.08, error=0.025, depth=QUICK
+        ),
+        FULL: DEFAULT_TIMING,
+    }
+)
+"""Depth -> how long is measured: a search times each candidate quickly, and fully what may stand on its front."""
 
 
 @dataclass(frozen=True)
@@ -92,10 +107,11 @@ class Reading:
     """What all processes of a measurement saw: means over them, each without the extremes.
 
     `ratio` is the candidate's 10th percentile over the reference's; `spread` is twice the standard error of that,
-    relative to it, and `noisy` says that it stayed above the tolerance. `p10_ms`, `median_ms`, `mean_ms` and `p90_ms`
-    are the candidate's own times, `wall_p10_ms` is its 10th percentile by the clock on the wall. `rounds` and
-    `processes` are counts. `taken_at` is in seconds since 1970, `load_average` that of the start, `steal_share` the
-    worst of the processes' (None: not known), `priority` what `proxies.machine.raise_priority` reached.
+    relative to it, and `noisy` says that the processes' own stayed above the tolerance. `p10_ms`, `median_ms`,
+    `mean_ms` and `p90_ms` are the candidate's own times, `wall_p10_ms` is its 10th percentile by the clock on the wall.
+    `rounds` and `processes` are counts. `taken_at` is in seconds since 1970, `load_average` that of the start,
+    `steal_share` the worst of the processes' (None: not known), `priority` what `proxies.machine.raise_priority`
+    reached.
     """
 
     ratio: float
@@ -177,7 +193,7 @@ def reading_of(series: Sequence[Series], timing: Timing) -> Reading:
     def mean(value: Callable[[Series], float]) -> float:
         return midmean([value(one) for one in series])
 
-    spread = spread_of([one.ratio for one in series])
+    between = spread_of([one.ratio for one in series])
     steals = [one.steal_share for one in series if one.steal_share is not None]
     return Reading(
         ratio=mean(lambda one: one.ratio),
@@ -189,8 +205,8 @@ def reading_of(series: Sequence[Series], timing: Timing) -> Reading:
         reference_p10_ms=mean(lambda one: one.reference.p10_ms),
         reference_median_ms=mean(lambda one: one.reference.median_ms),
         reference_mean_ms=mean(lambda one: one.reference.mean_ms),
-        spread=spread,
-        noisy=spread > timing.tolerance,
+        spread=max(between, 2 * timing.error),
+        noisy=between > timing.tolerance,
         processes=len(series),
         rounds=sum(one.rounds for one in series),
         taken_at=series[0].started_at,

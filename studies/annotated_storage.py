@@ -1,12 +1,15 @@
 """A study's storage as optuna-dashboard shows it: with notes and drawings that are made when they are looked at.
 
+Latencies that were taken anew stand in place of those that their trials ended with.
+
 Nothing is written to the database: a search may be running on it, and what is made anew is never out of date.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
+from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +27,8 @@ from studies.curves import chart_svg, losses_of
 from studies.database import engine_options
 from studies.drawing import network_svg, unit_svg
 from studies.page import standalone_svg
+from studies.record import KEY
+from studies.retimed import retimed_in
 
 Draw = Callable[[FrozenTrial], str]
 
@@ -74,7 +79,7 @@ class AnnotatedStorage(RDBStorage):
     def __init__(self, url: str) -> None:
         super().__init__(url, engine_kwargs=engine_options(url))
         self._annotated: dict[int, dict[str, Any]] = {}
-        self._counted: dict[int, int] = {}
+        self._counted: dict[int, tuple[int, int]] = {}
 
     def get_study_system_attrs(self, study_id: int) -> dict[str, Any]:
         """The study's own system attributes and, in the form of the dashboard's own, its notes and artifacts."""
@@ -87,6 +92,14 @@ class AnnotatedStorage(RDBStorage):
             study.system_attrs = {**study.system_attrs, **self._annotations(study._study_id)}
         return studies
 
+    def get_all_trials(
+        self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
+    ) -> list[FrozenTrial]:
+        """The study's trials, as they were last timed."""
+        trials = super().get_all_trials(study_id, deepcopy, states)
+        retimed = retimed_in(self.get_study_user_attrs(study_id))
+        return [_as_retimed(trial, retimed.get(trial.user_attrs.get(KEY, ""))) for trial in trials]
+
     def drawing(self, artifact: Artifact) -> str:
         """An SVG file of a trial."""
         return standalone_svg(DRAWINGS[artifact.file](self.get_trial(artifact.trial_id)))
@@ -94,13 +107,24 @@ class AnnotatedStorage(RDBStorage):
     def _annotations(self, study_id: int) -> dict[str, Any]:
         finished = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
         trials = self.get_all_trials(study_id, deepcopy=False, states=finished)
-        if self._counted.get(study_id) != len(trials):
-            found = _noted(None, study_note(self.get_study_user_attrs(study_id)))
+        attributes = self.get_study_user_attrs(study_id)
+        retimed = retimed_in(attributes)
+        counted = len(trials), len(retimed)
+        if self._counted.get(study_id) != counted:
+            found = _noted(None, study_note(attributes))
             for trial in trials:
-                found |= _noted(trial._trial_id, trial_note(trial))
+                found |= _noted(trial._trial_id, trial_note(trial, retimed))
                 found |= _artifacts(trial)
-            self._annotated[study_id], self._counted[study_id] = found, len(trials)
+            self._annotated[study_id], self._counted[study_id] = found, counted
         return self._annotated[study_id]
+
+
+def _as_retimed(trial: FrozenTrial, latency: Mapping[str, Any] | None) -> FrozenTrial:
+    if latency is None or trial.state is not TrialState.COMPLETE:
+        return trial
+    anew = copy(trial)
+    anew.values = [trial.values[0], float(latency["latency_ms"])]
+    return anew
 
 
 def _noted(trial_id: int | None, body: str) -> dict[str, Any]:

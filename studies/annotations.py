@@ -9,6 +9,7 @@ from optuna.trial import FrozenTrial
 
 from studies.figures import stage_text
 from studies.record import record_of
+from studies.retimed import as_retimed
 from studies.table import FLOP, SPREAD, accuracy_text, mflops_text, ms_text, params_text, proxy_text, spread_text
 from studies.trials import CAUSE
 
@@ -45,12 +46,15 @@ def study_note(attributes: Mapping[str, Any]) -> str:
     )
 
 
-def trial_note(trial: FrozenTrial) -> str:
-    """A trial in words: its numbers and its stages, or the cause why it has none; empty where nothing is known."""
-    return "\n".join(_lines(trial))
+def trial_note(trial: FrozenTrial, retimed: Mapping[str, Mapping[str, Any]]) -> str:
+    """A trial in words: its numbers and its stages, or the cause why it has none; empty where nothing is known.
+
+    `retimed` are the latencies of its study that were taken anew, by key.
+    """
+    return "\n".join(_lines(trial, retimed))
 
 
-def _lines(trial: FrozenTrial) -> Iterator[str]:
+def _lines(trial: FrozenTrial, retimed: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     if cause := trial.user_attrs.get(CAUSE):
         yield f"**{trial.state.name.lower()}**: {cause}"
     if "architecture" not in trial.user_attrs or "macs" not in trial.user_attrs:
@@ -58,6 +62,7 @@ def _lines(trial: FrozenTrial) -> Iterator[str]:
     record = record_of(trial)
     if record is None:
         return
+    record = as_retimed(record, retimed)
     yield f"**{record.name}**, unit {record.architecture.unit}"
     yield ""
     yield f"- {accuracy_text(record)} % predicted, {proxy_text(record)} % by the short training itself"

@@ -23,6 +23,7 @@ from sqlalchemy import (
 )
 
 from search_space.architecture import Architecture
+from studies.record import is_full
 
 SOURCES = ("run", "references", "bundle", "agent", "compare")
 _COPIED = (
@@ -118,10 +119,12 @@ class Ledger:
         precision: str | None = None,
         device: str | None = None,
         runtime_version: str | None = None,
+        full: bool = False,
     ) -> Measured | None:
         """The newest measurement of a network under these conditions that is not noisy; None where there is none.
 
-        The fingerprint tells a machine's GPU from its processor. None leaves open what it stands for.
+        One by the whole protocol goes before any by less, and `full` takes no other. The fingerprint tells a machine's
+        GPU from its processor. None leaves open what it stands for.
         """
         wanted = {
             **{"network": network, "classes": classes, "resolution": resolution, "batch_size": batch_size},
@@ -133,8 +136,11 @@ class Ledger:
             if value is not None:
                 query = query.where(LATENCIES.c[name] == value)
         with self._engine.connect() as connection:
-            row = connection.execute(query.order_by(LATENCIES.c.taken_at.desc()).limit(1)).mappings().first()
-        return _measured(row) if row is not None else None
+            rows = connection.execute(query.order_by(LATENCIES.c.taken_at.desc())).mappings().all()
+        found = next((row for row in rows if is_full(row["measurement"])), None)
+        if found is None and rows and not full:
+            found = rows[0]
+        return _measured(found) if found is not None else None
 
 
 def _row(measured: Measured) -> dict[str, Any]:

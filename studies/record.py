@@ -12,6 +12,8 @@ from search_space.architecture import Architecture
 from search_space.cost import Cost
 
 OBJECTIVES = ("accuracy", "latency_ms")
+FULL = "full"
+"""The depth of a latency that was taken by the whole protocol."""
 REPLAYED = "replayed"
 """Of a latency, a training or a whole trial: it was not done for this one, but known."""
 KEY = "key"
@@ -81,6 +83,11 @@ class Record:
         return bool(self.latency["noisy"])
 
     @property
+    def is_timed_fully(self) -> bool:
+        """Whether the whole protocol was taken; a search times quickly."""
+        return is_full(self.latency)
+
+    @property
     def proxy_accuracy(self) -> float:
         """The short training's own last validation accuracy, in [0, 1]."""
         return float(self.training["validation_accuracies"][-1])
@@ -122,6 +129,18 @@ class Rejected:
 
     latency_ms: float
     latency: Mapping[str, Any] = field(hash=False)
+
+
+def is_full(latency: Mapping[str, Any]) -> bool:
+    """Whether a latency was taken by the whole protocol, as all were that do not say how deep."""
+    return bool(latency.get("depth", FULL) == FULL)
+
+
+def is_open(latency: Mapping[str, Any], limit_ms: float | None) -> bool:
+    """Whether a quick latency is too near to a limit to say on which side of it the network is."""
+    if limit_ms is None or is_full(latency):
+        return False
+    return bool(abs(latency["latency_ms"] - limit_ms) <= latency["spread"] * latency["latency_ms"])
 
 
 _PLAIN = ("macs", "params", "peak_bytes", "memory_access_bytes", "latency", "training", "where")

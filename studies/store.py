@@ -19,6 +19,7 @@ from search_space.errors import InputError
 from studies import calibrations, coordinators, evaluations, latency_queue, ledger
 from studies.database import engine_options, making_tables, parsed_url, told_in_one_line
 from studies.record import DIRECTIONS, OBJECTIVES, Record, record_of
+from studies.retimed import as_retimed, retimed_in
 from studies.transactions import at_once, hold
 from studies.trials import CAUSE as CAUSE
 from studies.trials import FIXED_PARAMS as FIXED_PARAMS
@@ -226,8 +227,10 @@ def study_names(storage: RDBStorage) -> list[str]:
 
 
 def records_of(study: Study) -> list[Record]:
-    """The records of the trials that were completed, in the order of their numbers."""
-    return [record for record in map(record_of, study.get_trials(deepcopy=False)) if record is not None]
+    """The records of the trials that were completed, in the order of their numbers, as they were last timed."""
+    found = [record for record in map(record_of, study.get_trials(deepcopy=False)) if record is not None]
+    retimed = retimed_in(study.user_attrs)
+    return [as_retimed(record, retimed) for record in found]
 
 
 def failures_of(study: Study) -> list[tuple[int, str]]:

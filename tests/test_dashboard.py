@@ -25,6 +25,7 @@ from search_space.choosers import RandomChooser
 from studies.annotated_storage import FILES, ONNX, AnnotatedStorage, Artifact
 from studies.front import front_of
 from studies.record import attributes_of
+from studies.retimed import keep_retimed
 from studies.store import open_storage, open_study, records_of
 
 Captured = pytest.CaptureFixture[str]
@@ -157,6 +158,18 @@ def test_new_trials_are_told_too(tmp_path: Path) -> None:
     made = attributes_of(record(PRESETS["v2-0.5x"], 0.5, 1.0))
     optuna.load_study(study_name="one", storage=url).add_trial(optuna.create_trial(values=[0.5, 1.0], user_attrs=made))
     assert len(storage.get_study_system_attrs(1).keys() - before) == 5, "a note of two parts and three files"
+
+
+def test_a_latency_that_was_taken_anew_stands_in_place_of_the_first(tmp_path: Path) -> None:
+    url = kept(tmp_path, 2)
+    study = optuna.load_study(study_name="one", storage=url)
+    storage = AnnotatedStorage(url)
+    assert storage.get_study_system_attrs(1)  # what was noted before is noted anew
+    first, second = records_of(study)
+    keep_retimed(study, first.architecture.key(), {**first.latency, "latency_ms": 1234.0})
+    assert [each.values[1] for each in storage.get_all_trials(1)[:2]] == [1234.0, second.latency_ms]
+    assert any("1234 ms" in str(note) for note in storage.get_study_system_attrs(1).values())
+    assert [each.values[1] for each in study.get_trials()[:2]] == [first.latency_ms, second.latency_ms]
 
 
 def test_mistakes_are_one_line(tmp_path: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:

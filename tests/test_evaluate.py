@@ -1,4 +1,4 @@
-"""One evaluation: latency first, training after, and a noisy latency once more."""
+"""One evaluation: a quick latency first, a full one where it decides, training after."""
 
 from collections.abc import Callable
 from dataclasses import fields
@@ -15,6 +15,7 @@ from nas.settings import Settings, add_flags, settings_of
 from proxies.backbone import deployed
 from proxies.counting import count
 from proxies.latency import Latency
+from proxies.stopwatch import FULL, Timing
 from search_space import PRESETS
 from studies.record import Record, Rejected
 
@@ -27,8 +28,8 @@ def settings_from(*flags: str) -> Settings:
     return settings_of(parser.parse_args(["--budget", "140mflops", *flags]))
 
 
-def latency(latency_ms: float, spread: float) -> Latency:
-    told = {"latency_ms": latency_ms, "spread": spread, "noisy": spread > 0.02}
+def latency(latency_ms: float, spread: float, depth: str = FULL) -> Latency:
+    told = {"latency_ms": latency_ms, "spread": spread, "noisy": spread > 0.02, "depth": depth}
     return Latency.from_dict({field.name: told.get(field.name, 1) for field in fields(Latency)})
 
 
@@ -39,15 +40,15 @@ def events(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 @pytest.fixture
-def evaluated(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, events: list[str]) -> Callable[..., Any]:
-    """Evaluates with these latencies, given as milliseconds and spread, and a training that takes no time."""
+def evaluator(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, events: list[str]) -> Callable[..., Evaluator]:
+    """An evaluator that meets these latencies, given as milliseconds and spread; a training takes no time."""
 
-    def evaluated(*latencies: tuple[float, float], flags: tuple[str, ...] = ()) -> Any:
-        waiting = [latency(*each) for each in latencies]
+    def evaluator(*latencies: tuple[float, float], flags: tuple[str, ...] = ()) -> Evaluator:
+        waiting = list(latencies)
 
-        def compare(candidate: str, reference: str, **options: Any) -> Latency:
-            events.append(f"measure {Path(candidate).name} with {Path(reference).name}")
-            return waiting.pop(0)
+        def compare(candidate: str, reference: str, timing: Timing, **options: Any) -> Latency:
+            events.append(f"measure {Path(candidate).name} with {Path(reference).name}, {timing.depth}")
+            return latency(*waiting.pop(0), timing.depth)
 
         def train(*arguments: Any, **options: Any) -> Any:
             events.append("train")
@@ -58,29 +59,34 @@ def evaluated(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, events: list[str]
         monkeypatch.setattr(evaluate, "load", lambda *arguments, **options: None)
         monkeypatch.setattr(evaluate, "compare", compare)
         monkeypatch.setattr(evaluate, "train", train)
-        return Evaluator(settings_from(*flags), tmp_path).evaluate(ARCHITECTURE, 4.0)
+        return Evaluator(settings_from(*flags), tmp_path)
 
-    return evaluated
+    return evaluator
+
+
+@pytest.fixture
+def evaluated(evaluator: Callable[..., Evaluator]) -> Callable[..., Any]:
+    """What such an evaluator makes of the architecture."""
+    return lambda *latencies, flags=(): evaluator(*latencies, flags=flags).evaluate(ARCHITECTURE, 4.0)
 
 
 def test_a_calm_latency_is_measured_once_before_the_training(evaluated: Any, events: list[str]) -> None:
     record = evaluated((2.0, 0.01))
     assert isinstance(record, Record)
     assert (record.latency_ms, record.latency["attempts"], record.noisy) == (2.0, 1, False)
-    assert events == ["measure candidate with anchor-1", "train"]
+    assert events == ["measure candidate with anchor-1, quick", "train"]
 
 
-def test_a_noisy_latency_is_measured_again_after_the_training_and_the_calmer_stands(
-    evaluated: Any, events: list[str]
-) -> None:
-    record = evaluated((2.0, 0.05), (2.1, 0.01))
-    assert (record.latency_ms, record.latency["attempts"], record.noisy) == (2.1, 2, False)
-    assert events == ["measure candidate with anchor-1", "train", "measure candidate with anchor-1"]
+def test_a_search_times_quickly_and_a_noisy_latency_stays_so(evaluated: Any, events: list[str]) -> None:
+    record = evaluated((2.0, 0.05))
+    assert (record.latency_ms, record.latency["attempts"], record.noisy) == (2.0, 1, True)
+    assert (record.is_timed_fully, events) == (False, ["measure candidate with anchor-1, quick", "train"])
 
 
-def test_what_stays_noisy_is_kept_as_noisy(evaluated: Any) -> None:
-    record = evaluated((2.0, 0.04), (2.1, 0.05))
-    assert (record.latency_ms, record.latency["attempts"], record.noisy) == (2.0, 2, True)
+def test_the_whole_protocol_takes_a_noisy_latency_twice_and_the_calmer_stands(evaluator: Any) -> None:
+    assert evaluator((2.0, 0.05), (2.1, 0.01)).measure(ARCHITECTURE, 4.0)["latency_ms"] == 2.1
+    kept = evaluator((2.0, 0.04), (2.1, 0.05)).measure(ARCHITECTURE, 4.0)
+    assert (kept["latency_ms"], kept["attempts"], kept["noisy"], kept["depth"]) == (2.0, 2, True, "full")
 
 
 def test_what_is_too_slow_is_never_trained(evaluated: Any, events: list[str]) -> None:
@@ -90,10 +96,14 @@ def test_what_is_too_slow_is_never_trained(evaluated: Any, events: list[str]) ->
     assert "train" not in events
 
 
-def test_nothing_is_rejected_on_a_noisy_latency_alone(evaluated: Any, events: list[str]) -> None:
-    record = evaluated((2.0, 0.05), (1.8, 0.01), flags=("--latency-budget", "1.9ms"))
-    assert (record.latency_ms, record.latency["attempts"]) == (1.8, 2)
-    assert events == ["measure candidate with anchor-1"] * 2 + ["train"]
+@pytest.mark.parametrize("quick_ms", [1.85, 1.95])
+def test_what_is_too_near_to_the_budget_is_timed_fully_before_that_decides(
+    quick_ms: float, evaluated: Any, events: list[str]
+) -> None:
+    record = evaluated((quick_ms, 0.05), (1.8, 0.01), flags=("--latency-budget", "1.9ms"))
+    assert (record.latency_ms, record.is_timed_fully) == (1.8, True)
+    assert events == [*(f"measure candidate with anchor-1, {depth}" for depth in ("quick", "full")), "train"]
+    assert isinstance(evaluated((quick_ms, 0.05), (1.91, 0.01), flags=("--latency-budget", "1.9ms")), Rejected)
 
 
 @pytest.mark.slow
@@ -129,6 +139,6 @@ def test_images_a_second_are_measured_at_a_batch_of_their_own(evaluated: Any, ev
         16,
     )
     assert events == [
-        *("measure candidate with anchor-1", "measure candidate-batch with anchor-16"),
+        *("measure candidate with anchor-1, quick", "measure candidate-batch with anchor-16, quick"),
         "train",
     ]

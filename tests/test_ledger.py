@@ -69,6 +69,15 @@ def test_the_latest_of_a_network_is_the_newest_that_is_not_noisy(engine: Engine)
     assert ledger.latest(**CONDITIONS) == measured(taken_at=2e9)
 
 
+def test_one_by_the_whole_protocol_goes_before_a_newer_quick_one(engine: Engine) -> None:
+    ledger = Ledger(engine)
+    ledger.add([measured(taken_at=3e9, depth="quick")])
+    assert ledger.latest(**CONDITIONS) == measured(taken_at=3e9, depth="quick")
+    assert ledger.latest(**CONDITIONS, full=True) is None
+    ledger.add([measured(taken_at=1e9), measured(taken_at=2e9, depth="full"), measured(taken_at=2.5e9, noisy=True)])
+    assert ledger.latest(**CONDITIONS) == ledger.latest(**CONDITIONS, full=True) == measured(taken_at=2e9, depth="full")
+
+
 def test_where_all_are_noisy_there_is_no_latest(engine: Engine) -> None:
     Ledger(engine).add([measured(noisy=True)])
     assert Ledger(engine).latest(**CONDITIONS) is None

@@ -7,6 +7,7 @@ from itertools import cycle
 import pytest
 
 from proxies.stopwatch import (
+    TIMINGS,
     Series,
     Summary,
     Timing,
@@ -92,6 +93,19 @@ def test_processes_that_never_agree_are_noisy_and_said_to_be() -> None:
     reading, processes = reading_of_ratios([2.0, 3.0] * 10, processes=4, max_processes=9)
     assert (processes, reading.noisy) == (9, True)
     assert reading.spread > 0.02
+
+
+def test_processes_that_agree_by_chance_are_told_no_more_certain_than_repeats_are() -> None:
+    reading, processes = reading_of_ratios([2.0, 2.001], processes=2, error=0.03)
+    assert (processes, reading.spread, reading.noisy) == (2, 0.06, False)
+    reading, _ = reading_of_ratios([2.0, 3.0], processes=2, max_processes=2, error=0.03)
+    assert (reading.spread, reading.noisy) == (pytest.approx(2 * 0.5 / 2.5), True)
+
+
+def test_a_quick_measurement_takes_about_a_second_of_runs_and_names_its_depth() -> None:
+    quick = TIMINGS["quick"]
+    assert quick.processes * quick.seconds <= 1.0
+    assert {name: timing.depth for name, timing in TIMINGS.items()} == {"quick": "quick", "full": "full"}
 
 
 def test_the_worst_steal_is_kept_and_unknown_stays_unknown() -> None:

@@ -1,0 +1,30 @@
+"""Latencies taken anew of trials that had ended: a finished trial takes none, so the study itself keeps them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from optuna.study import Study
+
+from studies.record import Record
+
+PREFIX = "retimed:"
+"""How the study's attributes begin that hold a latency, each followed by the architecture's key."""
+
+
+def keep_retimed(study: Study, key: str, latency: Mapping[str, Any]) -> None:
+    """Keeps the latency of the architecture of that key: `records_of` tells it from now on."""
+    study.set_user_attr(PREFIX + key, dict(latency))
+
+
+def retimed_in(attributes: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """By key, the latencies among a study's user attributes that were taken anew."""
+    return {name.removeprefix(PREFIX): latency for name, latency in attributes.items() if name.startswith(PREFIX)}
+
+
+def as_retimed(record: Record, retimed: Mapping[str, Mapping[str, Any]]) -> Record:
+    """The record with its latency as it was taken anew, if it was."""
+    latency = retimed.get(record.architecture.key())
+    return replace(record, latency_ms=float(latency["latency_ms"]), latency=latency) if latency else record
