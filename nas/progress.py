@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
 from studies.faults import is_away
-from studies.store import position_of
+from studies.store import networks_in
 
 REFRESH_SECONDS = 2.0
 
@@ -51,7 +51,7 @@ class SearchProgress:
 
     def _describe(self) -> str:
         try:
-            self._ended, self._told = position_of(self._study), self._standing(self._study)
+            self._ended, self._told = networks_in(self._study), self._standing(self._study)
         except Exception as error:
             if not is_away(error):  # the search waits for a database that is away, and says so; what was known stands
                 raise

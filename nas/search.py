@@ -18,7 +18,7 @@ from studies.coordinators import Coordinator
 from studies.faults import is_away
 from studies.patience import Patience
 from studies.record import KEY, REPLAYED
-from studies.store import CAUSE, position_of
+from studies.store import CAUSE, networks_in, position_of
 
 POLL_SECONDS = 0.5
 MOST_REPLAYS = 200
@@ -29,7 +29,7 @@ _KNOWN = (TrialState.COMPLETE, TrialState.PRUNED)
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """When a search ends: with so many trials in its study, or so that none ends after so many seconds."""
+    """When a search ends: with so many networks in its study, or so that no trial ends after so many seconds."""
 
     trials: int | None
     seconds: float
@@ -181,12 +181,11 @@ class Search:
         """A trial and the candidate that it means; None where the study has its trials."""
         with self._coordinator.asking():
             self._coordinator.requeue_orphans()
-            position = position_of(self._study)
-            if self._limits.trials is not None and position >= self._limits.trials:
+            if self._limits.trials is not None and networks_in(self._study) >= self._limits.trials:
                 if self._keys_elsewhere():  # whoever has the last ones evaluated may die, or be dead unnoticed
                     raise _EvaluatedElsewhere
                 return None
-            self._study.sampler = self._problem.sampler(self._study, position)
+            self._study.sampler = self._problem.sampler(self._study, position_of(self._study))
             trial = self._coordinator.ask(self._study)
             candidate = self._problem.suggest(trial)
             trial.set_user_attr(KEY, candidate.key())

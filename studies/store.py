@@ -18,7 +18,7 @@ from optuna.trial import FrozenTrial, TrialState
 from search_space.errors import InputError
 from studies import calibrations, coordinators, evaluations, latency_queue, ledger
 from studies.database import engine_options, making_tables, parsed_url, told_in_one_line
-from studies.record import DIRECTIONS, OBJECTIVES, Record, record_of
+from studies.record import DIRECTIONS, KEY, OBJECTIVES, Record, record_of
 from studies.retimed import as_retimed, retimed_in
 from studies.transactions import at_once, hold
 from studies.trials import CAUSE as CAUSE
@@ -241,10 +241,20 @@ def failures_of(study: Study) -> list[tuple[int, str]]:
 
 
 def position_of(study: Study) -> int:
-    """How many trials were asked for and came to an end, interrupted ones not counted."""
+    """How many trials were asked for, interrupted ones not counted."""
+    return len(_asked_for(study))
+
+
+def networks_in(study: Study) -> int:
+    """How many different networks those trials asked for: what is asked for once more is answered from the first."""
+    # A trial that was asked for just now has no key yet.
+    return len({trial.user_attrs.get(KEY, trial.number) for trial in _asked_for(study)})
+
+
+def _asked_for(study: Study) -> list[FrozenTrial]:
     states = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL, TrialState.RUNNING)
     trials = study.get_trials(deepcopy=False, states=states)
-    return sum(trial.user_attrs.get(CAUSE) != INTERRUPTED for trial in trials)
+    return [trial for trial in trials if trial.user_attrs.get(CAUSE) != INTERRUPTED]
 
 
 @contextmanager

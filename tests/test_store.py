@@ -14,13 +14,14 @@ from optuna.trial import TrialState
 
 from search_space import Architecture, Budget, InputError, SearchSpace
 from studies import store, trials
-from studies.record import Record, attributes_of
+from studies.record import KEY, Record, attributes_of
 from studies.store import (
     CAUSE,
     INTERRUPTED,
     failures_of,
     load_study,
     locked,
+    networks_in,
     open_storage,
     open_study,
     position_of,
@@ -341,7 +342,14 @@ def test_records_failures_and_position_by_hand(study: Study) -> None:
 
 def test_a_trial_that_waits_is_at_no_position(study: Study) -> None:
     study.enqueue_trial({"unit": "v1"})
-    assert position_of(study) == 0
+    assert position_of(study) == networks_in(study) == 0
+
+
+def test_a_network_counts_once_however_often_it_was_asked_for(study: Study) -> None:
+    for key in ("a", "b", "a"):
+        study.ask().set_user_attr(KEY, key)
+    study.ask()  # whose network is not known yet
+    assert (networks_in(study), position_of(study)) == (3, 4)
 
 
 # The lock
