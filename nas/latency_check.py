@@ -11,22 +11,32 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from fractions import Fraction
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from nas.command import Parser, check_folder, make_folder
+from nas.command import Parser, check_folder, clock, make_folder, parse_time
+from nas.heartbeat import doing
 from nas.settings import ANCHOR, DEFAULT_RUNTIME
 from proxies.runtimes import RUNTIMES, check_runtime
+from proxies.stopwatch import TIMINGS
 from search_space.architecture import Architecture, Stage
 from search_space.errors import InputError
 from search_space.presets import PRESETS
-from studies.repeatability import ESTIMATES, Repeated, Spread, reference_drift, share_in_order, spread_between
+from studies.repeatability import (
+    ESTIMATES,
+    Repeated,
+    coverage_of,
+    reference_drift,
+    share_in_order,
+    spread_between,
+)
 
 _HALF = Fraction(1, 2)
 
@@ -48,14 +58,19 @@ NETWORKS: Mapping[str, Architecture] = MappingProxyType(
 )
 CONDITIONS = ("quiet", "loaded")
 
+Taken = dict[tuple[str, str, str], list[dict[str, Any]]]
+"""By condition, depth and network, the latencies so far, as plain JSON."""
+
 
 def add_flags(parser: Parser) -> None:
     """Nothing: adds the flags of the subcommand to its parser."""
     add = parser.add_argument
-    add("--repeats", type=int, default=10, help="measurements of each network in each condition")
+    add("--time", default="5m", help="how long it may take, such as 5m; Ctrl-C ends it earlier with what there is")
+    add("--repeats", type=int, default=10, help="at most so many measurements of each network in each condition")
     add(
         "--conditions", default=",".join(CONDITIONS), help="quiet: as the machine is; loaded: work on every core beside"
     )
+    add("--depths", default=",".join(TIMINGS), help="quick: as a search times candidates; full: as it times its front")
     add("--runtime", default=DEFAULT_RUNTIME, help=f"one of {', '.join(RUNTIMES)}")
     add("--device", default="cpu", help="cpu or cuda")
     add("--resolution", type=int, default=224, help="pixels of the square input")
@@ -64,67 +79,107 @@ def add_flags(parser: Parser) -> None:
 
 def check(flags: argparse.Namespace) -> int:
     """The exit status of a check with these flags."""
-    conditions = flags.conditions.split(",")
-    if unknown := [name for name in conditions if name not in CONDITIONS]:
-        raise InputError(f"--conditions are {', '.join(CONDITIONS)}, joined by commas; got {unknown[0]!r}")
+    conditions, depths = _listed(flags, "conditions", CONDITIONS), _listed(flags, "depths", tuple(TIMINGS))
     for name, least in (("repeats", 2), ("resolution", 32)):
         if getattr(flags, name) < least:
             raise InputError(f"--{name} must be at least {least}, got {getattr(flags, name)}")
+    seconds = parse_time("--time", flags.time)
     check_runtime(flags.runtime, flags.device)
     check_folder(flags.out)
-    repeated = list(_measure_all(flags, conditions))
-    console = Console(width=130, highlight=False)
-    for condition in conditions:
-        _print_condition(console, condition, [one for one in repeated if one.condition == condition])
+    taken: Taken = {}
+    try:
+        _measure_all(flags, conditions, depths, seconds, taken)
+    except KeyboardInterrupt:
+        print("stopped; what was measured:", file=sys.stderr)
+    repeated = [Repeated(name, condition, depth, tuple(all_)) for (condition, depth, name), all_ in taken.items()]
+    _show(repeated)
     file = make_folder(flags.out) / "check.json"
     file.write_text(json.dumps([asdict(one) for one in repeated], indent=1) + "\n", encoding="utf-8")
     print(f"wrote {file}")
     return 0
 
 
-def _measure_all(flags: argparse.Namespace, conditions: Sequence[str]) -> Iterator[Repeated]:
+def _listed(flags: argparse.Namespace, name: str, known: Sequence[str]) -> list[str]:
+    listed: list[str] = getattr(flags, name).split(",")
+    if unknown := [each for each in listed if each not in known]:
+        raise InputError(f"--{name} are {', '.join(known)}, joined by commas; got {unknown[0]!r}")
+    return listed
+
+
+def _measure_all(
+    flags: argparse.Namespace, conditions: Sequence[str], depths: Sequence[str], seconds: float, taken: Taken
+) -> None:
+    """Fills `taken`, round by round, so that what there is at the end of the time is of all conditions alike."""
     from proxies.latency import compare, prepare
     from proxies.network import build
     from proxies.synthetic_load import loaded_cores
 
-    with tempfile.TemporaryDirectory() as folder:
+    deadline = time.monotonic() + seconds
+    with tempfile.TemporaryDirectory() as folder, doing("writing the networks", lambda: deadline - time.monotonic()):
         options = {"resolution": flags.resolution, "runtime": flags.runtime, "device": flags.device}
         architectures = {"anchor": PRESETS[ANCHOR], **NETWORKS}
         ready = {
             name: prepare(build(architecture), Path(folder, str(number)), **options)
             for number, (name, architecture) in enumerate(architectures.items())
         }
-        for condition in conditions:
-            found: dict[str, list[dict[str, object]]] = {name: [] for name in NETWORKS}
-            beside: AbstractContextManager[object] = loaded_cores() if condition == "loaded" else nullcontext()
-            with beside:
-                for number in range(flags.repeats):
-                    for name in random.Random(number).sample(list(NETWORKS), len(NETWORKS)):
-                        started = time.perf_counter()
-                        latency = replace(compare(ready[name], ready["anchor"], seed=number))
-                        found[name].append({**latency.to_dict(), "seconds": time.perf_counter() - started})
-                    print(f"{condition}: {number + 1} of {flags.repeats}", file=sys.stderr, flush=True)
-            for name, latencies in found.items():
-                yield Repeated(name, condition, tuple(latencies))
+        for number in range(flags.repeats):
+            for condition in conditions:
+                beside: AbstractContextManager[object] = loaded_cores() if condition == "loaded" else nullcontext()
+                with beside:
+                    order = [(depth, name) for depth in depths for name in NETWORKS]
+                    for depth, name in random.Random(number).sample(order, len(order)):
+                        what = f"{condition}, {depth}, {number + 1} of {flags.repeats}: {name}"
+                        started = time.monotonic()
+                        with doing(what):
+                            latency = compare(ready[name], ready["anchor"], timing=TIMINGS[depth], seed=number)
+                        how = {**latency.to_dict(), "seconds": time.monotonic() - started}
+                        taken.setdefault((condition, depth, name), []).append(how)
+                        left = clock(max(0.0, deadline - time.monotonic()))
+                        told = f"{latency.ratio:.4f} times {ANCHOR} ±{50 * latency.spread:.1f} %"
+                        print(f"{what}: {told} | {left} left", file=sys.stderr, flush=True)
+                        if time.monotonic() > deadline:
+                            return
 
 
-def _print_condition(console: Console, condition: str, repeated: Sequence[Repeated]) -> None:
-    table = Table(box=box.SIMPLE_HEAD, title=f"{condition}: standard deviation and worst between measurements, %")
+def _show(repeated: Sequence[Repeated]) -> None:
+    """Prints what was measured: a table for each condition and depth, and how often errors hold."""
+    console = Console(width=140, highlight=False)
+    for condition, depth in sorted({(one.condition, one.depth) for one in repeated}, reverse=True):
+        _print_group(
+            console,
+            f"{condition}, {depth}",
+            [one for one in repeated if (one.condition, one.depth) == (condition, depth)],
+        )
+    for depth in TIMINGS:
+        coverage = coverage_of([one for one in repeated if one.depth == depth])
+        if coverage.pairs:
+            within, twice = (100 * count / coverage.pairs for count in (coverage.within, coverage.within_twice))
+            print(
+                f"{depth}: of {coverage.pairs} pairs of repeats, over all conditions, {within:.0f} % differ by no more "
+                f"than their errors (68 % should), {twice:.0f} % by no more than twice those (95 % should)"
+            )
+
+
+def _print_group(console: Console, title: str, repeated: Sequence[Repeated]) -> None:
+    table = Table(box=box.SIMPLE_HEAD, title=f"{title}: standard deviation and worst between measurements, %")
     table.add_column("network", no_wrap=True)
-    for name in ("ms", *ESTIMATES):
+    for name in ("repeats", "ms", "± told", *ESTIMATES):
         table.add_column(name, justify="right")
     for one in repeated:
-        spreads = [_spread_text(spread_between(one.values(estimate))) for estimate in ESTIMATES]
-        table.add_row(one.network, f"{one.median_ms:.3f}", *spreads)
+        spreads = [_spread_text(one.values(estimate)) for estimate in ESTIMATES]
+        told = statistics.median(latency["spread"] for latency in one.latencies) / 2
+        table.add_row(one.network, str(len(one.latencies)), f"{one.median_ms:.3f}", f"{100 * told:.1f}", *spreads)
     console.print(table)
     by_name = {one.network: one for one in repeated}
-    fast, slow = (by_name[name] for name in PAIR)
-    apart = statistics.median(slow.values("p10 / reference")) / statistics.median(fast.values("p10 / reference")) - 1
-    orders = ", ".join(
-        f"{100 * share_in_order(fast.values(estimate), slow.values(estimate)):.0f} % by {estimate}"
-        for estimate in ESTIMATES
-    )
-    print(f"  two networks {100 * apart:.1f} % apart come in the right order in {orders}")
+    if by_name.keys() >= set(PAIR):
+        fast, slow = (by_name[name] for name in PAIR)
+        medians = [statistics.median(each.values("p10 / reference")) for each in (fast, slow)]
+        orders = ", ".join(
+            f"{100 * share_in_order(fast.values(estimate), slow.values(estimate)):.0f} % by {estimate}"
+            for estimate in ESTIMATES
+        )
+        apart = 100 * (medians[1] / medians[0] - 1)
+        print(f"  two networks {apart:.1f} % apart come in the right order in {orders}")
     for line in _circumstances([latency for one in repeated for latency in one.latencies]):
         print(f"  {line}")
 
@@ -146,5 +201,9 @@ def _circumstances(latencies: Sequence[Mapping[str, float]]) -> Iterator[str]:
     )
 
 
-def _spread_text(spread: Spread) -> str:
+def _spread_text(values: Sequence[float]) -> str:
+    """Deviation and worst in percent; of a single value none is known."""
+    if len(values) < 2:
+        return "-"
+    spread = spread_between(values)
     return f"{100 * spread.deviation:.2f}  {100 * spread.worst:5.2f}"

@@ -8,6 +8,7 @@ from typing import Any
 
 from optuna.study import Study
 
+from nas.heartbeat import doing
 from nas.references import ANCHOR_MS
 from nas.settings import Settings
 from nas.workers import Failure, Workers
@@ -18,7 +19,6 @@ from studies.record import FULL, Record
 from studies.retimed import keep_retimed
 from studies.store import records_of
 
-POLL_SECONDS = 0.5
 START_SECONDS = 2.0
 """What a process takes until it times, and the network's file its share of."""
 MORE_PROCESSES = 1.5
@@ -55,15 +55,15 @@ def retime(
     """What could not be timed, a line each, once all of `to_retime` is timed by the whole protocol, or time is up.
 
     Each latency is kept as soon as it is taken, and `records_of` tells it. What comes onto the front by that is timed
-    as well. For when nothing trains: one network is timed after another. `report` is called with a line for each, and
-    with "" while time goes by; none is begun that would end after `seconds`.
+    as well. For when nothing trains: one network is timed after another. `report` is called with a line for each; none
+    is begun that would end after `seconds`.
     """
     deadline = time.monotonic() + seconds
     failures: dict[str, str] = {}
     while record := _next(records_of(study), records_of(references), failures):
         if time.monotonic() + _seconds(record) > deadline:
             break
-        answer = _measured(workers, record, float(study.user_attrs[ANCHOR_MS]), report)
+        answer = _measured(workers, record, float(study.user_attrs[ANCHOR_MS]))
         if isinstance(answer, Failure):
             failures[record.architecture.key()] = f"{record.name} timed again: {answer.cause}"
             report(f"timed again {record.name}: failed: {answer.cause}")
@@ -99,14 +99,13 @@ def _seconds(record: Record) -> float:
     return MORE_PROCESSES * timing.processes * each
 
 
-def _measured(workers: Workers, record: Record, anchor_ms: float, report: Callable[[str], None]) -> Any:
+def _measured(workers: Workers, record: Record, anchor_ms: float) -> Any:
     """How the record was timed, or a `Failure`."""
     workers.replace_dead([])
     worker = workers.all[0]
-    worker.send("measure", record.architecture, anchor_ms)
-    while not workers.ready([worker], POLL_SECONDS):
-        report("")
-    return worker.receive()
+    with doing(f"timing {record.name} again"):
+        worker.send("measure", record.architecture, anchor_ms)
+        return worker.receive()
 
 
 def _entry(settings: Settings, record: Record, latency: dict[str, Any]) -> Measured:

@@ -28,8 +28,8 @@ class Timing:
 
     Each process takes `rounds`; in a round each network, in random order, has one untimed run and `runs` timed ones.
     A process takes no round more after `seconds`, but never fewer than `least_rounds`: for slow networks.
-    `error` is the share by which repeats are known to differ, in standard deviations: a reading's own is never told to
-    be less, for a few processes may agree by chance. `depth` is the name of these settings in `TIMINGS`.
+    `error` is the share by which repeats are known to differ, in standard deviations: what the processes tell is never
+    taken to be less, for a few may agree by chance. `depth` is the name of these settings in `TIMINGS`.
 
     Raises:
         ValueError: a count is too small to tell a spread, or the tolerance is not positive.
@@ -65,6 +65,14 @@ TIMINGS: Mapping[str, Timing] = MappingProxyType(
     }
 )
 """Depth -> how long is measured: a search times each candidate quickly, and fully what may stand on its front."""
+
+STATE_NEAR, STATE_FAR, FAR = 0.010, 0.040, 3.0
+"""What another state of the machine changes of a ratio to the reference, in standard deviations as a share of it: at
+the reference's own latency, and at a `FAR`th of it or less. What else runs, here and on other virtual machines of the
+same chip, leaves less of the shared cache: that lengthens a small network by another share than a large one. Measured
+on two cores of an AMD EPYC over 25 minutes of changing load: means of 12 processes differed by 2.4 % at 0.32 times the
+reference, of 4 processes by 3.7 % there, 3.1 % at 0.6 and 0.8 to 1.2 % at 0.96 to 1.2 times. Within two and a half
+hours, from quiet to loaded, the ratio at 0.3 went from .295 to .337, at 0.9 from .893 to .919, at 1.04 by 0.5 %."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +115,8 @@ class Reading:
     """What all processes of a measurement saw: means over them, each without the extremes.
 
     `ratio` is the candidate's 10th percentile over the reference's; `spread` is twice the standard error of that,
-    relative to it, and `noisy` says that the processes' own stayed above the tolerance. `p10_ms`, `median_ms`,
+    relative to it: of the processes and of the machine's state. `noisy` says that the processes' own stayed above the
+    tolerance. `p10_ms`, `median_ms`,
     `mean_ms` and `p90_ms` are the candidate's own times, `wall_p10_ms` is its 10th percentile by the clock on the wall.
     `rounds` and `processes` are counts. `taken_at` is in seconds since 1970, `load_average` that of the start,
     `steal_share` the worst of the processes' (None: not known), `priority` what `proxies.machine.raise_priority`
@@ -154,6 +163,11 @@ def spread_of(ratios: Sequence[float]) -> float:
     return 2 * statistics.stdev(ratios) / math.sqrt(len(ratios)) / statistics.fmean(ratios)
 
 
+def state_error(ratio: float) -> float:
+    """The standard error that a state of the machine leaves in a ratio to the reference, as a share of it."""
+    return STATE_NEAR + (STATE_FAR - STATE_NEAR) * min(1.0, abs(math.log(ratio)) / math.log(FAR))
+
+
 def take_rounds(candidate: Timed, reference: Timed, timing: Timing, seed: int) -> tuple[Summary, Summary, int]:
     """The summaries of candidate and reference, and the rounds that were taken; each call of a network is a run."""
     networks = candidate, reference
@@ -194,9 +208,10 @@ def reading_of(series: Sequence[Series], timing: Timing) -> Reading:
         return midmean([value(one) for one in series])
 
     between = spread_of([one.ratio for one in series])
+    ratio = mean(lambda one: one.ratio)
     steals = [one.steal_share for one in series if one.steal_share is not None]
     return Reading(
-        ratio=mean(lambda one: one.ratio),
+        ratio=ratio,
         p10_ms=mean(lambda one: one.candidate.p10_ms),
         median_ms=mean(lambda one: one.candidate.median_ms),
         mean_ms=mean(lambda one: one.candidate.mean_ms),
@@ -205,7 +220,7 @@ def reading_of(series: Sequence[Series], timing: Timing) -> Reading:
         reference_p10_ms=mean(lambda one: one.reference.p10_ms),
         reference_median_ms=mean(lambda one: one.reference.median_ms),
         reference_mean_ms=mean(lambda one: one.reference.mean_ms),
-        spread=max(between, 2 * timing.error),
+        spread=math.hypot(max(between, 2 * timing.error), 2 * state_error(ratio)),
         noisy=between > timing.tolerance,
         processes=len(series),
         rounds=sum(one.rounds for one in series),

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import product
+from itertools import combinations, product
 from typing import Any
 
 ESTIMATES: Mapping[str, Callable[[Mapping[str, Any]], Any]] = {
@@ -21,10 +22,14 @@ ESTIMATES: Mapping[str, Callable[[Mapping[str, Any]], Any]] = {
 
 @dataclass(frozen=True, slots=True)
 class Repeated:
-    """Measurements of one network, each in processes of its own; `latencies` are plain JSON of how each was taken."""
+    """Measurements of one network, each in processes of its own; `latencies` are plain JSON of how each was taken.
+
+    `condition` is what ran beside, `depth` how long was measured.
+    """
 
     network: str
     condition: str
+    depth: str
     latencies: tuple[Mapping[str, Any], ...] = field(hash=False)
 
     def values(self, estimate: str) -> list[float]:
@@ -54,6 +59,32 @@ def spread_between(values: Sequence[float]) -> Spread:
 def share_in_order(fast: Sequence[float], slow: Sequence[float]) -> float:
     """Of all pairs of one value each, the share in which `fast` has the smaller one."""
     return statistics.fmean(one < other for one, other in product(fast, slow))
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """Of pairs of measurements of the same network, how many differ by no more than their errors, once and twice.
+
+    Errors are standard errors; of a normal distribution `within` would be 68 % of the pairs, `within_twice` 95 %.
+    """
+
+    pairs: int
+    within: int
+    within_twice: int
+
+
+def coverage_of(repeated: Sequence[Repeated]) -> Coverage:
+    """The coverage over all pairs of one network, whatever the conditions: an error holds for any later repeat."""
+    pairs = within = within_twice = 0
+    for network in {one.network for one in repeated}:
+        latencies = [latency for one in repeated if one.network == network for latency in one.latencies]
+        for one, other in combinations(latencies, 2):
+            apart = abs(math.log(one["ratio"] / other["ratio"]))
+            error = math.hypot(one["spread"], other["spread"]) / 2
+            pairs += 1
+            within += apart <= error
+            within_twice += apart <= 2 * error
+    return Coverage(pairs, within, within_twice)
 
 
 def reference_drift(latencies: Sequence[Mapping[str, Any]]) -> tuple[float, float]:

@@ -16,7 +16,10 @@ from studies.front import nearest_reference
 from studies.record import Record
 
 FLOP = "1 FLOP = 1 multiply-add of convolution and linear layers."
-SPREAD = "± is a latency's standard error over the processes that measured it; noisy: more than the protocol accepts."
+SPREAD = (
+    "± is a latency's standard error, over the processes that measured it and over what else the machine may do; "
+    "noisy: the processes differ by more than the protocol accepts."
+)
 COLUMNS = ("name", "unit", "MFLOPs", "M params", "latency ms", "accuracy %", "proxy %", "beside nearest reference")
 NUMBERS = ("MFLOPs", "M params", "latency ms", "accuracy %", "proxy %")
 TIE = 1.02

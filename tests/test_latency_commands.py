@@ -87,19 +87,44 @@ def test_check_shows_the_spread_of_each_estimate_and_its_circumstances(
 
     short = Timing(processes=2, max_processes=2, rounds=2, runs=2, warmup_runs=1, least_rounds=2, tolerance=9.0)
     real = measuring.compare
-    monkeypatch.setattr(measuring, "compare", lambda *networks, seed: real(*networks, timing=short, seed=seed))
+    monkeypatch.setattr(measuring, "compare", lambda *networks, timing, seed: real(*networks, timing=short, seed=seed))
     monkeypatch.setattr(latency_check, "NETWORKS", {name: latency_check.NETWORKS[name] for name in latency_check.PAIR})
-    assert (
-        latency.main(["check", "--repeats", "2", "--resolution", "32", "--conditions", "quiet", "--out", str(tmp_path)])
-        == 0
-    )
+    flags = ["--repeats", "2", "--resolution", "32", "--conditions", "quiet", "--depths", "quick"]
+    assert latency.main(["check", *flags, "--out", str(tmp_path)]) == 0
     printed = capsys.readouterr()
-    assert "quiet: standard deviation and worst between measurements, %" in printed.out
-    assert "quiet: 2 of 2" in printed.err
+    assert "quiet, quick: standard deviation and worst between measurements, %" in printed.out
+    assert "quiet, quick, 2 of 2: v2 120-240-480, depth 8: " in printed.err
+    assert "quick: of 2 pairs of repeats, over all conditions, " in printed.out
     for told in ("come in the right order in", "own p10 wandered by", "stolen by the hypervisor", "flagged noisy"):
         assert printed.out.count(told) == 1
     content = json.loads((tmp_path / "check.json").read_text())
     assert [(row["condition"], len(row["latencies"])) for row in content] == [("quiet", 2)] * 2
+
+
+@pytest.mark.slow
+def test_a_check_that_is_stopped_shows_what_it_has(
+    tmp_path: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from proxies import latency as measuring
+
+    answers = [0.3, 0.31, 0.32]
+
+    def compare(*networks: Any, timing: Any, seed: int) -> Any:
+        if not answers:
+            raise KeyboardInterrupt
+        told = {"ratio": answers.pop(), "spread": 0.04, "noisy": False, "steal_share": None}
+        return Latency.from_dict({field.name: told.get(field.name, 1) for field in fields(Latency)})
+
+    monkeypatch.setattr(measuring, "compare", compare)
+    monkeypatch.setattr(latency_check, "NETWORKS", {"v2-0.5x": PRESETS["v2-0.5x"]})
+    flags = ["--resolution", "32", "--conditions", "quiet", "--depths", "quick,full"]
+    assert latency.main(["check", *flags, "--out", str(tmp_path)]) == 0
+    printed = capsys.readouterr()
+    assert "stopped" in printed.err
+    assert printed.out.count("of 1 pairs of repeats") == 1, "of one depth there are two, and of the other one"
+    assert "quiet, quick: " in printed.out
+    assert "quiet, full: " in printed.out
+    assert sorted(len(row["latencies"]) for row in json.loads((tmp_path / "check.json").read_text())) == [1, 2]
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs Linux to look at processes")
@@ -129,6 +154,8 @@ def active_children() -> list[str]:
     [
         (("--repeats", "1"), "--repeats must be at least 2, got 1"),
         (("--conditions", "quiet,noisy"), "--conditions are quiet, loaded, joined by commas; got 'noisy'"),
+        (("--depths", "full,deep"), "--depths are quick, full, joined by commas; got 'deep'"),
+        (("--time", "soon"), "--time"),
         (("--runtime", "tvm"), "'tvm' came"),
         (("--resolution", "8"), "--resolution must be at least 32, got 8"),
     ],

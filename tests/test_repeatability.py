@@ -2,7 +2,15 @@
 
 import pytest
 
-from studies.repeatability import ESTIMATES, Repeated, reference_drift, share_in_order, spread_between
+from studies.repeatability import (
+    ESTIMATES,
+    Coverage,
+    Repeated,
+    coverage_of,
+    reference_drift,
+    share_in_order,
+    spread_between,
+)
 
 
 def latency(ratio: float, reference_ms: float = 4.0, taken_at: float = 0.0) -> dict[str, float]:
@@ -27,12 +35,23 @@ def test_the_share_in_order_is_over_all_pairs() -> None:
 
 
 def test_the_estimates_are_those_of_the_measurement() -> None:
-    repeated = Repeated("one", "quiet", (latency(1.0), latency(3.0)))
+    repeated = Repeated("one", "quiet", "full", (latency(1.0), latency(3.0)))
     assert repeated.values("p10 / reference") == [1.0, 3.0]
     assert repeated.values("median / reference") == [2.0, 2.0]
     assert repeated.values("mean") == [33.0, 33.0]
     assert repeated.median_ms == 10.0
     assert all(len(repeated.values(name)) == 2 for name in ESTIMATES)
+
+
+def test_coverage_counts_the_pairs_of_each_network_over_all_conditions_within_their_errors() -> None:
+    def repeated(network: str, condition: str, *ratios: float) -> Repeated:
+        return Repeated(network, condition, "full", tuple(latency(ratio) | {"spread": 0.04} for ratio in ratios))
+
+    # Each error is 2 %, of two 2.8 %: of the pairs of "one" those of 1.00 and 1.02, and of 1.02 and 1.04, are within
+    # that, and that of 1.00 and 1.04 within twice that; 2.0 and 2.2 are not.
+    given = [repeated("one", "quiet", 1.0, 1.02), repeated("one", "loaded", 1.04), repeated("two", "quiet", 2.0, 2.2)]
+    assert coverage_of(given) == Coverage(4, 2, 3)
+    assert coverage_of([repeated("one", "quiet", 1.0)]) == Coverage(0, 0, 0)
 
 
 def test_the_drift_is_the_references_own() -> None:

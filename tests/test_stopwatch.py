@@ -1,5 +1,6 @@
 """The measuring protocol, on made-up times."""
 
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator
 from itertools import cycle
@@ -16,6 +17,7 @@ from proxies.stopwatch import (
     midmean,
     percentile,
     spread_of,
+    state_error,
     summary_of,
     take_rounds,
     wall_timed,
@@ -96,10 +98,24 @@ def test_processes_that_never_agree_are_noisy_and_said_to_be() -> None:
 
 
 def test_processes_that_agree_by_chance_are_told_no_more_certain_than_repeats_are() -> None:
-    reading, processes = reading_of_ratios([2.0, 2.001], processes=2, error=0.03)
-    assert (processes, reading.spread, reading.noisy) == (2, 0.06, False)
-    reading, _ = reading_of_ratios([2.0, 3.0], processes=2, max_processes=2, error=0.03)
-    assert (reading.spread, reading.noisy) == (pytest.approx(2 * 0.5 / 2.5), True)
+    reading, processes = reading_of_ratios([1.0, 1.0], processes=2, error=0.03)
+    assert (processes, reading.spread, reading.noisy) == (2, pytest.approx(2 * math.hypot(0.03, 0.01)), False)
+    reading, _ = reading_of_ratios([0.9, 1.1], processes=2, max_processes=2, error=0.03)
+    assert (reading.spread, reading.noisy) == (pytest.approx(2 * math.hypot(0.1, 0.01)), True)
+
+
+def test_the_machines_state_moves_networks_the_more_the_less_they_are_like_the_reference() -> None:
+    assert state_error(1.0) == 0.01
+    assert state_error(1 / 3) == pytest.approx(0.04)
+    assert state_error(1 / 9) == state_error(9.0) == 0.04
+    assert [state_error(3**-0.5), state_error(3**0.5)] == pytest.approx([0.025, 0.025])
+
+
+def test_another_state_of_the_machine_is_within_what_is_told_of_the_first() -> None:
+    """One network's ratios on one machine within two and a half hours, from quiet to loaded, whose processes agreed."""
+    told = [reading_of_ratios([ratio] * 4)[0].spread / 2 for ratio in (0.295, 0.305, 0.319, 0.337)]
+    assert abs(math.log(0.295 / 0.337)) < 2.5 * math.hypot(told[0], told[3])
+    assert abs(math.log(0.305 / 0.319)) < math.hypot(told[1], told[2])
 
 
 def test_a_quick_measurement_takes_about_a_second_of_runs_and_names_its_depth() -> None:
