@@ -47,7 +47,7 @@ def make_parser() -> Parser:
     add("--max-latency", help="only networks of at most this latency, such as 5ms")
     add("--untrained", action="store_true", help="random weights where there are no trained ones: for timing alone")
     add("--batch", default="1", help=f"images at once, or {DYNAMIC} for any number")
-    add("--opset", type=int, help="ONNX's operator set (default: what torch writes)")
+    add("--opset", type=int, help="ONNX's operator set, 11 to 23 (default: 20)")
     add("--resolution", type=int, default=224, help="pixels, where weights are random")
     add("--classes", type=int, default=1000, help="classes, where weights are random")
     add("--data", help="images to compare on (default: those it was trained on, or the embedded ones)")

@@ -17,7 +17,7 @@ from torchvision.ops.feature_pyramid_network import LastLevelP6P7
 from proxies.network import build
 from search_space.architecture import NUM_STAGES, Architecture
 from search_space.errors import InputError
-from search_space.plan import NO_CLASSIFIER
+from search_space.plan import NO_CLASSIFIER, Plan, plan_of
 
 STEM_STRIDE = 4
 STAGES = tuple(f"stage{number}" for number in range(2, 2 + NUM_STAGES))
@@ -78,7 +78,12 @@ def backbone_of(
 
 
 class FeatureMaps(nn.Module):
-    """A backbone's maps as a tuple, the finest first: what is written to files, timed and counted."""
+    """A backbone's maps as a tuple, the finest first: what is written to files, timed and counted.
+
+    `plan` is the backbone's, where it is known.
+    """
+
+    plan: Plan | None = None
 
     def __init__(self, backbone: Backbone) -> None:
         super().__init__()
@@ -97,7 +102,9 @@ def deployed(
     A backbone's stem is the published one.
     """
     if num_classes == NO_CLASSIFIER:
-        return FeatureMaps(Backbone(architecture, in_channels))
+        maps = FeatureMaps(Backbone(architecture, in_channels))
+        maps.plan = plan_of(architecture, NO_CLASSIFIER, in_channels, STEM_STRIDE)
+        return maps
     return build(architecture, num_classes, in_channels, stem_stride)
 
 

@@ -71,6 +71,12 @@ class UnitModule(nn.Module):
         return result
 
 
+class PlannedNetwork(nn.Sequential):
+    """The units of a plan in order; `plan` is that plan. Writers of files read it instead of tracing the network."""
+
+    plan: Plan | None = None
+
+
 def build(
     architecture: Architecture,
     num_classes: int = 1000,
@@ -79,7 +85,7 @@ def build(
     *,
     seed: int = 0,
     pretrained: Mapping[str, Tensor] | Path | str | None = None,
-) -> nn.Sequential:
+) -> PlannedNetwork:
     """The network of `architecture`: (n, in_channels, h, w) to (n, num_classes), initialised from `seed`.
 
     For `NO_CLASSIFIER` it ends with the last stage; `proxies.backbone` gives the maps of all of them.
@@ -95,9 +101,10 @@ def build(
     return network
 
 
-def network_of(plan: Plan, seed: int = 0) -> nn.Sequential:
+def network_of(plan: Plan, seed: int = 0) -> PlannedNetwork:
     """The network of a plan, initialised from `seed`; submodules bear the names of the plan's units."""
-    network = nn.Sequential()
+    network = PlannedNetwork()
+    network.plan = plan
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         for name, unit in plan.units():

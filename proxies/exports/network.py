@@ -28,7 +28,7 @@ class WrongExport(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What a user may choose of a file: images at once (None: any number), and ONNX's operator set (None: torch's)."""
+    """What a user may choose of a file: images at once (None: any number), and ONNX's operator set (None: 20)."""
 
     batch: int | None = 1
     opset: int | None = None

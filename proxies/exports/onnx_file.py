@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-import torch
+import onnx
 
 from proxies.exports.network import Network, Options
+from proxies.onnx_graph import INPUT, OUTPUT, model_of
 from proxies.onnx_session import session_of
-
-INPUT, OUTPUT = "images", "logits"
+from search_space.plan import plan_of
 
 
 def write_onnx(network: Network, file: Path, options: Options) -> None:
@@ -21,25 +20,11 @@ def write_onnx(network: Network, file: Path, options: Options) -> None:
     Its input is `images`, normalised (n, c, h, w), its output `logits`.
     """
     about = network.about
-    # At least two images where any number may come: torch takes the dimension of one for a fixed one.
-    example = torch.zeros(options.batch or 2, about.channels, about.image_size, about.image_size)
-    shapes = None if options.batch else ({0: torch.export.Dim("n")},)
-    with warnings.catch_warnings():
-        # The exporter of some torch releases uses a class that they themselves deprecate: no concern of the caller.
-        warnings.filterwarnings("ignore", message=".*LeafSpec.* is deprecated", category=FutureWarning)
-        program = torch.onnx.export(
-            network.module,
-            (example,),
-            dynamo=True,
-            verbose=False,
-            opset_version=options.opset,
-            dynamic_shapes=shapes,
-            input_names=[INPUT],
-            output_names=[OUTPUT],
-        )
-    written = cast("torch.onnx.ONNXProgram", program)
-    written.model.metadata_props.update(network.metadata())
-    written.save(file)
+    plan = plan_of(about.architecture, len(about.classes), about.channels, about.stem_stride)
+    shape = (options.batch, about.channels, about.image_size, about.image_size)
+    layers = dict(network.module.named_modules())
+    model = model_of(plan, layers, shape, opset=options.opset, metadata=network.metadata())
+    onnx.save(onnx.shape_inference.infer_shapes(model, data_prop=True), file)  # viewers show shapes that are written
 
 
 def load_onnx(file: Path, network: Network) -> Callable[[Any], Any]:

@@ -11,7 +11,8 @@ from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantTy
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from proxies.exports.network import Network, Options
-from proxies.exports.onnx_file import INPUT, write_onnx
+from proxies.exports.onnx_file import write_onnx
+from proxies.onnx_graph import INPUT
 
 
 class _Images(CalibrationDataReader):  # type: ignore[misc]
