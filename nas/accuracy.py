@@ -1,27 +1,35 @@
-"""What a study's accuracies are: predictions of full-recipe accuracy by a fit, and how far that fit may be believed."""
+"""What a study's accuracies are: predictions of full training by a fit, and how far that fit may be believed."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import Engine
 from sqlalchemy.engine import make_url
 
 from nas.calibration_settings import CALIBRATIONS
 from nas.settings import Settings
-from search_space.cost import cost_of
 from search_space.task import CLASSIFICATION
 from studies import calibrations
-from studies.calibration import Calibration, verdict_of
+from studies.calibration import PREDICTION, Calibration, verdict_of
 from studies.database import engine_of
-from studies.prediction import AccuracyFit
+from studies.evaluations import Evaluations
+from studies.four_feature_fit import FourFeatureFit
+from studies.known_trainings import shipped_fit
+from studies.prediction import AccuracyFit, Example
 from studies.record import Record
 
 ACCURACY = "accuracy"
 """The study's attribute that keeps how its accuracies are had."""
+SHORT = "short"
+"""The recipe whose fit stands in for that of a recipe without one: what losses say is much the same."""
+MANY_IMAGES = 50_000
+"""What a recipe without a bound on them is taken to see, to tell which of two trains for longer."""
 
+NO_BETTER_THAN_CHANCE = "the calibration of this data ranks no better than chance and is not used"
 OF_A_BACKBONE = (
     "backbones are scored as classifiers of whole images, with a pool and a classifier on their last map, and no "
     "detector is trained"
@@ -32,35 +40,51 @@ OF_A_BACKBONE = (
 class Accuracy:
     """How a study's accuracy is had of a short training; `told` says it in a sentence or two.
 
-    Without a fit it is the short training's own. The fit knows FLOPs at `resolution` and `classes`.
+    Without a fit, as in studies of some time ago, it is the short training's own.
     """
 
-    fit: AccuracyFit | None
+    fit: AccuracyFit | FourFeatureFit | None
     told: str
-    resolution: int = 224
-    classes: int = 1000
+
+    @property
+    def is_level_known(self) -> bool:
+        """Whether accuracies are those of these data; if not, differences alone mean something."""
+        return self.fit is None or self.fit.is_level_known
+
+    @property
+    def prior(self) -> AccuracyFit | None:
+        """What knows of an architecture before it is trained; None where nothing does."""
+        return self.fit if isinstance(self.fit, AccuracyFit) else None
 
     def predicted(self, record: Record) -> Record:
-        """The record with the accuracy that its training stands for."""
+        """The record with the accuracy that its training stands for, and how far that may be off."""
         if self.fit is None:
             return record
-        macs = cost_of(record.architecture, self.resolution, self.classes).macs
-        return replace(record, accuracy=self.fit.predict(record.training, macs))
+        if isinstance(self.fit, FourFeatureFit):
+            return replace(record, accuracy=self.fit.predict(record.architecture, record.training))
+        score = self.fit.score(record.architecture, record.training)
+        return replace(record, accuracy=self.fit.as_accuracy(score), accuracy_error=self.fit.as_error(score))
 
     def to_dict(self) -> dict[str, Any]:
         """The same as plain JSON."""
-        fit = self.fit.to_dict() if self.fit else None
-        return {"fit": fit, "told": self.told, "resolution": self.resolution, "classes": self.classes}
+        kept: dict[str, Any] = {"fit": self.fit.to_dict() if self.fit else None, "told": self.told}
+        if isinstance(self.fit, FourFeatureFit):
+            kept |= {"resolution": self.fit.resolution, "classes": self.fit.classes}
+        return kept
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Accuracy:
         """What `to_dict` wrote."""
-        fit = AccuracyFit.from_dict(data["fit"]) if data["fit"] else None
-        return cls(fit, data["told"], data["resolution"], data["classes"])
+        kept = data["fit"]
+        if not kept:
+            return cls(None, data["told"])
+        if "prior" not in kept:
+            return cls(FourFeatureFit.from_dict(kept, data["resolution"], data["classes"]), data["told"])
+        return cls(AccuracyFit.from_dict(kept), data["told"])
 
 
 def accuracy_for(settings: Settings, fingerprint: str) -> Accuracy:
-    """The newest calibration of this recipe on this data, else one that ships, else the short training's own.
+    """By the newest calibration of this recipe on this data that ranks better than chance, else by the fit that ships.
 
     A backbone is scored as a classifier too, and that is said.
     """
@@ -69,40 +93,93 @@ def accuracy_for(settings: Settings, fingerprint: str) -> Accuracy:
 
 
 def _accuracy_for(settings: Settings, fingerprint: str) -> Accuracy:
-    recipe = settings.recipe
-    found = _own(settings, fingerprint)
+    recipe, not_used = settings.recipe.name, ""
+    found = next(_own(settings, fingerprint), None)
     if found is not None:
-        return _of(found, recipe.name, f"calibrated on this data: {verdict_of(found, recipe.name)}")
-    shipped = [calibrations.shipped(name) for name in calibrations.SHIPPED]
-    trying = [
-        each for each in shipped if each.made.recipes.get(recipe.name) == recipe.to_dict() and recipe.name in each.fits
-    ]
-    for each in trying:
-        if each.made.fingerprint == fingerprint:
-            told = f"by the calibration on {each.made.data} that ships: {verdict_of(each, recipe.name)}"
-            return _of(each, recipe.name, told)
-    cure = f"run python -m nas.calibrate --data {settings.data}"
-    if trying:
-        told = (
-            f"no calibration was made on this data, so how well {recipe.name.upper()} ranks here is unknown. "
-            f"Accuracies are predicted by the fit to {trying[0].made.data} that ships: they order networks, and "
-            f"say little of what these reach; {cure}"
+        if beats_chance(found, recipe):
+            fit = found.fits[recipe]
+            return Accuracy(
+                fit, f"{what_it_is(fit)}; calibrated on this data ({fit.source}): {verdict_of(found, recipe)}"
+            )
+        not_used = (
+            f"the calibration of this data ranks no better than chance and is not used: {verdict_of(found, recipe)}; "
         )
-        return _of(trying[0], recipe.name, told)
-    return Accuracy(None, f"accuracies are recipe {recipe.name!r}'s own, and how well they rank is unknown; {cure}")
+    fit, of_recipe = _shipped(settings)
+    examples, trained_by = level_from(settings, fingerprint)
+    fit = fit.at_level(examples)
+    cure = f"python -m nas.calibrate --data {settings.data} tells how well it ranks here"
+    told = f"{not_used}{what_it_is(fit, trained_by)}; prior and fit as they ship{of_recipe}; {cure}"
+    return Accuracy(fit, told)
 
 
-def _own(settings: Settings, fingerprint: str) -> Calibration | None:
-    """The newest calibration in the study's database, or where calibrations are kept by default."""
+def what_it_is(fit: AccuracyFit, trained_by: str = "the full recipe") -> str:
+    """In words what the accuracy of a fit is."""
+    if fit.is_level_known:
+        return f"accuracy is what training by {trained_by} is predicted to reach, ±{100 * fit.error:.1f} points"
+    return (
+        f"accuracies are points above or below a reference, ±{100 * fit.error:.1f}: the level of these data is not "
+        "known until networks were trained on them by a longer recipe"
+    )
+
+
+def beats_chance(calibration: Calibration, recipe: str) -> bool:
+    """Whether the default score ranks the calibration's networks better than chance in one of its sets at least."""
+    rankings = calibration.row(PREDICTION, recipe).rankings
+    return any(ranking.tau.low > 0 for ranking in rankings.values())
+
+
+def _shipped(settings: Settings) -> tuple[AccuracyFit, str]:
+    """The fit that ships for the recipe, and a word where it is another recipe's."""
+    recipe = settings.recipe
+    calibrated = calibrations.shipped(calibrations.SHIPPED[0]).made.recipes
+    if calibrated.get(recipe.name) == recipe.to_dict():
+        return shipped_fit(recipe.name), ""
+    return shipped_fit(SHORT), f", which know recipe {SHORT!r} and not {recipe.name!r}"
+
+
+def level_from(settings: Settings, fingerprint: str) -> tuple[list[Example], str]:
+    """Networks that were trained on these data by this recipe and by a longer one too, and that recipe's name.
+
+    Of several longer recipes the longest counts.
+    """
+    kept = [each for engine in _engines(settings) for each in Evaluations(engine).trainings(fingerprint)]
+    own = _without_name(settings.recipe.to_dict())
+    short = {each.architecture.key(): each.training for each in kept if _without_name(each.recipe) == own}
+    longer = [each for each in kept if _work(each.recipe) > _work(own) and each.architecture.key() in short]
+    if not longer:
+        return [], ""
+    longest = max((each.recipe for each in longer), key=_work)
+    of_longest = [each for each in longer if _work(each.recipe) == _work(longest)]
+    examples = [
+        Example(each.architecture, short[each.architecture.key()], (_last_accuracy(each.training),), settings.data)
+        for each in of_longest
+    ]
+    return examples, f"recipe {longest['name']!r}"
+
+
+def _last_accuracy(training: Mapping[str, Any]) -> float:
+    return float(training["validation_accuracies"][-1])
+
+
+def _without_name(recipe: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in recipe.items() if name != "name"}
+
+
+def _work(recipe: Mapping[str, Any]) -> float:
+    """How long a recipe trains, in a unit of its own."""
+    return float(recipe["epochs"] * (recipe["max_images"] or MANY_IMAGES) * recipe["image_scale"] ** 2)
+
+
+def _own(settings: Settings, fingerprint: str) -> Iterator[Calibration]:
+    """The newest calibrations in the study's database, and where calibrations are kept by default."""
+    for engine in _engines(settings):
+        found = calibrations.newest(engine, fingerprint, settings.recipe.to_dict())
+        if found is not None and settings.recipe.name in found.fits:
+            yield found
+
+
+def _engines(settings: Settings) -> Iterator[Engine]:
     for url in (settings.storage, CALIBRATIONS):
         parsed = make_url(url)
-        if parsed.get_backend_name() == "sqlite" and not Path(parsed.database or "").is_file():
-            continue
-        found = calibrations.newest(engine_of(url), fingerprint, settings.recipe.to_dict())
-        if found is not None and settings.recipe.name in found.fits:
-            return found
-    return None
-
-
-def _of(calibration: Calibration, recipe: str, told: str) -> Accuracy:
-    return Accuracy(calibration.fits[recipe], told, calibration.made.resolution, calibration.made.classes)
+        if parsed.get_backend_name() != "sqlite" or Path(parsed.database or "").is_file():
+            yield engine_of(url)

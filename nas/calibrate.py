@@ -26,6 +26,7 @@ from studies.calibration import Calibration, Made, Trained, calibration_of
 from studies.calibration_report import render_calibration, write_calibration_page
 from studies.database import engine_of, parsed_url
 from studies.evaluations import Evaluations, Question
+from studies.known_trainings import known_trainings
 from studies.store import check_storage
 
 PROGRAM = "python -m nas.calibrate"
@@ -164,7 +165,8 @@ def result_of(
         failures=tuple(failures),
     )
     short = [recipe.name for recipe in settings.proxies]
-    return calibration_of(made, [network for network in networks if network is not None], short)
+    found = [network for network in networks if network is not None]
+    return calibration_of(made, found, short, known_trainings())
 
 
 def _trained(

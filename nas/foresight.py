@@ -13,8 +13,10 @@ from search_space.architecture import Architecture
 from search_space.choosers import FixedChooser, RandomChooser
 from search_space.cost import Cost, cost_of
 from search_space.space import SearchSpace
+from studies.accuracy_prior import CLASSES, RESOLUTION
 from studies.latency_model import LEAST_MEASUREMENTS, LatencyModel, fit
 from studies.outlook import Known
+from studies.prediction import AccuracyFit
 from studies.record import Record
 from studies.samplers import Ahead
 from studies.store import records_of
@@ -27,7 +29,15 @@ MOST_REMEMBERED = 20_000
 class Foresight:
     """Of a space; remembers what parameters mean, for a sampler asks of each point anew."""
 
-    def __init__(self, space: SearchSpace, anchor_ms: float, anchor_macs: int, latency_limit_ms: float | None) -> None:
+    def __init__(
+        self,
+        space: SearchSpace,
+        anchor_ms: float,
+        anchor_macs: int,
+        latency_limit_ms: float | None,
+        fit: AccuracyFit | None = None,
+    ) -> None:
+        self._fit = fit
         self._space = space
         self._ms_per_mac = anchor_ms / anchor_macs
         self._limit_ms = latency_limit_ms
@@ -47,9 +57,18 @@ class Foresight:
             latency_ms = model.predict_ms(architecture) if model else cost.macs * self._ms_per_mac
             allowed = self._limit_ms is None or latency_ms <= DOUBT * self._limit_ms
             features = (math.log(cost.macs), math.log(cost.params), math.log(cost.memory_access_bytes))
-            return Known((latency_ms,), features, architecture.key(), allowed)
+            return Known((latency_ms,), features, architecture.key(), allowed, self._expected(architecture, cost.macs))
 
         return Ahead(foresee, self._distributions, ideal=1.0)
+
+    def _expected(self, architecture: Architecture, macs: int) -> tuple[float, float] | None:
+        """The accuracy that the architecture alone lets expect, and its standard deviation; None without a prior."""
+        if self._fit is None:
+            return None
+        task = self._space.task
+        is_papers = (task.resolution, task.num_classes) == (RESOLUTION, CLASSES)
+        expected = self._fit.expect(architecture, macs if is_papers else None)
+        return self._fit.as_accuracy(expected), self._fit.as_error(expected)
 
     def _model(self, records: Sequence[Record]) -> LatencyModel | None:
         """The model of as many records as were a multiple of some number; a fit takes longer than a proposal."""

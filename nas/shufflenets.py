@@ -47,7 +47,7 @@ class ShuffleNets:
         self._replays = replays
         self._references = references
         anchor_macs = cost_of(PRESETS[ANCHOR], settings.resolution, settings.classes).macs
-        self._foresight = Foresight(space, anchor_ms, anchor_macs, settings.budget.latency_ms)
+        self._foresight = Foresight(space, anchor_ms, anchor_macs, settings.budget.latency_ms, accuracy.prior)
 
     def sampler(self, study: Study, position: int) -> BaseSampler:
         """The sampler for the study's trial at this position."""

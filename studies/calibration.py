@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from statistics import median
+from statistics import fmean, median
 from typing import Any
 
 from search_space.architecture import Architecture
-from studies.prediction import AccuracyFit, Example, fit_accuracy
+from studies.accuracy_prior import Label, fit_prior, left_out_estimates
+from studies.prediction import NOTHING_KNOWN, AccuracyFit, Example, Known, best_fit
 from studies.ranking import Interval, Ranking, advantage_of, ceiling_of, ranking_of
 from studies.scores import AT_INITIALISATION, BASELINES, SHORT_TRAINING, Evidence, pooled_scores
 
-PREDICTION, POOLED = "prediction", "pooled"
+PREDICTION, POOLED, PRIOR = "prediction", "pooled", "prior"
 RIVALS = ("flops", "params", "naswot")
 """What costs next to nothing: a score that does not beat the best of these is worse than none."""
+OWN = "own"
+"""What examples call a calibration's own data, beside those that are known from elsewhere."""
 FEWEST = 4
 """Architectures without which there is nothing to rank."""
 TOO_FEW = "too few architectures were fully trained to rank by"
@@ -121,7 +124,7 @@ def members_of(networks: Sequence[Trained], name: str) -> list[Trained]:
 
 
 def scores_of(
-    networks: Sequence[Trained], recipes: Sequence[str]
+    networks: Sequence[Trained], recipes: Sequence[str], known: Known = NOTHING_KNOWN
 ) -> tuple[dict[Key, dict[str, float]], dict[str, AccuracyFit]]:
     """By score, by architecture's key, how it scores; and by recipe the fit of the default score.
 
@@ -129,35 +132,57 @@ def scores_of(
     """
     scores: dict[Key, dict[str, float]] = {}
     for name, row in {**BASELINES, **AT_INITIALISATION}.items():
-        scores[name, ""] = _by_key(networks, [row.of(each.evidence(recipes[0])) for each in networks])
+        if name in BASELINES or all(name in each.zero_cost for each in networks):
+            scores[name, ""] = _by_key(networks, [row.of(each.evidence(recipes[0])) for each in networks])
+    scores[PRIOR, ""] = priors_of(networks, recipes[0], known)
     fits = {}
     for recipe in recipes:
         evidences = [network.evidence(recipe) for network in networks]
         for name, row in SHORT_TRAINING.items():
             scores[name, recipe] = _by_key(networks, [row.of(evidence) for evidence in evidences])
         if sum(bool(network.accuracies) for network in networks) >= FEWEST:
-            fits[recipe], scores[PREDICTION, recipe] = predictions_of(networks, recipe)
+            fits[recipe], scores[PREDICTION, recipe] = predictions_of(networks, recipe, known)
             predicted = list(scores[PREDICTION, recipe].values())
             scores[POOLED, recipe] = _by_key(networks, pooled_scores(predicted, evidences))
     return scores, fits
 
 
-def predictions_of(networks: Sequence[Trained], recipe: str) -> tuple[AccuracyFit, dict[str, float]]:
+def priors_of(networks: Sequence[Trained], recipe: str, known: Known = NOTHING_KNOWN) -> dict[str, float]:
+    """By architecture's key what the architecture alone lets expect, by a prior that had not seen it."""
+    own = [Label(each.architecture, fmean(each.accuracies), OWN) for each in networks if each.accuracies]
+    before = [*known.labels, *(example.label for example in known.examples.get(recipe, ()))]
+    places = range(len(own))
+    labelled = [label.architecture.key() for label in own]
+    unseen = dict(zip(labelled, left_out_estimates([*own, *before], places), strict=True))
+    prior = fit_prior([*own, *before])
+    keys = {each.architecture.key(): each.architecture for each in networks}
+    return {key: (unseen.get(key) or prior.predict(each)).log_odds for key, each in keys.items()}
+
+
+def predictions_of(
+    networks: Sequence[Trained], recipe: str, known: Known = NOTHING_KNOWN
+) -> tuple[AccuracyFit, dict[str, float]]:
     """The fit of the default score, and by architecture's key what a fit that had not seen it predicts."""
     labelled = [network for network in networks if network.accuracies]
-    fit, left_out = fit_accuracy([Example(each.trainings[recipe], each.macs, each.accuracies) for each in labelled])
+    examples = [Example(each.architecture, each.trainings[recipe], each.accuracies, OWN) for each in labelled]
+    fit, left_out = best_fit(examples, known, recipe)
     unseen = _by_key(labelled, left_out)
     return fit, {
-        key: unseen[key] if key in unseen else fit.predict(each.trainings[recipe], each.macs)
+        key: unseen[key] if key in unseen else fit.predict(each.architecture, each.trainings[recipe])
         for key, each in ((each.architecture.key(), each) for each in networks)
     }
 
 
-def calibration_of(made: Made, networks: Sequence[Trained], recipes: Sequence[str]) -> Calibration:
-    """The calibration that these trainings amount to; `recipes` are the short ones, the default first."""
+def calibration_of(
+    made: Made, networks: Sequence[Trained], recipes: Sequence[str], known: Known = NOTHING_KNOWN
+) -> Calibration:
+    """The calibration that these trainings amount to; `recipes` are the short ones, the default first.
+
+    `known` are full trainings of other data, which the fit of the default score is made of as well.
+    """
     if not networks:
         return Calibration(made, (), (), {}, {})
-    scores, fits = scores_of(networks, recipes)
+    scores, fits = scores_of(networks, recipes, known)
     names = sorted({name for network in networks for name in network.sets}, reverse=True)
     members = {name: members_of(networks, name) for name in names}
     members = {name: found for name, found in members.items() if len(found) >= FEWEST}
@@ -166,7 +191,8 @@ def calibration_of(made: Made, networks: Sequence[Trained], recipes: Sequence[st
         key: {name: ranking_of(_in(values, members[name]), labels[name]) for name in members}
         for key, values in scores.items()
     }
-    rivals = {name: max(RIVALS, key=lambda each: rankings[each, ""][name].tau.order) for name in members}
+    there = [name for name in RIVALS if (name, "") in rankings]
+    rivals = {name: max(there, key=lambda each: rankings[each, ""][name].tau.order) for name in members}
     rows = []
     for (score, recipe), values in scores.items():
         advantages = {
@@ -186,7 +212,8 @@ def verdict_of(calibration: Calibration, recipe: str) -> str:
     for name, ranking in calibration.row(PREDICTION, recipe).rankings.items():
         ceiling = calibration.ceilings.get(name)
         low, high = calibration.accuracy_range(name)
-        others = ", ".join(f"{each} {calibration.row(each).rankings[name].tau.estimate}" for each in RIVALS)
+        there = [row.score for row in calibration.rows if row.score in (PRIOR, *RIVALS)]
+        others = ", ".join(f"{each} {calibration.row(each).rankings[name].tau.estimate}" for each in there)
         parts.append(
             f"{SETS[name]} with tau {ranking.tau} (seed ceiling {ceiling.estimate if ceiling else 'unknown'}; "
             f"{others}; {ranking.architectures} networks of {100 * low:.1f} to {100 * high:.1f} %)"

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from importlib.resources import files
 from typing import Any
 
 from sqlalchemy import JSON, Column, Engine, Float, Integer, MetaData, String, Table, insert, inspect, select
 
-from studies.calibration import Calibration, Made, Row, Trained
+from search_space.errors import InputError
+from studies.calibration import Calibration, Made, Row, Trained, predictions_of
 from studies.prediction import AccuracyFit
 from studies.ranking import Interval, Ranking
 
-SHIPPED = ("cifar10-25k",)
+SHIPPED = ("cifar10",)
 """Data sets whose calibration stands in `studies/shipped_calibrations`, the default one first."""
 
 _metadata = MetaData()
@@ -56,7 +57,22 @@ def newest(engine: Engine, data: str, recipe: Mapping[str, Any]) -> Calibration 
 def shipped(name: str) -> Calibration:
     """A calibration that ships with the project, by the name of its data."""
     text = files("studies").joinpath("shipped_calibrations", f"{name}.json").read_text(encoding="utf-8")
-    return from_dict(json.loads(text))
+    return parsed(text, f"the calibration {name} that ships")
+
+
+def parsed(text: str, what: str) -> Calibration:
+    """The calibration that a file's text holds.
+
+    Raises:
+        InputError: the text is no JSON, or no calibration that this version reads; `what` names it.
+    """
+    try:
+        return from_dict(json.loads(text))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise InputError(
+            f"{what} must be a calibration that this version reads, and is not ({reason}): make it anew"
+        ) from error
 
 
 def to_dict(calibration: Calibration) -> dict[str, Any]:
@@ -73,13 +89,19 @@ def to_dict(calibration: Calibration) -> dict[str, Any]:
 def from_dict(data: Mapping[str, Any]) -> Calibration:
     """The calibration that `to_dict` wrote."""
     made = {**data["made"], **{name: tuple(data["made"][name]) for name in ("seeds", "failures")}}
+    networks = tuple(map(Trained.from_dict, data["networks"]))
     return Calibration(
         made=Made(**made),
-        networks=tuple(map(Trained.from_dict, data["networks"])),
+        networks=networks,
         rows=tuple(map(_row, data["rows"])),
         ceilings={name: Interval.from_dict(ceiling) for name, ceiling in data["ceilings"].items()},
-        fits={recipe: AccuracyFit.from_dict(fit) for recipe, fit in data["fits"].items()},
+        fits={recipe: _fit(networks, recipe, fit) for recipe, fit in data["fits"].items()},
     )
+
+
+def _fit(networks: Sequence[Trained], recipe: str, data: Mapping[str, Any]) -> AccuracyFit:
+    """The fit as it was kept; of calibrations from before there was a prior, made anew of their networks."""
+    return AccuracyFit.from_dict(data) if "prior" in data else predictions_of(networks, recipe)[0]
 
 
 def _plain(row: Row) -> dict[str, Any]:

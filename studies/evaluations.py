@@ -72,6 +72,15 @@ class Question:
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
 
 
+@dataclass(frozen=True, slots=True)
+class KeptTraining:
+    """An architecture, the fields of the recipe that trained it, and how that went, as plain JSON."""
+
+    architecture: Architecture
+    recipe: Mapping[str, Any] = field(hash=False)
+    training: Mapping[str, Any] = field(hash=False)
+
+
 class Evaluations:
     """The answers in a database; its table is made where there is none."""
 
@@ -115,6 +124,18 @@ class Evaluations:
         query = select(EVALUATIONS.c.digest, EVALUATIONS.c.result).where(EVALUATIONS.c.data == data)
         with self._engine.connect() as connection:
             return {row.digest: row.result for row in connection.execute(query)}
+
+    def trainings(self, data: str) -> list[KeptTraining]:
+        """All trainings of architectures on the data of this fingerprint, by whatever recipe, the oldest first."""
+        columns = EVALUATIONS.c.architecture, EVALUATIONS.c.method, EVALUATIONS.c.result
+        query = select(*columns).where(EVALUATIONS.c.data == data).order_by(EVALUATIONS.c.taken_at)
+        with self._engine.connect() as connection:
+            rows = [tuple(row) for row in connection.execute(query)]
+        return [
+            KeptTraining(Architecture.from_dict(architecture), method, result)
+            for architecture, method, result in rows
+            if "stages" in architecture and "epochs" in method
+        ]
 
     def _holds(self, digest: str) -> bool:
         with self._engine.connect() as connection:

@@ -10,11 +10,13 @@ from numpy.typing import NDArray
 from optuna.distributions import BaseDistribution
 
 from studies.points import Params, matrix_of
-from studies.surrogate import Ridge, best_surrogate
+from studies.surrogate import Constant, Ridge, Surrogate, best_surrogate
 
 Array = NDArray[np.float64]
 LEAST = 1e-9
 """Logarithms are taken of this where there is less."""
+LEAST_TO_MODEL = 5
+"""So many measured points say what others are beyond their mean."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,13 +25,16 @@ class Known:
 
     `objectives` are all but the modelled one, in the study's order; None where they have to be learned from what was
     measured. `features` are further numbers that the modelled objective may depend on. Points of one `identity` are
-    the same; None stands for the parameters themselves. A point that is not `allowed` is not proposed.
+    the same; None stands for the parameters themselves. A point that is not `allowed` is not proposed. `expected` is
+    what the modelled objective is expected to be before anything is measured, with its standard deviation; None where
+    nothing is: all points of a problem have it, or none has.
     """
 
     objectives: tuple[float, ...] | None
     features: tuple[float, ...] = ()
     identity: Hashable | None = None
     allowed: bool = True
+    expected: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +52,8 @@ class Outlook:
     All are to be minimised; `signs` are -1 for those of `Known.objectives` that the study maximises. `ideal` is a value
     that none can fall below, such as an error of 0: then the logarithm of the distance to it is modelled, and
     halving an error is as much among the good as among the bad. Without one, values far beyond the middle are cut.
+    `sign` is -1 where the study maximises the modelled objective. Where points have `Known.expected`, what the measured
+    values say beyond it is modelled; until there are `LEAST_TO_MODEL` of them, that is their mean alone.
     """
 
     def __init__(
@@ -58,16 +65,21 @@ class Outlook:
         space: Mapping[str, BaseDistribution],
         ideal: float | None,
         seed: int,
+        sign: float = 1.0,
     ) -> None:
-        self._space, self._signs, self._ideal = space, signs, ideal
+        self._space, self._signs, self._ideal, self._sign = space, signs, ideal, sign
         self.known = known
         self._learned = self._learn(points, known) if any(point.known.objectives is None for point in points) else ()
-        self.surrogate = best_surrogate(self._features(points), self._bent(values), seed)
+        self.surrogate = self._fitted(points, values, seed)
         self.smoothed, self.deviations = self.predict(points)
 
     def predict(self, points: Sequence[Point]) -> tuple[Array, Array]:
         """Mean and standard deviation of the modelled objective; shapes (n,)."""
+        if not points:
+            return np.zeros(0), np.zeros(0)
         mean, deviation = self.surrogate.predict(self._features(points))
+        if (expected := self._expected(points)) is not None:
+            mean, deviation = mean + expected[0], self._doubt(deviation, expected[1])
         if self._ideal is None:
             return mean, deviation
         return self._ideal + np.exp(mean), np.exp(mean) * deviation
@@ -79,6 +91,30 @@ class Outlook:
             return np.array(given, dtype=np.float64).reshape(len(points), -1) * self._signs
         matrix = matrix_of([point.params for point in points], self._space)
         return np.stack([model.predict(matrix)[0] for model in self._learned], axis=1)
+
+    def _fitted(self, points: Sequence[Point], values: Array, seed: int) -> Surrogate:
+        expected = self._expected(points)
+        if expected is None:
+            return best_surrogate(self._features(points), self._bent(values), seed) if points else Constant(0.0)
+        beyond = self._bent(values) - expected[0]
+        if len(points) < LEAST_TO_MODEL:
+            return Constant(float(beyond.mean()))
+        return best_surrogate(self._features(points), beyond, seed)
+
+    def _expected(self, points: Sequence[Point]) -> tuple[Array, Array] | None:
+        """What was expected of the points, as the regression has it, and its standard deviation; shapes (n,)."""
+        expected = [point.known.expected for point in points if point.known.expected is not None]
+        if len(expected) < len(points) or not points:
+            return None
+        values, deviations = np.array(expected).T
+        values = self._sign * values
+        if self._ideal is None:
+            return values, deviations
+        return _logarithms(values - self._ideal), deviations / np.maximum(values - self._ideal, LEAST)
+
+    def _doubt(self, fitted: Array, expected: Array) -> Array:
+        """A prediction's standard deviation: that of the expectation, and no more than that once a fit does better."""
+        return expected if isinstance(self.surrogate, Constant) else np.minimum(fitted, expected)
 
     def _bent(self, values: Array) -> Array:
         if self._ideal is None:

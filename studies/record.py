@@ -27,8 +27,8 @@ class Record:
 
     `accuracy` in [0, 1] is what the full recipe is predicted to reach; `latency` and `training` are plain JSON of how
     those numbers were had (latency: spread, noisy, rounds, runtime, ...; training: curves by epoch, seconds, device,
-    ...). `reference` is the preset's name where the network is a hand-designed one, "" where the search found it;
-    `number` is the trial's.
+    ...). `accuracy_error` is the standard deviation of the prediction, None where it is not known. `reference` is the
+    preset's name where the network is a hand-designed one, "" where the search found it; `number` is the trial's.
     """
 
     architecture: Architecture
@@ -43,6 +43,7 @@ class Record:
     where: str = ""
     reference: str = ""
     number: int = -1
+    accuracy_error: float | None = None
 
     @classmethod
     def of_parts(
@@ -120,6 +121,7 @@ class Record:
         return cls(
             architecture=Architecture.from_dict(data["architecture"]),
             **{name: data[name] for name in (*_PLAIN, "accuracy", "latency_ms", "reference", "number")},
+            accuracy_error=data.get("accuracy_error"),
         )
 
 
@@ -156,6 +158,7 @@ def attributes_of(record: Record) -> dict[str, Any]:
         "latency_spread": record.latency_spread,
         "seconds": record.seconds,
         **({"reference": record.reference} if record.reference else {}),
+        **({"accuracy_error": record.accuracy_error} if record.accuracy_error is not None else {}),
     }
 
 
@@ -170,5 +173,6 @@ def record_of(trial: FrozenTrial) -> Record | None:
         latency_ms=latency_ms,
         reference=trial.user_attrs.get("reference", ""),
         number=trial.number,
+        accuracy_error=trial.user_attrs.get("accuracy_error"),
         **{name: trial.user_attrs[name] for name in _PLAIN},
     )

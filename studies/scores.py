@@ -8,7 +8,7 @@ from typing import Any
 
 from search_space.architecture import Architecture
 from studies.pooled import pooled
-from studies.prediction import AccuracyFit, last_epochs
+from studies.prediction import last_epochs
 
 Curves = Mapping[str, Any]
 
@@ -67,11 +67,6 @@ SHORT_TRAINING: dict[str, Score] = {
         Score("tse_last", "the same over the last epochs", lambda e: -_summed(e.training, last=True)),
     )
 }
-
-
-def predictions(fit: AccuracyFit, evidences: Sequence[Evidence]) -> list[float]:
-    """The default score: for each architecture the full accuracy, in [0, 1], that the fit expects."""
-    return [fit.predict(evidence.training, evidence.macs) for evidence in evidences]
 
 
 def pooled_scores(scores: Sequence[float], evidences: Sequence[Evidence]) -> list[float]:

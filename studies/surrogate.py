@@ -37,6 +37,19 @@ class Surrogate(Protocol):
         ...
 
 
+class Constant:
+    """The same for all points, with no more doubt than is had of them elsewhere: for too few points to fit to."""
+
+    error = 0.0
+
+    def __init__(self, value: float) -> None:
+        self._value = value
+
+    def predict(self, points: Array) -> tuple[Array, Array]:
+        """As `Surrogate.predict`."""
+        return np.full(len(points), self._value), np.zeros(len(points))
+
+
 class Ridge:
     """Linear in the features; how much its weights are shrunk is what predicts best on left-out points."""
 

@@ -59,7 +59,10 @@ class _History:
 
 
 class SurrogateSampler(BaseSampler):
-    """Stratified over the first known objective to begin with, then by expected hypervolume improvement.
+    """By expected hypervolume improvement; where nothing is expected of a point, stratified to begin with.
+
+    Stratified is: spread over the first known objective. With `Known.expected` the improvement decides from the first
+    proposal on, and what was measured counts for what it says beyond the expectation.
 
     Each proposal follows from the seed and the study's history alone, so that a resumed study goes on as an unbroken
     one. Trials in flight count as if they had given what is predicted of them.
@@ -101,9 +104,13 @@ class SurrogateSampler(BaseSampler):
         if not search_space or FIXED_PARAMS in trial.system_attrs:
             return {}
         history = self._history(study, trial, search_space)
-        if len(history.held) < self._startup_trials or len(history.measured) < LEAST_MEASURED:
+        is_early = len(history.held) < self._startup_trials or len(history.measured) < LEAST_MEASURED
+        if is_early:
             pool = self._drawn(history, search_space, self._proposals)
-            return self._stratified(pool, history, search_space) if pool else {}
+            if not pool:
+                return {}
+            if pool[0].known.expected is None:
+                return self._stratified(pool, history, search_space)
         signs = np.array([1.0 if each is StudyDirection.MINIMIZE else -1.0 for each in study.directions])
         outlook = self._outlook(history, signs, search_space)
         return self._best(outlook, history, search_space)
@@ -143,6 +150,11 @@ class SurrogateSampler(BaseSampler):
         rng = np.random.default_rng([self._seed, len(history.held) // REDRAWN_EVERY])
         return self._new(history, (draw(space, rng) for _ in range(count)))
 
+    def _promising(self, outlook: Outlook, points: list[Point]) -> list[Params]:
+        """The front of these points as they are predicted."""
+        better = _dominated(outlook.known_of(points), outlook.predict(points)[0])
+        return [point.params for point, is_beaten in zip(points, better, strict=True) if not is_beaten]
+
     def _near(self, history: _History, space: Mapping[str, BaseDistribution], best: list[Params]) -> list[Point]:
         """Points that the study does not hold, a few parameters away from the best."""
         rng = np.random.default_rng([self._seed, len(history.held), NEAR])
@@ -178,11 +190,12 @@ class SurrogateSampler(BaseSampler):
         return pool[int(np.argmax(nearest))].params
 
     def _outlook(self, history: _History, signs: Array, space: Mapping[str, BaseDistribution]) -> Outlook:
-        values = np.array([values for _, values in history.measured]) * signs
+        values = np.array([values for _, values in history.measured]).reshape(-1, len(signs)) * signs
         rest = [axis for axis in range(len(signs)) if axis != self._modelled]
         points = [point for point, _ in history.measured]
         ideal = None if self._ideal is None else self._ideal * signs[self._modelled]
-        return Outlook(points, values[:, self._modelled], values[:, rest], signs[rest], space, ideal, self._seed)
+        sign = float(signs[self._modelled])
+        return Outlook(points, values[:, self._modelled], values[:, rest], signs[rest], space, ideal, self._seed, sign)
 
     def _best(self, outlook: Outlook, history: _History, space: Mapping[str, BaseDistribution]) -> Params:
         """The proposal that is expected to enlarge the smoothed front's hypervolume most."""
@@ -196,6 +209,8 @@ class SurrogateSampler(BaseSampler):
             if not better
         ]
         drawn = self._drawn(history, space, self._proposals // 2)
+        if drawn and drawn[0].known.expected is not None:
+            on_front += self._promising(outlook, drawn)
         pool = drawn + self._near(history, space, on_front)
         if not pool:
             return {}

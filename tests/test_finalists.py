@@ -27,8 +27,8 @@ from search_space.errors import InputError
 from studies.database import engine_of
 from studies.evaluations import Evaluations
 from studies.finalists import Choice, Finalist, choose, final_front, render_finalists
+from studies.four_feature_fit import FourFeatureFit
 from studies.ledger import Ledger
-from studies.prediction import AccuracyFit
 from studies.record import Record, attributes_of, record_of
 from studies.store import load_study, open_storage, open_study, references_of, study_names
 
@@ -47,7 +47,7 @@ SETTINGS: dict[str, Any] = {
 ANCHOR_MS = 3.5
 ERROR = 0.02
 # Log-odds of 0.5, less the summed training loss as a share of chance's.
-FIT = AccuracyFit((-1.0, 0.0, 0.0, 0.0), (0.0,) * 4, (1.0,) * 4, 0.5, 1.0, ERROR, 20, 0.4, 0.9)
+FIT = FourFeatureFit((-1.0, 0.0, 0.0, 0.0), (0.0,) * 4, (1.0,) * 4, 0.5, ERROR, 224, 1000)
 
 
 def record(preset: str, accuracy: float, latency_ms: float, macs: int = 1_000_000, reference: str = "") -> Record:

@@ -13,6 +13,7 @@ from search_space import Budget, SearchSpace, cost_of
 from search_space.choosers import FixedChooser, RandomChooser
 from search_space.plan import NO_CLASSIFIER
 from search_space.task import DETECTION_BACKBONE, TASKS
+from studies.known_trainings import shipped_fit
 from studies.latency_model import LEAST_MEASUREMENTS
 from studies.points import draw
 from studies.record import Record, attributes_of
@@ -110,3 +111,14 @@ def test_distributions_hold_every_parameter_of_a_suggestion() -> None:
     chooser = RandomChooser(0)
     SPACE.suggest(chooser)
     assert set(distributions_of(SPACE)) == set(chooser.params)
+
+
+def test_with_a_prior_each_point_has_the_accuracy_that_its_architecture_lets_expect(study: Study) -> None:
+    fit = shipped_fit("short")
+    known = Foresight(SPACE, ANCHOR_MS, ANCHOR_MACS, None, fit).of([study]).foresee(params(5))
+    expected = fit.expect(SPACE.suggest(FixedChooser(params(5))))
+    assert known is not None
+    assert known.expected == (fit.as_accuracy(expected), fit.as_error(expected))
+    alone = Foresight(SPACE, ANCHOR_MS, ANCHOR_MACS, None).of([study]).foresee(params(5))
+    assert alone is not None
+    assert alone.expected is None

@@ -1,70 +1,57 @@
-"""The fit of full accuracy: against scikit-learn's ridge, and closed forms."""
+"""The prediction of full accuracy: its signs, its corrections by hand, and its level."""
 
 import json
 from dataclasses import replace
-from math import exp, log, log10
+from math import exp, log
 from typing import Any
 
 import numpy as np
 import pytest
-from sklearn.linear_model import Ridge
-from sklearn.model_selection import LeaveOneOut, cross_val_predict
 
-from studies.prediction import (
-    FEATURES,
-    LEAST_DECADES,
-    RIDGES,
-    AccuracyFit,
-    Example,
-    features_of,
-    fit_accuracy,
-    last_epochs,
-)
+from search_space import PRESETS, Budget, SearchSpace
+from search_space.choosers import RandomChooser
+from studies.accuracy_prior import fit_prior, log_odds
+from studies.known_trainings import known_trainings, published_labels, shipped_fit
+from studies.prediction import AccuracyFit, Example, Known, best_fit, fit_accuracy, last_epochs, progress_of
+
+V2 = PRESETS["v2-1.0x"]
 
 
 def training(losses: list[float], validation: float, classes: int = 10) -> dict[str, Any]:
     return {"training_losses": losses, "validation_losses": [9.0, validation], "num_classes": classes}
 
 
-def examples(count: int = 20, noise: float = 0.02, seed: int = 0) -> list[Example]:
+def with_loss(share: float) -> dict[str, Any]:
+    """A training whose losses are this share of chance's."""
+    return training([5.0, *[share * log(10)] * 3], share * log(10))
+
+
+def examples(count: int = 24, data: str = "mine", noise: float = 0.01, seed: int = 0) -> list[Example]:
+    """Networks whose log-odds are the prior's and what their losses say beyond it."""
     random = np.random.default_rng(seed)
+    space, prior = SearchSpace.default(Budget.parse("140mflops")), fit_prior([])
     found = []
-    for _ in range(count):
-        quality, macs = random.uniform(0.2, 0.8), int(random.uniform(1e7, 1e8))
-        losses = [2.3 - quality * epoch + 0.1 * float(random.normal()) for epoch in range(1, 5)]
-        mean = 0.4 + 0.4 * quality + 0.1 * log10(macs / 1e8) + noise * float(random.normal())
-        found.append(Example(training(losses, losses[-1] + 0.1), macs, (mean - 0.01, mean + 0.01)))
+    for number in range(count):
+        architecture = space.suggest(RandomChooser(1000 * seed + number))
+        own = 0.2 * float(random.normal())
+        odds = 1.5 + prior.predict(architecture).log_odds + own + noise * float(random.normal())
+        found.append(Example(architecture, with_loss(0.7 * exp(-own / 2)), (1 / (1 + exp(-odds)),), data))
     return found
 
 
-def matrix(of: list[Example]) -> np.ndarray:
-    rows = np.array([features_of(each.training, each.macs) for each in of])
-    scales = rows.std(axis=0)
-    scales[-1] = max(scales[-1], LEAST_DECADES)
-    return (rows - rows.mean(axis=0)) / scales
+# Progress
 
 
-# Features
-
-
-def test_features_are_losses_as_shares_of_chance_and_the_logarithm_of_flops() -> None:
+def test_progress_is_the_mean_logarithm_of_losses_as_shares_of_chance_without_the_first_epoch() -> None:
     chance = log(10)
-    found = features_of(training([2.0, 1.0, 0.8, 0.4], 0.7), 10_000_000)
-    assert dict(zip(FEATURES, found, strict=True)) == pytest.approx(
-        {
-            "summed_loss": 4.2 / 4 / chance,
-            "last_losses": 0.4 / chance,
-            "validation_loss": 0.7 / chance,
-            "log10_macs": 7.0,
-        }
-    )
+    found = progress_of(training([50.0, chance / 2, chance / 4], chance / 3))
+    assert found == pytest.approx(-0.5 * (log(3 / 8) + log(1 / 3)))
 
 
 @pytest.mark.parametrize("classes", [2, 10, 100])
 @pytest.mark.parametrize("epochs", [1, 4, 12])
-def test_a_network_that_guesses_has_losses_of_one_whatever_the_classes_and_epochs(classes: int, epochs: int) -> None:
-    chance = log(classes)
-    assert features_of(training([chance] * epochs, chance, classes), 1000) == pytest.approx((1, 1, 1, 3))
+def test_a_network_that_guesses_has_come_nowhere_whatever_the_classes_and_epochs(classes: int, epochs: int) -> None:
+    assert progress_of(training([log(classes)] * epochs, log(classes), classes)) == pytest.approx(0)
 
 
 @pytest.mark.parametrize(("epochs", "last"), [(1, 1), (2, 1), (4, 1), (8, 2), (12, 3), (100, 25)])
@@ -75,86 +62,90 @@ def test_a_quarter_of_the_epochs_are_the_last_ones_and_at_least_one(epochs: int,
 # The fit
 
 
-def test_the_fit_is_sklearns_ridge_on_standardised_features() -> None:
-    given = examples()
-    x, y = matrix(given), np.array([np.mean(each.accuracies) for each in given])
-    fit, _ = fit_accuracy(given)
-    theirs = Ridge(alpha=fit.ridge).fit(x, np.log(y / (1 - y)))
-    assert fit.weights == pytest.approx(theirs.coef_)
-    assert fit.intercept == pytest.approx(theirs.intercept_)
-    expected = 1 / (1 + np.exp(-theirs.predict(x)))
-    assert [fit.predict(each.training, each.macs) for each in given] == pytest.approx(expected)
-    assert (fit.networks, fit.low, fit.high) == (20, y.min(), y.max())
+def test_the_fit_finds_what_the_examples_were_made_of() -> None:
+    fit, left_out = fit_accuracy(examples(60))
+    assert fit.of_prior == pytest.approx(1, abs=0.1)
+    assert fit.of_progress == pytest.approx(2, abs=0.1)
+    assert fit.deviation < 0.08, "a prior of 60 networks takes some of what is their own for what they have in common"
+    assert left_out == pytest.approx([each.accuracies[0] for each in examples(60)], abs=0.04)
 
 
-@pytest.mark.parametrize("noise", [0.001, 0.02, 0.2])
-def test_left_out_predictions_and_the_ridge_are_those_of_sklearns_leave_one_out(noise: float) -> None:
-    given = examples(noise=noise)
-    x, y = matrix(given), np.array([np.mean(each.accuracies) for each in given])
-    odds = np.log(np.clip(y, 0.001, 0.999) / (1 - np.clip(y, 0.001, 0.999)))
-    log_odds = {ridge: cross_val_predict(Ridge(alpha=ridge), x, odds, cv=LeaveOneOut()) for ridge in RIDGES}
-    theirs = {ridge: 1 / (1 + np.exp(-found)) for ridge, found in log_odds.items()}
-    errors = {ridge: np.sqrt(np.mean((found - y) ** 2)) for ridge, found in theirs.items()}
-    fit, left_out = fit_accuracy(given)
-    assert fit.ridge == min(errors, key=lambda ridge: errors[ridge])
-    assert left_out == pytest.approx(theirs[fit.ridge])
-    assert fit.error == pytest.approx(errors[fit.ridge])
+def test_a_lower_loss_never_lowers_a_prediction_even_where_the_examples_say_so() -> None:
+    backwards = [replace(each, accuracies=(1 - each.accuracies[0],)) for each in examples(30)]
+    for fit in (fit_accuracy(backwards)[0], fit_accuracy(examples())[0], shipped_fit("short")):
+        predicted = [fit.predict(V2, with_loss(share)) for share in (0.2, 0.5, 0.9, 1.0)]
+        assert predicted == sorted(predicted, reverse=True)
 
 
-def test_what_is_linear_is_found_and_foretold() -> None:
-    fit, left_out = fit_accuracy(examples(40, noise=0.0))
-    assert fit.error < 0.02
-    unseen = examples(10, noise=0.0, seed=1)
-    for each in unseen:
-        assert fit.predict(each.training, each.macs) == pytest.approx(np.mean(each.accuracies), abs=0.05)
-    assert len(left_out) == 40
+def test_the_fit_that_ships_is_not_fooled_as_the_first_one_was() -> None:
+    """Ten classes, equal training losses: a validation loss of 1.2 was worth less than guessing's 2.3."""
+    fit = shipped_fit("short")
+    losses = [2.2, 1.9, 1.8, 1.7]
+    good, guessing = (fit.predict(V2, training(losses, loss)) for loss in (1.2, 2.3))
+    assert good > guessing
+    assert fit.of_prior > 0
+    assert fit.of_progress > 0
+    assert not fit.is_level_known
 
 
-def test_with_a_strong_ridge_one_feature_gets_the_closed_forms_weight() -> None:
-    # One feature varies: its weight is sum(x y) / (n + ridge), x being standardised; the others' are 0.
-    odds = [-0.4, 0.0, 0.4, 0.8]
-    given = [
-        Example(training([1.0], 1.0), 10**power, (1 / (1 + exp(-each)),))
-        for power, each in zip((4, 5, 6, 7), odds, strict=True)
-    ]
-    fit, _ = fit_accuracy(given)
-    x = np.array([-1.5, -0.5, 0.5, 1.5]) / np.sqrt(1.25)
-    assert fit.weights == pytest.approx((0, 0, 0, x @ odds / (4 + fit.ridge)))
-    assert fit.ridge == 0.01, "there is no noise to hold back from"
-    assert fit.predict(training([1.0], 1.0), 10**6) == pytest.approx(1 / (1 + exp(-0.4)), abs=1e-3)
+def test_another_networks_accuracy_does_not_move_a_left_out_prediction_of_itself() -> None:
+    given = examples(20)
+    changed = [replace(each, accuracies=(0.5,)) if place == 7 else each for place, each in enumerate(given)]
+    assert fit_accuracy(given)[1][7] == pytest.approx(fit_accuracy(changed)[1][7], abs=1e-6)
 
 
-def test_alike_networks_are_predicted_their_mean() -> None:
-    given = [Example(training([1.0, 0.5], 0.6), 1000, (accuracy,)) for accuracy in (0.4, 0.5, 0.6, 0.7)]
-    fit, left_out = fit_accuracy(given)
-    odds = [log(each / (1 - each)) for each in (0.4, 0.5, 0.6, 0.7)]
-    assert fit.predict(training([1.0, 0.5], 0.6), 1000) == pytest.approx(1 / (1 + exp(-sum(odds) / 4)))
-    assert left_out == pytest.approx([1 / (1 + exp(-(sum(odds) - each) / 3)) for each in odds])
+def test_data_sets_of_different_levels_are_never_compared() -> None:
+    others = examples(24, "theirs", seed=1)
+    easy = [replace(each, accuracies=(1 / (1 + exp(-2 - log_odds(each.accuracies[0]))),)) for each in others]
+    alike, apart = fit_accuracy([*others, *examples()]), fit_accuracy([*easy, *examples()])
+    assert apart[0].of_progress == pytest.approx(alike[0].of_progress, abs=1e-4)
+    assert apart[0].level == pytest.approx(alike[0].level, abs=1e-4), "that of the last example's data"
+    assert apart[1][-1] == pytest.approx(alike[1][-1], abs=1e-4)
 
 
-def test_predictions_stay_between_0_and_1_and_in_order_far_from_the_fit() -> None:
-    given = [Example(training([1.0], 1.0), 10**power, (0.1 * power - 0.3,)) for power in (4, 5, 6, 7)]
-    fit, _ = fit_accuracy(given)
-    found = [fit.predict(training([1.0], 1.0), 10**power) for power in range(20)]
-    assert found == sorted(set(found))
-    assert 0 < found[0] < found[-1] < 1
+# Level and error
 
 
-def test_networks_that_learn_nothing_or_everything_are_fitted_too() -> None:
-    given = [
-        Example(training([1.0], 1.0), 10**power, (accuracy,)) for power, accuracy in ((4, 0.0), (5, 0.5), (6, 1.0))
-    ]
-    assert 0 < fit_accuracy(given)[0].predict(training([1.0], 1.0), 10**5) < 1
-
-
-def test_a_fit_comes_back_from_strict_json() -> None:
+def test_the_level_is_where_the_networks_of_these_data_lie() -> None:
     fit, _ = fit_accuracy(examples())
-    data = json.loads(json.dumps(fit.to_dict(), allow_nan=False))
-    assert AccuracyFit.from_dict(data) == fit
+    low = [replace(each, accuracies=(1 / (1 + exp(3 - log_odds(each.accuracies[0]))),)) for each in examples()]
+    moved = fit.at_level(low)
+    assert moved.level == pytest.approx(fit.level - 3, abs=1e-6)
+    assert moved.is_level_known
+    assert fit.at_level([]) == fit
 
 
-def test_networks_of_one_cost_leave_others_cost_out_of_the_prediction() -> None:
-    alike = [replace(each, macs=20_000_000 + number) for number, each in enumerate(examples())]
-    fit, _ = fit_accuracy(alike)
-    near, far = (fit.predict(alike[0].training, macs) for macs in (20_000_000, 140_000_000))
-    assert abs(near - far) < 0.01
+def test_an_error_is_the_deviation_at_the_accuracy() -> None:
+    fit = replace(fit_accuracy(examples())[0], deviation=0.1, level=log(4))
+    assert fit.error == pytest.approx(0.8 * 0.2 * 0.1)
+
+
+def test_a_network_outside_the_ground_of_the_prior_has_a_wider_error() -> None:
+    fit = shipped_fit("short")
+    huge = replace(V2, stages=tuple(replace(stage, width=8 * stage.width) for stage in V2.stages))
+    assert fit.score(huge, with_loss(0.7)).deviation > 1.2 * fit.score(V2, with_loss(0.7)).deviation
+
+
+def test_it_is_strict_json_and_comes_back() -> None:
+    fit, _ = fit_accuracy(examples())
+    assert AccuracyFit.from_dict(json.loads(json.dumps(fit.to_dict(), allow_nan=False))) == fit
+
+
+# The user's own data
+
+
+def test_of_the_fit_that_ships_and_the_refitted_one_the_better_on_the_users_networks_is_taken() -> None:
+    known = known_trainings()
+    alike = best_fit(examples(24), Known({"short": examples(26, "theirs", seed=1)}, known.labels), "short")[0]
+    assert alike.is_level_known
+    misleading = [replace(each, accuracies=(1 - each.accuracies[0],)) for each in examples(26, "theirs", seed=1)]
+    refitted, left_out = best_fit(examples(60), Known({"short": misleading}), "short")
+    assert refitted.source == "refitted with 60 networks of these data"
+    assert len(left_out) == 60
+
+
+def test_few_networks_of_ones_own_do_not_outvote_what_ships() -> None:
+    own = [replace(each, accuracies=(0.5 + 0.1 * (place % 2),)) for place, each in enumerate(examples(4))]
+    fit, left_out = best_fit(own, Known({"short": examples(26, "theirs", seed=1)}, published_labels()), "short")
+    assert fit.of_progress > 0.5
+    assert len(left_out) == 4

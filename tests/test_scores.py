@@ -1,6 +1,5 @@
 """The scores' rows: the same names as proxies.zero_cost has, and what each makes of made-up evidence."""
 
-from math import exp
 from typing import Any
 
 import pytest
@@ -8,8 +7,7 @@ import pytest
 from proxies.zero_cost import ZERO_COST
 from search_space import PRESETS
 from studies.pooled import pooled
-from studies.prediction import AccuracyFit
-from studies.scores import AT_INITIALISATION, BASELINES, SHORT_TRAINING, Evidence, pooled_scores, predictions
+from studies.scores import AT_INITIALISATION, BASELINES, SHORT_TRAINING, Evidence, pooled_scores
 
 CURVES: dict[str, Any] = {
     "training_losses": [2.0, 1.5, 1.0, 0.5],
@@ -60,14 +58,6 @@ def test_higher_is_better_for_every_score_of_a_training() -> None:
     better = evidence(training_losses=[1.9, 1.4, 0.9, 0.4], validation_losses=[0.8], validation_accuracies=[0.8])
     for score in SHORT_TRAINING.values():
         assert score.of(better) > score.of(evidence())
-
-
-def test_predictions_are_the_fits() -> None:
-    # Log-odds of 0.5 at a summed loss of chance, and 0.1 more for each 10 % of it less.
-    fit = AccuracyFit((-1.0, 0, 0, 0), (1.0, 0, 0, 0), (1.0, 1, 1, 1), 0.5, 0.1, 0.02, 10, 0.2, 0.9)
-    chance = 2.302585092994046
-    given = [evidence(training_losses=[share * chance] * 4) for share in (1.0, 0.9, 0.6)]
-    assert predictions(fit, given) == pytest.approx([1 / (1 + exp(-odds)) for odds in (0.5, 0.6, 0.9)])
 
 
 def test_pooled_scores_are_the_regressions() -> None:

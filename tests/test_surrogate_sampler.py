@@ -161,3 +161,49 @@ def test_every_sampler_by_name_runs_on_any_space() -> None:
     for name in SAMPLERS:
         study = study_of(sampler_for(name, 1, 0))
         assert len(run(study, 3)) == 3
+
+
+# What is expected of a point before anything is measured
+
+
+def told(error: float = 0.0, seed: int = 0) -> SurrogateSampler:
+    """A sampler that is told each point's loss beforehand, wrong by a factor and by so much for deep points."""
+
+    def known(params: Mapping[str, Any]) -> Known:
+        expected = 1.2 * loss(params) + error * (params["depth"] - 5)
+        return Known((cost(params),), expected=(max(expected, 0.1), 0.5))
+
+    return SurrogateSampler(known, seed=seed, space=SPACE, ideal=0.0)
+
+
+def test_with_an_expectation_the_first_proposals_are_already_among_the_best() -> None:
+    study = study_of(told())
+    run(study, 6)
+    by_chance = [loss(params) + cost(params) for params in run(study_of(SAMPLERS["random"](0, Ahead())), 60)]
+    sums = [trial.values[0] + trial.values[1] for trial in study.trials]
+    assert np.median(sums) < np.percentile(by_chance, 25)
+
+
+def test_a_wrong_expectation_is_corrected_by_what_is_measured() -> None:
+    study = study_of(told(error=-1.5))
+    run(study, 40)
+    misled = volume(study)
+    unaided = study_of(ours())
+    run(unaided, 40)
+    assert misled > 0.9 * volume(unaided)
+
+
+def test_expectations_of_a_maximised_objective_are_the_minimised_ones_mirrored() -> None:
+    def mirrored(params: Mapping[str, Any]) -> Known:
+        return Known((cost(params),), expected=(-1.2 * loss(params), 0.5))
+
+    maximised = optuna.create_study(
+        directions=["maximize", "minimize"], sampler=SurrogateSampler(mirrored, space=SPACE, ideal=0.0)
+    )
+    minimised = study_of(told())
+    for _ in range(8):
+        for study, sign in ((maximised, -1), (minimised, 1)):
+            trial = study.ask()
+            params = suggested(trial)
+            study.tell(trial, [sign * loss(params), cost(params)])
+    assert [trial.params for trial in maximised.trials] == [trial.params for trial in minimised.trials]

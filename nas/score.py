@@ -1,0 +1,184 @@
+"""`python -m nas.score NETWORK ...`: what a search would take each network's accuracy to be, and what that rests on."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import signal
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from nas.accuracy import Accuracy, accuracy_for
+from nas.architectures import named_architectures
+from nas.calibrate import CALIBRATOR, INTERRUPTED, train_missing
+from nas.calibration_settings import CALIBRATIONS
+from nas.command import Parser, check_folder, make_folder, run_command
+from nas.settings import Settings, default_workers, settings_of
+from nas.settings import add_flags as add_run_flags
+from nas.workers import Workers
+from proxies.data_names import EMBEDDED
+from proxies.recipes import RECIPES
+from search_space.architecture import Architecture
+from search_space.cost import cost_of
+from search_space.errors import InputError
+from studies.database import engine_of, parsed_url
+from studies.evaluations import Evaluations, Question
+from studies.store import check_storage
+from studies.table import FLOP
+
+PROGRAM = "python -m nas.score"
+_UNBOUNDED = 10_000
+COLUMNS = ("name", "MFLOPs", "prior %", "proxy %", "score %", "±")
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """One network's: all in [0, 1].
+
+    `prior` is what its architecture alone lets expect, `proxy_accuracy` the short training's own, `score` what a search
+    takes as its objective, `error` the standard deviation of that.
+    """
+
+    name: str
+    key: str
+    macs: int
+    prior: float
+    proxy_accuracy: float
+    score: float
+    error: float
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The exit status of the command."""
+    return run_command(make_parser(), run, argv)
+
+
+def make_parser() -> Parser:
+    """The command's parser."""
+    parser = Parser(
+        prog=PROGRAM,
+        description="Trains networks as a search does and prints their scores: the accuracy that a search would take "
+        "each to have, beside the prior, which needs no training, and the short training's own accuracy. Stop it at "
+        "any moment: the same line goes on, and what is known is not trained again.",
+    )
+    add = parser.add_argument
+    add("networks", nargs="+", metavar="NETWORK", help="JSON files of architectures, or presets such as v2-1.0x")
+    add("--data", default=EMBEDDED, help="fashion-mnist-12k, a torchvision set such as cifar10, or folder:PATH")
+    add("--data-root", type=Path, help="where torchvision sets lie (default: the user's cache folder)")
+    add("--download", action="store_true", help="download a torchvision set that is missing")
+    add("--image-size", type=int, help="train on images of this many pixels (default: the data's own)")
+    add("--recipe", default="short", help=f"how they are trained: {', '.join(RECIPES)}")
+    add("--seed", type=int, default=0, help="seed of the trainings")
+    add("--device", default="cpu", help="where networks are trained: cpu, cuda")
+    add("--workers", type=int, default=default_workers(), help="processes that train, one thread each")
+    add("--storage", default=CALIBRATIONS, help="database URL that keeps trainings, and may hold calibrations")
+    add("--json", type=Path, metavar="OUT", help="write the scores to this file as JSON too")
+    return parser
+
+
+def run(flags: argparse.Namespace) -> int:
+    """The exit status of scoring with these flags."""
+    networks = dict(named_architectures(flags.networks))
+    if len(networks) < len(flags.networks):
+        raise InputError(
+            f"every network needs a name of its own, the file's without .json; got {' '.join(flags.networks)}"
+        )
+    settings = _settings_of(flags)
+    for folder in _folders(flags):
+        check_folder(folder)
+    check_storage(settings.storage)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with Workers(settings, CALIBRATOR) as workers:
+            fingerprint = workers.all[0].call("data_fingerprint")
+            for folder in _folders(flags):
+                make_folder(folder)
+            evaluations = Evaluations(engine_of(settings.storage))
+            asked = {name: _question(settings, each, fingerprint, name) for name, each in networks.items()}
+            failures = train_missing(list(asked.values()), workers, evaluations)
+    except KeyboardInterrupt:
+        print(f"{PROGRAM}: stopped; what was trained is kept, and the same line goes on", file=sys.stderr)
+        return INTERRUPTED
+    accuracy = accuracy_for(settings, fingerprint)
+    scores = list(_scores(networks, asked, evaluations.answers(fingerprint), accuracy))
+    print(render_scores(scores, accuracy))
+    for failure in failures:
+        print(f"failed: {failure}")
+    if flags.json is not None:
+        content = {"data": settings.data, "recipe": settings.recipe.name, "accuracy": accuracy.told}
+        rows = {"is_level_known": accuracy.is_level_known, "scores": [asdict(score) for score in scores]}
+        flags.json.write_text(json.dumps({**content, **rows}, indent=1) + "\n", encoding="utf-8")
+        print(f"wrote {flags.json}")
+    return 1 if failures else 0
+
+
+def render_scores(scores: Sequence[Score], accuracy: Accuracy) -> str:
+    """The scores as a table, best first, with what they are."""
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    for name in COLUMNS:
+        table.add_column(name, justify="left" if name == "name" else "right", no_wrap=True)
+    for score in sorted(scores, key=lambda each: -each.score):
+        shares = (score.prior, score.proxy_accuracy, score.score, score.error)
+        cells = (score.name, f"{score.macs / 1e6:.1f}", *(f"{100 * share:.1f}" for share in shares))
+        table.add_row(*map(Text, cells))
+    console = Console(file=io.StringIO(), width=_UNBOUNDED, color_system=None)
+    with console.capture() as capture:
+        console.print(table)
+    lines = [line.rstrip() for line in capture.get().strip("\n").splitlines()]
+    level = "" if accuracy.is_level_known else "Differences between scores mean something here, their height does not. "
+    return "\n".join([*lines, f"{level}{accuracy.told}", FLOP])
+
+
+def _scores(
+    networks: Mapping[str, Architecture],
+    asked: Mapping[str, Question],
+    answers: Mapping[str, Mapping[str, Any]],
+    accuracy: Accuracy,
+) -> Iterator[Score]:
+    fit = accuracy.prior
+    assert fit is not None  # what ships has one, and so has every calibration
+    for name, architecture in networks.items():
+        training = answers.get(asked[name].digest)
+        if training is None:
+            continue
+        macs = cost_of(architecture).macs
+        prior, score = fit.expect(architecture), fit.score(architecture, training)
+        proxy = float(training["validation_accuracies"][-1])
+        yield Score(
+            name, architecture.key(), macs, fit.as_accuracy(prior), proxy, fit.as_accuracy(score), fit.as_error(score)
+        )
+
+
+def _question(settings: Settings, architecture: Architecture, fingerprint: str, name: str) -> Question:
+    recipe = settings.recipe.to_dict()
+    return Question(architecture, recipe, fingerprint, settings.seed, settings.device, name=name)
+
+
+def _folders(flags: argparse.Namespace) -> list[Path]:
+    """The folders that are written to."""
+    url = parsed_url(flags.storage)
+    file = url.database if url.get_backend_name() == "sqlite" else None
+    return [Path(each).parent for each in (file, flags.json) if each]
+
+
+def _settings_of(flags: argparse.Namespace) -> Settings:
+    """The settings of a run that trains as these flags say; its budget plays no part."""
+    parser = Parser()
+    add_run_flags(parser)
+    of_run = parser.parse_args(["--budget", "140mflops"])
+    for name in ("data", "data_root", "download", "image_size", "recipe", "seed", "device", "workers", "storage"):
+        setattr(of_run, name, getattr(flags, name))
+    return settings_of(of_run)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,128 @@
+"""Makes the calibration that ships: full trainings made elsewhere, beside SHORT trainings of the same networks here.
+
+python tests/benchmarks/ship_truth.py TRUTH.jsonl --data folder:PATH --kept short.jsonl
+
+TRUTH.jsonl has a JSON object a line: `name`, `architecture` (schema 1), `accuracy` by the recipe FULL below. SHORT
+trainings are kept in a file of lines as they come, so the same line goes on; two cores: --part 0/2 and --part 1/2,
+then the line without --part. It prints Kendall tau of every score, each network left out of its fit, and writes
+studies/shipped_calibrations/cifar10.json.
+"""
+
+import argparse
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+from scipy.stats import kendalltau
+
+from nas.calibration_settings import ZERO_COST
+from nas.calibrator import Calibrator
+from nas.command import Parser
+from nas.settings import add_flags, settings_of
+from proxies.recipes import RECIPES, Recipe
+from search_space.architecture import Architecture
+from search_space.cost import cost_of
+from studies.calibration import Calibration, Made, Trained, calibration_of
+from studies.calibrations import to_dict
+from studies.known_trainings import published_labels
+from studies.prediction import Known
+
+NAME = "cifar10"
+SHIPPED = Path(__file__).parents[2] / "studies" / "shipped_calibrations" / f"{NAME}.json"
+FULL = Recipe(
+    "16 epochs of all 50,000 images, on a GPU",
+    epochs=16,
+    learning_rate=1.0,
+    batch_size=512,
+    decay_norms=False,
+    warmup_share=0.15,
+    crop_padding=4,
+    stem_stride=1,
+)
+SHORT = RECIPES["short"]
+ABOVE_MACS = 80e6
+SEED = 1
+
+
+def main() -> None:
+    """Trains what is missing, prints the table, writes the file."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("truth", type=Path)
+    parser.add_argument("--data", required=True)
+    parser.add_argument("--kept", type=Path, required=True)
+    parser.add_argument("--part", default="0/1")
+    flags = parser.parse_args()
+    rows = [json.loads(line) for line in flags.truth.read_text(encoding="utf-8").splitlines()]
+    of_run = Parser()
+    add_flags(of_run)
+    calibrator = Calibrator(settings_of(of_run.parse_args(["--budget", "140mflops", "--data", flags.data])), Path())
+    part, parts = map(int, flags.part.split("/"))
+    for row in rows[part::parts]:
+        train_missing(row, calibrator, flags.kept)
+    if parts > 1:
+        return
+    kept = kept_in(flags.kept)
+    found = calibration_with(rows, kept, calibrator.data_fingerprint())
+    print(table_of(found))
+    SHIPPED.write_text(json.dumps(to_dict(found), allow_nan=False, separators=(",", ":")) + "\n", encoding="utf-8")
+
+
+def train_missing(row: dict, calibrator: Calibrator, file: Path) -> None:
+    """Adds what the file lacks of a network: its SHORT training, its scores at initialisation."""
+    architecture, known = Architecture.from_dict(row["architecture"]), kept_in(file)
+    for method in (SHORT.to_dict(), ZERO_COST):
+        if (row["name"], method["name"]) not in known:
+            line = {"name": row["name"], "method": method["name"], **calibrator.answer(architecture, method, SEED)}
+            with file.open("a", encoding="utf-8") as lines:
+                lines.write(json.dumps(line) + "\n")
+            print(row["name"], method["name"], f"{line['seconds']:.1f} s", flush=True)
+
+
+def kept_in(file: Path) -> dict[tuple[str, str], dict]:
+    """By network and method what the file holds."""
+    lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+    return {(line.pop("name"), line.pop("method")): line for line in map(json.loads, lines)}
+
+
+def calibration_with(rows: list[dict], kept: dict[tuple[str, str], dict], fingerprint: str) -> Calibration:
+    """The calibration of these full trainings and what was kept of the short ones."""
+    recipes = {recipe.name: recipe.to_dict() for recipe in (SHORT, FULL)}
+    made = Made(NAME, fingerprint, "145mflops", 224, 1000, FULL.name, recipes, (0,), "cpu", time.time())
+    networks = []
+    for row in rows:
+        architecture = Architecture.from_dict(row["architecture"])
+        cost = cost_of(architecture)
+        scores, training = kept[row["name"], ZERO_COST["name"]], kept[row["name"], SHORT.name]
+        networks.append(
+            Trained(
+                architecture,
+                cost.macs,
+                cost.params,
+                ("stratified",),
+                scores["scores"],
+                scores["score_seconds"],
+                {SHORT.name: training},
+                (row["accuracy"],),
+            )
+        )
+    return calibration_of(made, networks, [SHORT.name], Known(labels=published_labels()))
+
+
+def table_of(found: Calibration) -> str:
+    """Kendall tau of every score with full accuracy, over all networks and above 80 MFLOPs, and what it costs."""
+    from studies.calibration import scores_of
+
+    scores, _ = scores_of(found.networks, [SHORT.name], Known(labels=published_labels()))
+    accuracies = np.array([network.accuracies[0] for network in found.networks])
+    large = np.array([network.macs > ABOVE_MACS for network in found.networks])
+    lines = [f"{'score':24}{'tau':>8}{'above 80 MFLOPs':>18}   ({len(large)} networks, {large.sum()} above)"]
+    for (name, recipe), by_key in scores.items():
+        values = np.array([by_key[network.architecture.key()] for network in found.networks])
+        taus = [kendalltau(values[which], accuracies[which])[0] for which in (large | True, large)]
+        lines.append(f"{f'{name} {recipe}':24}{taus[0]:8.2f}{taus[1]:18.2f}")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()
