@@ -17,7 +17,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.ops import SqueezeExcitation
 
-from proxies.depthwise import COLUMNS, DepthwiseConv
+from proxies.depthwise import DepthwiseConv
+from proxies.grouped import NARROWEST_INPUT, grouped_pointwise
 from proxies.network import UnitModule
 
 
@@ -34,7 +35,7 @@ def undo_fast_layers(network: nn.Module) -> None:
     """Nothing: the network's modules are plain ones again, as exporters want them."""
     plain = {fast: plain for plain, fast in FAST.items()}
     for module in network.modules():
-        is_convolution = isinstance(module, PointwiseConv | DepthwiseConv)
+        is_convolution = isinstance(module, PointwiseConv | GroupedConv | DepthwiseConv)
         module.__class__ = nn.Conv2d if is_convolution else plain.get(type(module), type(module))
 
 
@@ -101,6 +102,14 @@ class PointwiseConv(nn.Conv2d):
         return _channels_first(F.linear(rows, self.weight.view(-1, c_in)).view(n, h, w, -1))
 
 
+class GroupedConv(nn.Conv2d):
+    """A grouped 1x1 convolution of stride 1 without bias, no group narrow, as a product a group in training."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """The convolution of `input`."""
+        return grouped_pointwise(input, self.weight, self.groups) if applies(self, input) else super().forward(input)
+
+
 class FastUnit(UnitModule):
     """A unit whose split is one operation, and whose concatenation and shuffle are one copy (Ma 2018, sec. 3)."""
 
@@ -165,11 +174,13 @@ def _is_as_ours(module: nn.Module) -> bool:
 def _fast_convolution(conv: nn.Conv2d) -> type[nn.Conv2d]:
     if conv.bias is not None or conv.stride != (1, 1):
         return nn.Conv2d
-    if conv.kernel_size == (1, 1) and conv.groups == 1:
-        return PointwiseConv
+    if conv.kernel_size == (1, 1) and conv.padding == (0, 0):
+        if conv.groups == 1:
+            return PointwiseConv
+        return GroupedConv if conv.in_channels // conv.groups >= NARROWEST_INPUT else nn.Conv2d
     kernel = conv.kernel_size[0]
     is_depthwise = conv.groups == conv.in_channels == conv.out_channels and conv.padding == (kernel // 2, kernel // 2)
-    return DepthwiseConv if is_depthwise and kernel > COLUMNS else nn.Conv2d
+    return DepthwiseConv if is_depthwise else nn.Conv2d
 
 
 def interleave(parts: Sequence[Tensor], groups: int) -> Tensor:

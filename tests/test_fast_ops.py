@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from proxies import fast_ops
 from proxies.depthwise import DepthwiseConv
+from proxies.grouped import grouped_pointwise
 from proxies.network import build
 from search_space import Architecture, Budget, SearchSpace, Stage
 from search_space.choosers import RandomChooser
@@ -135,8 +136,8 @@ def test_undone_a_network_is_of_plain_modules_again_with_the_same_parameters() -
     assert all(one is other for one, other in zip(parameters, network.parameters(), strict=True))
 
 
-@pytest.mark.parametrize(("kernel", "size"), [(5, 8), (7, 8), (5, 2), (7, 4)])
-def test_a_wide_depthwise_convolution_has_the_gradients_of_a_plain_one(kernel: int, size: int) -> None:
+@pytest.mark.parametrize(("kernel", "size"), [(5, 8), (7, 8), (5, 2), (7, 4), (5, 4), (3, 2), (3, 1)])
+def test_a_depthwise_convolution_of_a_wide_kernel_has_the_gradients_of_a_plain_one(kernel: int, size: int) -> None:
     conv = nn.Conv2d(12, 12, kernel, padding=kernel // 2, groups=12, bias=False)
     x = torch.randn(4, 12, size, size).contiguous(memory_format=torch.channels_last).requires_grad_()
     upstream = torch.randn(4, 12, size, size)
@@ -145,3 +146,24 @@ def test_a_wide_depthwise_convolution_has_the_gradients_of_a_plain_one(kernel: i
     assert type(conv) is DepthwiseConv
     for found, wanted in zip(torch.autograd.grad(conv(x), (x, conv.weight), upstream), expected, strict=True):
         torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(("c_in", "c_out", "groups"), [(96, 24, 3), (72, 192, 3), (48, 48, 2), (256, 256, 4)])
+def test_a_grouped_1x1_convolution_has_the_gradients_of_a_plain_one(c_in: int, c_out: int, groups: int) -> None:
+    conv = nn.Conv2d(c_in, c_out, 1, groups=groups, bias=False).double()
+    whole = torch.randn(4, c_in + 5, 3, 2, dtype=torch.float64).contiguous(memory_format=torch.channels_last)
+    whole.requires_grad_()
+    upstream = torch.randn(4, c_out, 3, 2, dtype=torch.float64)
+    expected = torch.autograd.grad(conv(whole[:, 5:]), (whole, conv.weight), upstream)
+    fast_ops.use_fast_layers(conv)
+    assert type(conv) is fast_ops.GroupedConv
+    output = conv(whole[:, 5:])
+    assert output.is_contiguous(memory_format=torch.channels_last)
+    for found, wanted in zip(torch.autograd.grad(output, (whole, conv.weight), upstream), expected, strict=True):
+        torch.testing.assert_close(found, wanted)
+
+
+def test_the_gradients_of_a_grouped_1x1_convolution_are_those_of_small_steps() -> None:
+    x, weight = torch.randn(2, 64, 2, 1).double(), torch.randn(64, 32, 1, 1).double()
+    arguments = x.contiguous(memory_format=torch.channels_last).requires_grad_(), weight.requires_grad_(), 2
+    assert torch.autograd.gradcheck(grouped_pointwise, arguments)
