@@ -34,13 +34,15 @@ ANY_LEVEL = 100.0
 class Feature:
     """A number of an architecture and its FLOPs, and the weight that is expected of it: mean and standard deviation.
 
-    `least` bounds the weight from below. `source` says where the expectation is from.
+    `least` bounds the weight from below. `source` says where the expectation is from, `known` over which of the
+    number's values.
     """
 
     of: Callable[[Architecture, int], float]
     expected: float
     deviation: float
     source: str
+    known: tuple[float, float] = (0.0, 0.0)
     least: float = -inf
 
 
@@ -79,9 +81,9 @@ FEATURES: Mapping[str, Feature] = {
         "Zhang 2017, table 3: times log groups",
     ),
     "squeeze-and-excitation": Feature(
-        _mean(lambda stage: float(stage.se)), 0.05, 0.03, "Zhang 2017, table 5; Ma 2018, table 8", least=0.0
+        _mean(lambda stage: float(stage.se)), 0.05, 0.03, "Zhang 2017, table 5; Ma 2018, table 8", (0, 1), 0.0
     ),
-    "kernel": Feature(_mean(lambda stage: (stage.kernel - 3) / 2), 0.03, 0.03, "Tan 2019, MnasNet: many 5x5"),
+    "kernel": Feature(_mean(lambda stage: (stage.kernel - 3) / 2), 0.03, 0.03, "Tan 2019, MnasNet: many 5x5", (0, 1)),
     "log depth": Feature(
         lambda architecture, macs: log(_units(architecture) / 16), 0.0, 0.05, "at equal FLOPs deeper is narrower"
     ),
@@ -90,10 +92,16 @@ FEATURES: Mapping[str, Feature] = {
         _of_unit("v2", _mean(lambda stage: log(2 * float(stage.split or 0.5)))), 0.0, 0.05, "Ma 2018 tries 1/2 alone"
     ),
     "hard swish": Feature(
-        lambda architecture, macs: float(architecture.activation == "hardswish"), 0.04, 0.03, "Howard 2019, sec. 5.2"
+        lambda architecture, macs: float(architecture.activation == "hardswish"),
+        0.02,
+        0.03,
+        "Howard 2019, sec. 5.2",
+        (0, 1),
     ),
-    "residual": Feature(lambda architecture, macs: float(architecture.residual), 0.0, 0.03, "Ma 2018: if deep"),
-    "pre-depthwise": Feature(lambda architecture, macs: float(architecture.pre_depthwise), 0.02, 0.03, "Ma 2018, V2*"),
+    "residual": Feature(lambda architecture, macs: float(architecture.residual), 0.0, 0.03, "Ma 2018: if deep", (0, 1)),
+    "pre-depthwise": Feature(
+        lambda architecture, macs: float(architecture.pre_depthwise), 0.02, 0.03, "Ma 2018, V2*", (0, 1)
+    ),
 }
 """Name -> feature. V2 1.0x stands near 0 in each, so that what a network lacks changes nothing."""
 
@@ -117,7 +125,7 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class AccuracyPrior:
-    """Weights of `FEATURES` and their covariance, with the range of each feature that they were fitted to."""
+    """Weights of `FEATURES` and their covariance, with the range of each feature that is known of."""
 
     weights: tuple[float, ...]
     covariance: tuple[tuple[float, ...], ...]
@@ -127,13 +135,15 @@ class AccuracyPrior:
     def predict(self, architecture: Architecture, macs: int | None = None) -> Estimate:
         """How far above its data's level the network is expected; `macs` are those at 224 pixels and 1000 classes.
 
-        Outside the range of the fit a weight is known no better than it was before the fit, so the deviation grows.
+        Outside the range that is known of, a weight is known no better than it was before the fit: the deviation grows
+        by that doubt, and the prediction is lower by it, for nobody has seen such a network do well.
         """
         x = np.array(features_of(architecture, reference_macs(architecture) if macs is None else macs))
         beyond = np.maximum(0, np.maximum(x - self.highest, np.array(self.lowest) - x))
-        doubt = beyond * [feature.deviation for feature in FEATURES.values()]
-        variance = x @ np.array(self.covariance) @ x + doubt @ doubt + UNEXPLAINED**2
-        return Estimate(float(x @ np.array(self.weights)), sqrt(float(variance)))
+        doubts = beyond * [feature.deviation for feature in FEATURES.values()]
+        doubt = float(doubts @ doubts)
+        variance = float(x @ np.array(self.covariance) @ x) + doubt + UNEXPLAINED**2
+        return Estimate(float(x @ np.array(self.weights)) - sqrt(doubt), sqrt(variance))
 
     def to_dict(self) -> dict[str, Any]:
         """The prior as plain JSON."""
@@ -198,7 +208,7 @@ class _Regression:
         weights = lsq_linear(rows, targets, (least, np.full(len(least), inf))).x
         covariance = np.linalg.inv(rows.T @ rows)
         own = slice(levels.shape[1], None)
-        seen = np.vstack([x, np.zeros((1, len(features)))])
+        seen = np.vstack([x, np.array([feature.known for feature in features]).T])
         return AccuracyPrior(
             weights=tuple(weights[own].tolist()),
             covariance=tuple(map(tuple, covariance[own, own].tolist())),
