@@ -136,14 +136,15 @@ class AccuracyPrior:
         """How far above its data's level the network is expected; `macs` are those at 224 pixels and 1000 classes.
 
         Outside the range that is known of, a weight is known no better than it was before the fit: the deviation grows
-        by that doubt, and the prediction is lower by it, for nobody has seen such a network do well.
+        by that doubt, and the prediction is lower by it, for nobody has seen such a network do well. Of a feature whose
+        weight is bounded from below, such as FLOPs, more never lowers a prediction, so it lowers none there either.
         """
         x = np.array(features_of(architecture, reference_macs(architecture) if macs is None else macs))
         beyond = np.maximum(0, np.maximum(x - self.highest, np.array(self.lowest) - x))
         doubts = beyond * [feature.deviation for feature in FEATURES.values()]
-        doubt = float(doubts @ doubts)
-        variance = float(x @ np.array(self.covariance) @ x) + doubt + UNEXPLAINED**2
-        return Estimate(float(x @ np.array(self.weights)) - sqrt(doubt), sqrt(variance))
+        variance = float(x @ np.array(self.covariance) @ x + doubts @ doubts) + UNEXPLAINED**2
+        lowering = doubts[[feature.least == -inf for feature in FEATURES.values()]]
+        return Estimate(float(x @ np.array(self.weights)) - sqrt(float(lowering @ lowering)), sqrt(variance))
 
     def to_dict(self) -> dict[str, Any]:
         """The prior as plain JSON."""

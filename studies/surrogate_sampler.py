@@ -37,7 +37,7 @@ REFERENCE_PERCENTILE = 95
 """Of what is predicted of random points: what is worse adds no hypervolume."""
 LEAST_MEASURED = 5
 ROOM = 0.25
-"""Where accuracy is expected beforehand, the reference point lies so much of the known objectives' range beyond them."""
+"""Where the modelled objective is expected beforehand, the reference point lies so much of the others' range beyond."""
 FIXED_PARAMS = "fixed_params"
 """Optuna's name for the parameters of a trial that was queued."""
 
