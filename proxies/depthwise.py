@@ -1,7 +1,6 @@
 """Depthwise convolutions that a CPU trains faster where they are wide, or wider than the image.
 
-The gradient of the weights is made a few columns of the kernel at a time, of an image padded beforehand; that of the
-input is a convolution with the kernel turned round.
+The gradient of the weights is made a few columns of the kernel at a time, of an image padded beforehand.
 """
 
 from __future__ import annotations
@@ -13,10 +12,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 COLUMNS = 3
-"""oneDNN's gradient of depthwise weights is fast for kernels of up to so many columns, whatever their rows."""
-
-SMALLEST_TURNED = 4
-"""Pixels of the image's shorter side from which oneDNN's forward convolution is faster than its gradient."""
+"""With AVX-512 oneDNN's gradient of depthwise weights is fast for up to so many columns, whatever their rows."""
 
 _backward = torch.ops.aten.convolution_backward
 
@@ -24,15 +20,16 @@ _backward = torch.ops.aten.convolution_backward
 class DepthwiseConv(nn.Conv2d):
     """`nn.Conv2d` of one channel a group, stride 1 and no bias; only faster.
 
-    That is so where a CPU trains it in float32, and its kernel is wider than `COLUMNS` or than the image: elsewhere it
-    is `nn.Conv2d` itself.
+    That is so where a CPU trains it in float32, and its kernel is wider than the image, or with AVX-512 than `COLUMNS`:
+    elsewhere it is `nn.Conv2d` itself.
     """
 
     def forward(self, x: Tensor) -> Tensor:
         """The convolution of `x`, (n, c, h, w)."""
         is_plain = x.device.type != "cpu" or x.dtype != torch.float32
         kernel = self.weight.shape[-1]
-        is_slow = kernel > COLUMNS or kernel > min(x.shape[2:])
+        has_avx512 = torch.backends.cpu.get_cpu_capability() == "AVX512"
+        is_slow = (kernel > COLUMNS and has_avx512) or kernel > min(x.shape[2:])
         if is_plain or not is_slow or not self.training or not torch.is_grad_enabled():
             return super().forward(x)
         result: Tensor = _Depthwise.apply(x, self.weight)
@@ -49,15 +46,10 @@ class _Depthwise(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor]:
         x, weight = ctx.saved_tensors
-        of_x = _of_input(gradient, x, weight) if ctx.needs_input_grad[0] else None
+        of_x = None
+        if ctx.needs_input_grad[0]:
+            of_x = _gradients(gradient, x, weight, weight.shape[-1] // 2, (True, False))[0]
         return of_x, _of_weight(gradient, x, weight)
-
-
-def _of_input(gradient: Tensor, x: Tensor, weight: Tensor) -> Tensor:
-    edge = weight.shape[-1] // 2
-    if min(x.shape[2:]) < SMALLEST_TURNED:
-        return _gradients(gradient, x, weight, edge, (True, False))[0]
-    return nn.functional.conv2d(gradient, weight.flip(2, 3), None, 1, edge, 1, len(weight))
 
 
 def _of_weight(gradient: Tensor, x: Tensor, weight: Tensor) -> Tensor:
