@@ -275,7 +275,7 @@ def test_the_ranges_are_always_the_whole_ones_at_140_mflops() -> None:
     assert ranges["depth_3"] == (4, 5, 6, 7, 8, 9, 10)
     assert ranges["kernel_2"] == (3, 5, 7)
     assert ranges["head"] == (0, 512, 1024, 1536, 2048)
-    assert ranges["growth_percent_4"] == (150, 175, 200, 225, 250)
+    assert ranges["growth_percent_4"] == (125, 150, 175, 200, 225, 250)
     assert ranges["fill_percent"] == tuple(range(10, 101, 10))
 
 
