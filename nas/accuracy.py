@@ -14,12 +14,12 @@ from nas.calibration_settings import CALIBRATIONS
 from nas.settings import Settings
 from search_space.task import CLASSIFICATION
 from studies import calibrations
-from studies.calibration import PREDICTION, Calibration, verdict_of
+from studies.calibration import FEWEST, PREDICTION, Calibration, verdict_of
 from studies.database import engine_of
 from studies.evaluations import Evaluations
 from studies.four_feature_fit import FourFeatureFit
-from studies.known_trainings import shipped_fit
-from studies.prediction import AccuracyFit, Example
+from studies.known_trainings import known_trainings, shipped_fit
+from studies.prediction import AccuracyFit, Example, best_fit
 from studies.record import Record
 
 ACCURACY = "accuracy"
@@ -106,9 +106,9 @@ def _accuracy_for(settings: Settings, fingerprint: str) -> Accuracy:
         )
     fit, of_recipe = _shipped(settings)
     examples, trained_by = level_from(settings, fingerprint)
-    fit = fit.at_level(examples)
+    fit = best_fit(examples, known_trainings(), SHORT)[0] if len(examples) >= FEWEST else fit.at_level(examples)
     cure = f"python -m nas.calibrate --data {settings.data} tells how well it ranks here"
-    told = f"{not_used}{what_it_is(fit, trained_by)}; prior and fit as they ship{of_recipe}; {cure}"
+    told = f"{not_used}{what_it_is(fit, trained_by)}; prior and fit {fit.source}{of_recipe}; {cure}"
     return Accuracy(fit, told)
 
 
@@ -138,7 +138,7 @@ def _shipped(settings: Settings) -> tuple[AccuracyFit, str]:
 
 
 def level_from(settings: Settings, fingerprint: str) -> tuple[list[Example], str]:
-    """Networks that were trained on these data by this recipe and by a longer one too, and that recipe's name.
+    """Networks that the ledger has trained on these data by this recipe and a longer one, and the latter's name.
 
     Of several longer recipes the longest counts.
     """

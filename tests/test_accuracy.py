@@ -129,6 +129,17 @@ def test_networks_trained_on_these_data_by_a_longer_recipe_tell_the_level() -> N
     assert not accuracy_for(settings(), "f" * 16).is_level_known
 
 
+def test_from_four_such_networks_on_they_speak_for_the_fit_too() -> None:
+    names = ("v2-0.5x", "v2-1.0x", "v1-1.0x-g3", "v1-0.5x-g3")
+    for name, accuracy in zip(names, (0.80, 0.84, 0.82, 0.79), strict=True):
+        trained(settings().storage, "short", accuracy - 0.1, name)
+        trained(settings().storage, "long", accuracy, name)
+    found = accuracy_for(settings(), DATA)
+    assert found.is_level_known
+    assert found.prior is not None
+    assert found.prior.source in ("as it ships", "refitted with 4 networks of these data")
+
+
 def test_a_record_is_given_the_accuracy_that_the_fit_expects_and_its_error() -> None:
     fit = calibration().fits["short"]
     predicted = Accuracy(fit, "").predicted(record())
