@@ -307,7 +307,8 @@ def latencies_of(
     """How each network was timed, by name: all in one go, in random order, each in turn with V2 1.0x.
 
     What the folder holds of an earlier go stands where it holds all of them. `latency_ms` is the mean over the passes,
-    `spread` twice the standard error as a share of it: the protocol's own, or what the passes differ by if more.
+    `spread` twice the standard error as a share of it: the protocol's own, or what the passes differ by if more. Passes
+    do not lessen the former, for it is mostly of the machine's state, the same in all of them.
     """
     kept = folder / "latencies.json"
     if kept.exists():
@@ -341,7 +342,7 @@ def _timed(ready: Mapping[str, Prepared], passes: int) -> dict[str, dict[str, An
 def _over_passes(readings: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     times = [reading["latency_ms"] for reading in readings]
     mean = statistics.fmean(times)
-    own = math.sqrt(statistics.fmean(reading["spread"] ** 2 for reading in readings) / len(readings))
+    own = statistics.fmean(reading["spread"] for reading in readings)
     between = 2 * statistics.stdev(times) / math.sqrt(len(times)) / mean if len(times) > 1 else 0.0
     return {"latency_ms": mean, "spread": max(own, between), "passes": list(readings)}
 
