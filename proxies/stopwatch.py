@@ -66,13 +66,16 @@ TIMINGS: Mapping[str, Timing] = MappingProxyType(
 )
 """Depth -> how long is measured: a search times each candidate quickly, and fully what may stand on its front."""
 
-STATE_NEAR, STATE_FAR, FAR = 0.010, 0.040, 3.0
+STATE_NEAR, STATE_FAR, FAR = 0.010, 0.040, 2.0
 """What another state of the machine changes of a ratio to the reference, in standard deviations as a share of it: at
 the reference's own latency, and at a `FAR`th of it or less. What else runs, here and on other virtual machines of the
 same chip, leaves less of the shared cache: that lengthens a small network by another share than a large one. Measured
-on two cores of an AMD EPYC over 25 minutes of changing load: means of 12 processes differed by 2.4 % at 0.32 times the
-reference, of 4 processes by 3.7 % there, 3.1 % at 0.6 and 0.8 to 1.2 % at 0.96 to 1.2 times. Within two and a half
-hours, from quiet to loaded, the ratio at 0.3 went from .295 to .337, at 0.9 from .893 to .919, at 1.04 by 0.5 %."""
+on two cores of an AMD EPYC over 25 minutes of changing load, means of 4 processes differed by 0.7 to 1.1 % at 0.96 to
+1.2 times the reference, 3.2 % at 0.6, 2.6 % at 0.46, 3.3 % at 0.32 and 3.8 % at 0.2; with this, 84 % of their pairs
+are within their errors and all within twice those. Within two and a half hours, from quiet to loaded, the ratio at 0.3
+went from .295 to .337, at 0.9 from .893 to .919, at 1.04 by 0.5 %. A second, small reference in the same rounds did not
+pay: latencies interpolated between the two differed by 1.5 % at 0.6, 2.1 % at 0.46, 4.1 % at 0.2, as before near the
+large one, and the small one's own ratio, which would have to be fixed for a study, is what drifts most."""
 
 
 @dataclass(frozen=True)

@@ -106,9 +106,9 @@ def test_processes_that_agree_by_chance_are_told_no_more_certain_than_repeats_ar
 
 def test_the_machines_state_moves_networks_the_more_the_less_they_are_like_the_reference() -> None:
     assert state_error(1.0) == 0.01
-    assert state_error(1 / 3) == pytest.approx(0.04)
+    assert state_error(1 / 2) == pytest.approx(0.04)
     assert state_error(1 / 9) == state_error(9.0) == 0.04
-    assert [state_error(3**-0.5), state_error(3**0.5)] == pytest.approx([0.025, 0.025])
+    assert [state_error(2**-0.5), state_error(2**0.5)] == pytest.approx([0.025, 0.025])
 
 
 def test_another_state_of_the_machine_is_within_what_is_told_of_the_first() -> None:
