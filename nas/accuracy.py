@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from nas.calibration_settings import CALIBRATIONS
 from nas.settings import Settings
 from search_space.task import CLASSIFICATION
 from studies import calibrations
+from studies.accuracy_scale import AccuracyScale
 from studies.calibration import FEWEST, PREDICTION, Calibration, verdict_of
 from studies.database import engine_of
 from studies.evaluations import Evaluations
@@ -22,8 +23,6 @@ from studies.known_trainings import known_trainings, shipped_fit
 from studies.prediction import AccuracyFit, Example, best_fit
 from studies.record import Record
 
-ACCURACY = "accuracy"
-"""The study's attribute that keeps how its accuracies are had."""
 SHORT = "short"
 """The recipe whose fit stands in for that of a recipe without one: what losses say is much the same."""
 MANY_IMAGES = 50_000
@@ -50,6 +49,10 @@ class Accuracy:
     def is_level_known(self) -> bool:
         """Whether accuracies are those of these data; if not, differences alone mean something."""
         return self.fit is None or self.fit.is_level_known
+
+    def scale(self, records: Sequence[Record], references: Sequence[Record]) -> AccuracyScale:
+        """How accuracies of these records and references are shown."""
+        return AccuracyScale.of(self.is_level_known, self.fit.error if self.fit else None, records, references)
 
     @property
     def prior(self) -> AccuracyFit | None:

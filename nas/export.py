@@ -89,7 +89,7 @@ def _from_study(flags: argparse.Namespace, limit_ms: float | None, formats: Sequ
         fastest = pick(findings.front, "fastest", limit_ms)
         chosen = [fastest, *(r for r in findings.front[1:] if limit_ms is None or r.latency_ms <= limit_ms)]
     make_folder(flags.out)
-    print(render_table(chosen, findings.references))
+    print(render_table(chosen, findings.references, findings.scale))
     for line in told_of(findings):
         print(line)
     if formats == ["json"]:

@@ -76,7 +76,7 @@ def carry_out(settings: FinalistsSettings, chosen: Sequence[Record], storage: RD
             latencies, untimed = time_all(settings, ready, workers, Ledger(engine))
             failures += untimed
     finalists = [
-        Finalist(record, accuracies[key], latencies[key])
+        Finalist(record, accuracies[key], latencies[key], settings.are_predicted)
         for record in ready
         if (key := record.architecture.key()) in latencies
     ]

@@ -8,13 +8,14 @@ from typing import Any
 
 from optuna.study import Study
 
-from nas.accuracy import ACCURACY, Accuracy
+from nas.accuracy import Accuracy
 from nas.command import Parser
 from nas.references import ANCHOR_MS
 from nas.settings import Settings, add_flags, check_device, settings_of
 from proxies.recipes import RECIPES, Recipe
 from search_space.errors import InputError
 from search_space.task import task_name
+from studies.accuracy_scale import ACCURACY
 from studies.store import SETTINGS
 
 LEAST = {"seeds": 1, "most": 1, "workers": 1}

@@ -12,6 +12,7 @@ from nas.finalists_plan import Plan
 from nas.finalists_run import Results
 from nas.finalists_settings import SEEDS, FinalistsSettings
 from nas.settings import Settings
+from studies.accuracy_scale import PERCENT, AccuracyScale
 from studies.finalists import Choice, render_finalists
 from studies.record import Record
 
@@ -54,16 +55,24 @@ def command_line(settings: Settings, *flags: str) -> str:
     return f"{PROGRAM} {shlex.join([*settings.study_flags, *flags])}"
 
 
+def scale_for(settings: FinalistsSettings, chosen: Sequence[Record]) -> AccuracyScale:
+    """How the search's accuracies of the chosen networks, references among them, are shown."""
+    if settings.accuracy is None:
+        return PERCENT
+    return settings.accuracy.scale(chosen, [record for record in chosen if record.reference])
+
+
 def result_lines(
     settings: FinalistsSettings, choice: Choice, chosen: Sequence[Record], results: Results
 ) -> Iterator[str]:
     """The table of the finalists, how they came about, and what failed."""
     if results.finalists:
-        yield render_finalists(results.finalists, settings.recipe.name, predicted=settings.are_predicted)
+        scale = scale_for(settings, chosen)
+        yield render_finalists(results.finalists, settings.recipe.name, scale)
         yield headline(settings, choice)
         yield f"FLOPs, parameters and latency: at {settings.search.task.told}"
         if settings.accuracy:
-            yield f"predicted %: {settings.accuracy.told}"
+            yield f"predicted {scale.unit}: {settings.accuracy.told}"
         storage = make_url(settings.search.storage).render_as_string(hide_password=True)
         yield f"kept as the study {results.study} in {storage}"
     for failure in results.failures:

@@ -10,8 +10,8 @@ from typing import Any
 
 from optuna.study import Study
 
-from nas.accuracy import ACCURACY
 from search_space.task import Task
+from studies.accuracy_scale import ACCURACY, PERCENT, AccuracyScale
 from studies.finalists import Finalist, finalists_from
 from studies.front import front_of, nearest_reference
 from studies.progress_curve import minutes_of
@@ -27,7 +27,7 @@ FLOP = "1 FLOP = 1 multiply-add of convolution and linear layers"
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What a study holds, read once: its front, its records, its references, and how they came about."""
+    """What a study holds, read once: its front, its records, its references, and how they came about and are shown."""
 
     name: str
     front: list[Record]
@@ -36,32 +36,30 @@ class Findings:
     failures: list[tuple[int, str]]
     settings: Mapping[str, Any]
     provenance: Mapping[str, Any]
+    scale: AccuracyScale = PERCENT
 
 
 @dataclass(frozen=True, slots=True)
 class Analysis:
-    """What the report says beyond the findings: `minutes` searched by trial, importances of choices, finalists.
-
-    `accuracy_error` is how far the fit that predicts accuracy was off, in [0, 1]; None where there is none.
-    """
+    """What the report says beyond the findings: `minutes` searched by trial, importances of choices, finalists."""
 
     minutes: Mapping[int, float] = field(default_factory=dict)
     importances: Importances | None = None
     finalists: Sequence[Finalist] = ()
-    accuracy_error: float | None = None
 
 
 def findings_of(study: Study, references: Study) -> Findings:
     """The findings of a study and the study of its references."""
-    records = records_of(study)
+    records, beside = records_of(study), records_of(references)
     return Findings(
         name=study.study_name,
         front=front_of(records),
         records=records,
-        references=records_of(references),
+        references=beside,
         failures=failures_of(study),
         settings=study.user_attrs.get(SETTINGS, {}),
         provenance=study.user_attrs.get(PROVENANCE, {}),
+        scale=AccuracyScale.of_study(study.user_attrs, records, beside),
     )
 
 
@@ -78,21 +76,16 @@ def told_of(findings: Findings) -> list[str]:
 def analysis_of(study: Study, finalists: Study | None) -> Analysis:
     """The analysis of a study, and of the study of its finalists where there is one; takes seconds."""
     found = finalists_from(finalists.get_trials(deepcopy=False)) if finalists else ()
-    return Analysis(minutes_of(study), importances_of(study), found, accuracy_error_of(study))
-
-
-def accuracy_error_of(study: Study) -> float | None:
-    """How far the fit that predicts the study's accuracies was off on networks left out of it; None without a fit."""
-    fit = study.user_attrs.get(ACCURACY, {}).get("fit")
-    return float(fit["error"]) if fit else None
+    return Analysis(minutes_of(study), importances_of(study), found)
 
 
 def write_front(findings: Findings, path: Path) -> Path:
     """`path`, which now holds the front, the references and all that a reader needs to judge them."""
+    scale = findings.scale
     front = []
     for record in findings.front:
         nearest = nearest_reference(record, findings.references)
-        front.append({**record.to_dict(), "nearest_reference": nearest.name if nearest else None})
+        front.append({**_with_error(record, scale), "nearest_reference": nearest.name if nearest else None})
     content = {
         "schema": FRONT_SCHEMA,
         "study": findings.name,
@@ -101,10 +94,15 @@ def write_front(findings: Findings, path: Path) -> Path:
         "provenance": dict(findings.provenance),
         "trials": len(findings.records),
         "failures": [{"number": number, "cause": cause} for number, cause in findings.failures],
+        "accuracy_is_level_known": scale.is_level_known,
         "front": front,
-        "references": [record.to_dict() for record in findings.references],
+        "references": [_with_error(record, scale) for record in findings.references],
     }
     return _write(path, json.dumps(content, indent=1))
+
+
+def _with_error(record: Record, scale: AccuracyScale) -> dict[str, Any]:
+    return {**record.to_dict(), "accuracy_error": scale.error_of(record)}
 
 
 def write_architectures(records: Sequence[Record], folder: Path) -> list[Path]:
@@ -139,7 +137,7 @@ def write_findings(findings: Findings, analysis: Analysis, path: Path) -> Path:
         minutes=analysis.minutes,
         importances=analysis.importances,
         finalists=analysis.finalists,
-        accuracy_error=analysis.accuracy_error,
+        scale=findings.scale,
     )
 
 

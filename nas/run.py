@@ -15,7 +15,7 @@ from typing import Any
 from optuna.study import Study
 from sqlalchemy.engine import make_url
 
-from nas.accuracy import ACCURACY, Accuracy, accuracy_for
+from nas.accuracy import Accuracy, accuracy_for
 from nas.command import Parser, check_folder, make_folder, run_command
 from nas.finalists_finish import finish_run
 from nas.finalists_plan import SHARE
@@ -31,6 +31,7 @@ from nas.shufflenets import ShuffleNets
 from nas.table_run import run_on_table
 from nas.workers import Workers, workers_for
 from search_space.space import SearchSpace
+from studies.accuracy_scale import ACCURACY
 from studies.coordinators import Coordinator
 from studies.database import engine_of
 from studies.evaluations import Evaluations
@@ -100,7 +101,7 @@ def run(flags: argparse.Namespace) -> int:
             lines += finish_run(settings, study, storage, engine_of(settings.storage), left).lines
         at.now("writing the report")
         findings = findings_of(study, references)
-        print(render_table(findings.front, findings.references))
+        print(render_table(findings.front, findings.references, findings.scale))
         for line in filter(None, [*told_of(findings), *lines, drift_line([*findings.records, *findings.references])]):
             print(line)
         for path in write_all(findings, analysis_of(study, finalists_of(study, storage)), settings.out):

@@ -22,6 +22,7 @@ from search_space.cost import cost_of
 from search_space.presets import PRESETS
 from search_space.space import SearchSpace
 from search_space.task import CLASSIFICATION, Task
+from studies.accuracy_scale import AccuracyScale
 from studies.front import front_of
 from studies.record import OBJECTIVES, Record, Rejected, attributes_of, is_open
 from studies.samplers import needs_foresight, sampler_for
@@ -94,7 +95,7 @@ class ShuffleNets:
 
     def standing(self, study: Study) -> str:
         """How far the front is, in a few words."""
-        return standing(study)
+        return standing(study, self._references)
 
     def outcome(self, candidate: Candidate, answer: Record | Rejected, reference: str) -> Outcome:
         """What a trial keeps of the record, with its accuracy predicted; latency and training are in the ledger now."""
@@ -110,21 +111,27 @@ class ShuffleNets:
         record = replace(self._accuracy.predicted(answer), reference=reference)
         values = tuple(float(getattr(record, name)) for name in OBJECTIVES)
         seconds = record.seconds - record.seconds_saved
-        return Outcome(TrialState.COMPLETE, values, attributes_of(record), _line(record, self._space.task), seconds)
+        references = records_of(self._references)
+        scale = self._accuracy.scale(references, [*references, record] if reference else references)
+        return Outcome(
+            TrialState.COMPLETE, values, attributes_of(record), _line(record, self._space.task, scale), seconds
+        )
 
 
-def standing(study: Study) -> str:
+def standing(study: Study, references: Study) -> str:
     """How far a study's front is, in a few words."""
-    front = front_of(records_of(study))
-    best = f"best {100 * front[-1].accuracy:.1f} % in {front[-1].latency_ms:.2f} ms" if front else "no front yet"
+    records = records_of(study)
+    front = front_of(records)
+    scale = AccuracyScale.of_study(study.user_attrs, records, records_of(references))
+    best = f"best {scale.phrase(front[-1])} in {front[-1].latency_ms:.2f} ms" if front else "no front yet"
     return f"front {len(front)}, {best}"
 
 
-def _line(record: Record, task: Task) -> str:
+def _line(record: Record, task: Task, scale: AccuracyScale) -> str:
     noisy = ", noisy" if record.noisy else ""
     saved = f", {record.seconds_saved:.0f} s of them spared by the ledger" if record.seconds_saved else ""
     what = "" if task.name == CLASSIFICATION else "as a classifier "
     return (
-        f"{record.macs / 1e6:.1f} MFLOPs, {record.latency_ms:.3f} ms{noisy}, {what}{100 * record.accuracy:.1f} % "
+        f"{record.macs / 1e6:.1f} MFLOPs, {record.latency_ms:.3f} ms{noisy}, {what}{scale.phrase(record)} "
         f"(proxy {100 * record.proxy_accuracy:.1f} %), {record.seconds:.0f} s{saved}"
     )

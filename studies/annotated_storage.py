@@ -8,7 +8,7 @@ Nothing is written to the database: a search may be running on it, and what is m
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Container, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
 from typing import Any
@@ -22,13 +22,16 @@ from optuna_dashboard.artifact._backend import DASHBOARD_ARTIFACTS_ATTR_PREFIX
 from search_space.architecture import Architecture
 from search_space.cost import cost_of
 from search_space.plan import plan_of
+from studies.accuracy_scale import AccuracyScale
 from studies.annotations import study_note, trial_note
 from studies.curves import chart_svg, losses_of
 from studies.database import engine_options
 from studies.drawing import network_svg, unit_svg
+from studies.finalists import finalists_from, scale_of_finals
 from studies.page import standalone_svg
-from studies.record import KEY
+from studies.record import KEY, Record, record_of
 from studies.retimed import retimed_in
+from studies.store import FINALISTS, REFERENCES
 
 Draw = Callable[[FrozenTrial], str]
 
@@ -79,7 +82,7 @@ class AnnotatedStorage(RDBStorage):
     def __init__(self, url: str) -> None:
         super().__init__(url, engine_kwargs=engine_options(url))
         self._annotated: dict[int, dict[str, Any]] = {}
-        self._counted: dict[int, tuple[int, int]] = {}
+        self._counted: dict[int, tuple[int, ...]] = {}
 
     def get_study_system_attrs(self, study_id: int) -> dict[str, Any]:
         """The study's own system attributes and, in the form of the dashboard's own, its notes and artifacts."""
@@ -109,14 +112,44 @@ class AnnotatedStorage(RDBStorage):
         trials = self.get_all_trials(study_id, deepcopy=False, states=finished)
         attributes = self.get_study_user_attrs(study_id)
         retimed = retimed_in(attributes)
-        counted = len(trials), len(retimed)
+        references = self._records_of(self._search_of(study_id) + REFERENCES)
+        counted = len(trials), len(retimed), len(references)
         if self._counted.get(study_id) != counted:
-            found = _noted(None, study_note(attributes))
+            found, scale = _noted(None, study_note(attributes)), self._scale(study_id, trials, references)
             for trial in trials:
-                found |= _noted(trial._trial_id, trial_note(trial, retimed))
+                found |= _noted(trial._trial_id, trial_note(trial, retimed, scale))
                 found |= _artifacts(trial)
             self._annotated[study_id], self._counted[study_id] = found, counted
         return self._annotated[study_id]
+
+    def _search_of(self, study_id: int) -> str:
+        """The name of the search that a study is, or whose references or finalists it holds."""
+        return self.get_study_name_from_id(study_id).removesuffix(REFERENCES).removesuffix(FINALISTS)
+
+    def _records_of(self, name: str) -> list[Record]:
+        """The records of the study of that name; none where there is no such study."""
+        try:
+            study_id = self.get_study_id_from_name(name)
+        except KeyError:
+            return []
+        return _records(self.get_all_trials(study_id, deepcopy=False, states=(TrialState.COMPLETE,)))
+
+    def _scale(self, study_id: int, trials: Sequence[FrozenTrial], references: Sequence[Record]) -> AccuracyScale:
+        """How the accuracies of a study's trials are shown: by what its search keeps of how they are had."""
+        search = self._search_of(study_id)
+        try:
+            attributes = self.get_study_user_attrs(self.get_study_id_from_name(search))
+        except KeyError:
+            attributes = {}
+        if self.get_study_name_from_id(study_id) == search + FINALISTS:
+            return scale_of_finals(finalists_from(trials), AccuracyScale.of_study(attributes, (), references))
+        return AccuracyScale.of_study(attributes, _records(trials), references)
+
+
+def _records(trials: Sequence[FrozenTrial]) -> list[Record]:
+    """The records of the trials that are networks of ours: a search over a table keeps others."""
+    found = (record_of(trial) for trial in trials if "architecture" in trial.user_attrs)
+    return [record for record in found if record is not None]
 
 
 def _as_retimed(trial: FrozenTrial, latency: Mapping[str, Any] | None) -> FrozenTrial:

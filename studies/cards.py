@@ -8,6 +8,7 @@ from html import escape
 
 from search_space.cost import Cost, cost_of
 from search_space.plan import Plan, plan_of
+from studies.accuracy_scale import PERCENT, AccuracyScale
 from studies.curves import curves_html
 from studies.drawing import network_svg, unit_svg
 from studies.front import nearest_reference
@@ -16,7 +17,7 @@ from studies.layer_rows import KINDS, LayerRow, layer_rows, places_of
 from studies.page import Cell, Link, cell_html, scrolled, section, table_html
 from studies.predicted import Predicted
 from studies.record import Record
-from studies.table import FLOP, accuracy_text, comparison, mflops_text, ms_text, params_text, proxy_text, spread_text
+from studies.table import FLOP, comparison, mflops_text, ms_text, params_text, proxy_text, spread_text
 
 HEADING, ALONE = "Networks of the front", "On the finalists' front alone, with the search's own numbers"
 _COLUMNS = ("layer", "of", "output", "MFLOPs", "k params", "latency us")
@@ -38,6 +39,7 @@ def cards_section(
     classes: int = 1000,
     *,
     finalists: Sequence[Record] = (),
+    scale: AccuracyScale = PERCENT,
 ) -> str:
     """The section of the front's cards, as HTML; empty where the front is.
 
@@ -46,7 +48,7 @@ def cards_section(
     alone, and their cards come last.
     """
     model = predicted.model if predicted else None
-    cards = [_card(record, references, model, resolution, classes) for record in (*front, *finalists)]
+    cards = [_card(record, references, model, resolution, classes, scale) for record in (*front, *finalists)]
     if finalists:
         cards.insert(len(front), f"<h3>{escape(ALONE)}</h3>")
     return section(HEADING, "".join(cards)) if cards else ""
@@ -69,20 +71,25 @@ def name_cell(record: Record, front: Sequence[Record]) -> Cell:
 
 
 def _card(
-    record: Record, references: Sequence[Record], model: LatencyModel | None, resolution: int, classes: int
+    record: Record,
+    references: Sequence[Record],
+    model: LatencyModel | None,
+    resolution: int,
+    classes: int,
+    scale: AccuracyScale,
 ) -> str:
     plan = plan_of(record.architecture, classes)
     cost = cost_of(record.architecture, resolution, classes)
     holds = (cost.macs, cost.params) == (record.macs, record.params)
     parts = (
-        f'{_facts(record, references)}<p class="note back">{cell_html(Link(_BACK, row_anchor_of(record)))}</p>',
+        f'{_facts(record, references, scale)}<p class="note back">{cell_html(Link(_BACK, row_anchor_of(record)))}</p>',
         f"<h3>Its stages</h3>{_drawing(plan, cost)}",
         f"<h3>Cost by layer</h3>{_costs(record, model, resolution, classes) if holds else _NOT_OF_THIS_TASK}",
         f'<div class="pair"><div><h3>Training</h3>{curves_html(record.training)}</div>'
         f"<div><h3>Configuration</h3>{_configuration(record)}</div></div>",
     )
     return (
-        f'<details class="network" id="{anchor_of(record)}"><summary>{_summary(record, plan, cost)}</summary>'
+        f'<details class="network" id="{anchor_of(record)}"><summary>{_summary(record, plan, cost, scale)}</summary>'
         f'<div class="network-body">{"".join(parts)}</div></details>'
     )
 
@@ -94,14 +101,14 @@ _NOT_OF_THIS_TASK = (
 )
 
 
-def _summary(record: Record, plan: Plan, cost: Cost) -> str:
+def _summary(record: Record, plan: Plan, cost: Cost, scale: AccuracyScale) -> str:
     noisy = ' <span class="noisy">noisy</span>' if record.noisy else ""
-    numbers = f"{accuracy_text(record)} % · {ms_text(record)} ms · {mflops_text(record)} MFLOPs"
+    numbers = f"{scale.phrase(record)} · {ms_text(record)} ms · {mflops_text(record)} MFLOPs"
     name = f"<b>{escape(record.name)}</b><br><span>{numbers}</span>{noisy}"
     return f"<span class='what'>{name}</span>{network_svg(plan, cost.layers, labels=False)}"
 
 
-def _facts(record: Record, references: Sequence[Record]) -> str:
+def _facts(record: Record, references: Sequence[Record], scale: AccuracyScale) -> str:
     nearest = nearest_reference(record, references)
     where = " ".join(str(record.latency[name]) for name in ("runtime", "device") if name in record.latency)
     facts = {
@@ -110,7 +117,7 @@ def _facts(record: Record, references: Sequence[Record]) -> str:
         "memory": f"activations at most {record.peak_bytes / 1e6:.2f} MB, read and written in all "
         f"{record.memory_access_bytes / 1e6:.1f} MB",
         "latency": f"{ms_text(record)} ms {spread_text(record)}" + (f", {where}" if where else ""),
-        "accuracy": f"{accuracy_text(record)} % predicted; the short training's own {proxy_text(record)} %",
+        "accuracy": f"{scale.phrase(record)}, predicted; the short training's own {proxy_text(record)} %",
         "beside": comparison(record, nearest) if nearest else "no reference",
     }
     rows = "".join(f"<dt>{name}</dt><dd>{escape(text)}</dd>" for name, text in facts.items())

@@ -11,10 +11,11 @@ from typing import Any
 import plotly.graph_objects as go
 
 from search_space.architecture import Stage
+from studies.accuracy_scale import PERCENT, AccuracyScale
 from studies.name_places import FONT_PX, PHONE_PX, Range, sides_of
 from studies.predicted import Predicted
 from studies.record import Record
-from studies.table import accuracy_text, mflops_text, ms_text, params_text, proxy_text, spread_text
+from studies.table import mflops_text, ms_text, params_text, proxy_text, spread_text
 from studies.ties import Pairs, tied_pairs
 
 GREY, BLUE, ORANGE = "#8a8f98", "#2f8fe0", "#e0701f"
@@ -33,32 +34,33 @@ def front_figure(
     front: Sequence[Record],
     references: Sequence[Record],
     records: Sequence[Record],
-    accuracy_error: float | None = None,
+    scale: AccuracyScale = PERCENT,
 ) -> go.Figure:
-    """Accuracy against latency: every trial faint, the front as a line, the references by name, ties as bands.
-
-    `accuracy_error` is the standard error of every accuracy, in [0, 1]; None where it is not known.
-    """
+    """Accuracy against latency: every trial faint, the front as a line, the references by name, ties as bands."""
     on_front = {record.architecture.key() for record in front}
     others = [record for record in records if record.architecture.key() not in on_front]
     shown, named = [*records, *references], [*front, *references]
-    error = 100 * (accuracy_error or 0.0)
-    axes = axes_of(shown, _accuracy_percent, error)
+    y, errors = scale.height_of, [scale.error_of(record) for record in named]
+    axes = axes_of(shown, y, 100 * max((error or 0.0 for error in errors), default=0.0))
     covered = [
-        *((record.latency_ms, _accuracy_percent(record)) for record in shown),
-        *((record.latency_ms, 100 * record.accuracy + part * error) for record in named for part in _ALONG_A_BAR),
+        *((record.latency_ms, y(record)) for record in shown),
+        *(
+            (record.latency_ms, y(record) + part * 100 * (error or 0.0))
+            for record, error in zip(named, errors, strict=True)
+            for part in _ALONG_A_BAR
+        ),
     ]
-    bars = {"error_x": _error(front), "error_y": _accuracy_bars(accuracy_error)}
+    bars = {"error_x": _error(front), "error_y": _accuracy_bars(front, scale)}
     line = {"mode": "lines+markers", "marker": {"color": BLUE, "size": 9}}
     figure = go.Figure(
         [
-            *ties_drawn(named, tied_pairs(named, [accuracy_error] * len(named))),
-            _points("searched", others, _accuracy_percent, marker={"color": GREY, "size": 7, "opacity": 0.5}),
-            _points("front", front, _accuracy_percent, **line, **bars),
-            _references(references, _accuracy_percent, axes, covered).update(error_y=_accuracy_bars(accuracy_error)),
+            *ties_drawn(named, tied_pairs(named, errors), y),
+            _points("searched", others, y, scale, marker={"color": GREY, "size": 7, "opacity": 0.5}),
+            _points("front", front, y, scale, **line, **bars),
+            _references(references, y, scale, axes, covered).update(error_y=_accuracy_bars(references, scale)),
         ]
     )
-    return on_axes(styled(figure, LATENCY, "predicted accuracy, %"), axes)
+    return on_axes(styled(figure, LATENCY, scale.axis), axes)
 
 
 def flops_figure(
@@ -66,10 +68,11 @@ def flops_figure(
     records: Sequence[Record],
     predicted: Predicted | None = None,
     by: str = "groups",
+    scale: AccuracyScale = PERCENT,
 ) -> go.Figure:
     """MFLOPs against latency: colours for a row of `COLOURED_BY`, symbols for the unit, references by name.
 
-    Networks whose latency is only predicted are small crosses.
+    Networks whose latency is only predicted are small crosses. The scale is that of what a pointer shows.
     """
     kinds: dict[tuple[str, str], list[Record]] = {}
     for record in records:
@@ -80,15 +83,15 @@ def flops_figure(
         colour = _COLOURS[values.index(value) % len(_COLOURS)]
         marker = {"color": colour, "symbol": _SYMBOLS[unit], "size": 8, "opacity": 0.8}
         bars = {**_error(members), "thickness": 1, "width": 0}
-        figure.add_trace(_points(f"{unit} {value}", members, _mflops, marker=marker, error_x=bars))
+        figure.add_trace(_points(f"{unit} {value}", members, _mflops, scale, marker=marker, error_x=bars))
     shown = [*records, *references]
     axes = axes_of(shown, _mflops)
     covered = [(record.latency_ms, _mflops(record)) for record in shown]
-    figure.add_trace(_references(references, _mflops, axes, covered))
+    figure.add_trace(_references(references, _mflops, scale, axes, covered))
     return on_axes(styled(figure, LATENCY, "MFLOPs"), axes)
 
 
-def ties_drawn(records: Sequence[Record], pairs: Pairs) -> list[go.Scatter]:
+def ties_drawn(records: Sequence[Record], pairs: Pairs, y: Callable[[Record], float]) -> list[go.Scatter]:
     """A band from the one to the other of each pair of records, all as one trace; none where there is no pair."""
     if not pairs:
         return []
@@ -97,7 +100,7 @@ def ties_drawn(records: Sequence[Record], pairs: Pairs) -> list[go.Scatter]:
         go.Scatter(
             name="tie",
             x=[x for pair in ends for x in (*(each.latency_ms for each in pair), None)],
-            y=[y for pair in ends for y in (*(100 * each.accuracy for each in pair), None)],
+            y=[height for pair in ends for height in (*(y(each) for each in pair), None)],
             mode="lines",
             line={"color": BLUE, "width": 16},
             opacity=0.25,
@@ -111,10 +114,6 @@ def stage_text(stage: Stage) -> str:
     parts = [f"{stage.depth} x {stage.width}", f"groups {stage.groups}"]
     parts += [f"split {stage.split}"] if stage.split else []
     return ", ".join([*parts, f"kernel {stage.kernel}", *(["SE"] if stage.se else [])])
-
-
-def _accuracy_percent(record: Record) -> float:
-    return 100 * record.accuracy
 
 
 def _mflops(record: Record) -> float:
@@ -137,12 +136,14 @@ COLOURED_BY: dict[str, Callable[[Record], str]] = {"groups": _largest_groups, "s
 """What `flops_figure` may colour networks by: their largest groups, or the mean of their stages' splits."""
 
 
-def _points(name: str, records: Sequence[Record], y: Callable[[Record], float], **options: Any) -> go.Scatter:
+def _points(
+    name: str, records: Sequence[Record], y: Callable[[Record], float], scale: AccuracyScale, **options: Any
+) -> go.Scatter:
     return go.Scatter(
         name=name,
         x=[record.latency_ms for record in records],
         y=[y(record) for record in records],
-        hovertext=[_hover(record) for record in records],
+        hovertext=[_hover(record, scale) for record in records],
         hoverinfo="text",
         **{"mode": "markers", **options},
     )
@@ -160,7 +161,11 @@ def _predictions(predicted: Predicted) -> go.Scatter:
 
 
 def _references(
-    references: Sequence[Record], y: Callable[[Record], float], axes: Axes, drawn: Sequence[tuple[float, float]]
+    references: Sequence[Record],
+    y: Callable[[Record], float],
+    scale: AccuracyScale,
+    axes: Axes,
+    drawn: Sequence[tuple[float, float]],
 ) -> go.Scatter:
     """The references with their names, each on the side where it covers least of what is `drawn`."""
     points = {record.name: (record.latency_ms, y(record)) for record in references}
@@ -169,6 +174,7 @@ def _references(
         "reference",
         references,
         y,
+        scale,
         mode="markers+text",
         marker={"color": ORANGE, "symbol": "diamond-open", "size": 11, "line": {"width": 2}},
         error_x=_error(references),
@@ -184,14 +190,15 @@ def _error(records: Sequence[Record]) -> dict[str, Any]:
     return {"type": "data", "array": halves, "thickness": 1.5, "width": 4}
 
 
-def _accuracy_bars(error: float | None) -> dict[str, Any]:
-    return {"type": "constant", "value": 100 * (error or 0.0), "thickness": 1, "width": 3, "visible": bool(error)}
+def _accuracy_bars(records: Sequence[Record], scale: AccuracyScale) -> dict[str, Any]:
+    errors = [100 * (scale.error_of(record) or 0.0) for record in records]
+    return {"type": "data", "array": errors, "thickness": 1, "width": 3, "visible": any(errors)}
 
 
-def _hover(record: Record) -> str:
+def _hover(record: Record, scale: AccuracyScale) -> str:
     lines = [
         f"<b>{escape(record.name)}</b>, unit {record.architecture.unit}",
-        f"{accuracy_text(record)} % (proxy {proxy_text(record)} %), {ms_text(record)} ms {spread_text(record)}",
+        f"{scale.phrase(record)} (proxy {proxy_text(record)} %), {ms_text(record)} ms {spread_text(record)}",
         f"{mflops_text(record)} MFLOPs, {params_text(record)} M params",
         *(f"stage {number}: {stage_text(stage)}" for number, stage in enumerate(record.architecture.stages, start=2)),
     ]

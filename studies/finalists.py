@@ -15,9 +15,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from studies.accuracy_scale import PERCENT, AccuracyScale
 from studies.front import front_of
 from studies.record import Record, attributes_of, record_of
-from studies.table import FLOP, SPREAD, TIE, accuracy_text, mflops_text, ms_text, proxy_text, spread_text
+from studies.table import FLOP, SPREAD, TIE, mflops_text, ms_text, proxy_text, spread_text
 
 ON_FRONT, REFERENCE = "front", "reference"
 LEFT = ("name", "front")
@@ -49,12 +50,14 @@ class Choice:
 class Finalist:
     """A network that was trained and timed anew: its record in the study, its accuracies, in [0, 1], by seed.
 
-    `latency` is plain JSON of how it was timed, as a record's.
+    `latency` is plain JSON of how it was timed, as a record's. Where `is_predicted`, accuracies were not measured after
+    a longer recipe: they are what the search's fit says of new trainings by its own.
     """
 
     record: Record
     accuracies: Mapping[int, float] = field(hash=False)
     latency: Mapping[str, Any] = field(hash=False)
+    is_predicted: bool = False
 
     @property
     def accuracy(self) -> float:
@@ -121,6 +124,7 @@ def trials_of(finalists: Sequence[Finalist], recipe: Mapping[str, Any]) -> list[
                 "recipe": dict(recipe),
                 "reference": each.record.reference,
                 "predicted_accuracy": each.record.accuracy,
+                "is_predicted": each.is_predicted,
                 "former_latency_ms": each.record.latency_ms,
             },
         )
@@ -138,50 +142,64 @@ def finalists_from(trials: Sequence[FrozenTrial]) -> list[Finalist]:
             was = attributes["predicted_accuracy"], attributes["former_latency_ms"]
             record = replace(final, accuracy=was[0], latency_ms=was[1])
             accuracies = {int(seed): accuracy for seed, accuracy in attributes["accuracies"].items()}
-            found.append(Finalist(record, accuracies, final.latency))
+            found.append(Finalist(record, accuracies, final.latency, attributes.get("is_predicted", False)))
     return found
 
 
-def render_finalists(finalists: Sequence[Finalist], recipe: str, *, predicted: bool) -> str:
-    """The finalists as a table in plain text, fastest first, with what its columns mean.
+def scale_of_finals(finalists: Sequence[Finalist], scale: AccuracyScale) -> AccuracyScale:
+    """How the finalists' own accuracies are shown, `scale` being that of the study: measured ones are percentages."""
+    if scale.is_level_known or not any(each.is_predicted for each in finalists):
+        return PERCENT
+    finals = [each.final for each in finalists]
+    references = [final for final in finals if final.reference]
+    return AccuracyScale.of(False, scale.error, finals, references)
 
-    `predicted`: their accuracies are predictions, as the study's own are, and not those of the trainings themselves.
-    """
-    column = f"{recipe} anew %" if predicted else f"{recipe} %"
+
+def own_text(finalist: Finalist, own: AccuracyScale) -> str:
+    """A finalist's mean accuracy on its `own` scale, ± the standard deviation over the seeds."""
+    deviation = finalist.deviation
+    mean = own.text(finalist.final, with_error=False)
+    return mean + ("" if deviation is None else f" ± {100 * deviation:.1f}")
+
+
+def render_finalists(finalists: Sequence[Finalist], recipe: str, scale: AccuracyScale = PERCENT) -> str:
+    """The finalists as a table in plain text, fastest first, with what its columns mean; the scale is the study's."""
+    own, predicted = scale_of_finals(finalists, scale), any(each.is_predicted for each in finalists)
+    column = f"{recipe}{' anew' if predicted else ''} {own.unit}"
+    was = f"predicted {scale.unit}"
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-    for name in ("name", "MFLOPs", "latency ms", "was ms", column, "predicted %", "proxy %", "seeds", "front"):
+    for name in ("name", "MFLOPs", "latency ms", "was ms", column, was, "proxy %", "seeds", "front"):
         table.add_column(name, justify="left" if name in LEFT else "right", no_wrap=True)
     front = {record.architecture.key() for record in final_front(finalists)}
     for each in sorted(finalists, key=lambda each: (each.final.latency_ms, -each.accuracy)):
         # Text, not str: a name is shown as it is, whatever brackets it holds.
-        table.add_row(*map(Text, _cells(each, each.record.architecture.key() in front)))
+        table.add_row(*map(Text, _cells(each, each.record.architecture.key() in front, own, scale)))
     console = Console(file=io.StringIO(), width=_UNBOUNDED, color_system=None)
     with console.capture() as capture:
         console.print(table)
     lines = [line.rstrip() for line in capture.get().splitlines()]
-    return "\n".join([*filter(None, lines), f"{FLOP} {SPREAD}", *_notes(column, predicted)])
+    return "\n".join([*filter(None, lines), f"{FLOP} {SPREAD}", *_notes(column, was, predicted, scale)])
 
 
-def _notes(column: str, predicted: bool) -> Iterator[str]:
+def _notes(column: str, was: str, predicted: bool, scale: AccuracyScale) -> Iterator[str]:
     what = "accuracy predicted from the new trainings" if predicted else "accuracy on the validation images"
-    yield (
-        f"{column}: mean {what} ± standard deviation over the seeds; predicted %, proxy % and was ms: the search's own."
-    )
+    yield f"{column}: mean {what} ± standard deviation over the seeds; {was}, proxy % and was ms: the search's own."
+    if not scale.is_level_known:
+        yield "points: above the reference nearest in latency; the level of predictions on these data is not known."
     yield (
         f"front: by these means, and by latencies measured anew, one after another in random order; those within "
         f"{100 * (TIE - 1):.0f} % of each other are ties, of which the most accurate stands."
     )
 
 
-def _cells(finalist: Finalist, is_on_front: bool) -> Iterator[str]:
+def _cells(finalist: Finalist, is_on_front: bool, own: AccuracyScale, scale: AccuracyScale) -> Iterator[str]:
     record, final = finalist.record, finalist.final
     yield record.name
     yield mflops_text(record)
     yield f"{ms_text(final)} {spread_text(final)}"
     yield ms_text(record)
-    spread = "" if finalist.deviation is None else f" ± {100 * finalist.deviation:.1f}"
-    yield f"{100 * finalist.accuracy:.1f}{spread}"
-    yield accuracy_text(record)
+    yield own_text(finalist, own)
+    yield scale.text(record)
     yield proxy_text(record)
     yield str(len(finalist.accuracies))
     yield ", ".join((ON_FRONT,) * is_on_front + (REFERENCE,) * bool(record.reference))

@@ -2,41 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from html import escape
 from itertools import pairwise
 
 import plotly.graph_objects as go
 
+from studies.accuracy_scale import PERCENT, AccuracyScale
 from studies.cards import anchor_of, name_cell, row_anchor_of
 from studies.figures import BLUE, GREY, LATENCY, ORANGE, axes_of, on_axes, styled, ties_drawn
-from studies.finalists import Finalist, final_front
+from studies.finalists import Finalist, final_front, own_text, scale_of_finals
 from studies.name_places import FONT_PX, PHONE_PX, sides_of
 from studies.page import Cell, Link, figure_html, section, table_html
 from studies.record import Record
-from studies.table import TIE, accuracy_text, mflops_text, ms_text, spread_text
+from studies.table import TIE, mflops_text, ms_text, spread_text
 from studies.ties import RULE, Pairs, letters_of, tied_pairs
 
 HEADING = "Finalists"
-COLUMNS = ("name", "MFLOPs", "latency ms", "accuracy %", "seeds", "predicted %", "on the front", "tie")
-NUMBERS = COLUMNS[1:-2]
 
 _MOST_COVERED_PX = 2 * FONT_PX**2
 """A name may lie on the front's line."""
 
 
-def finalists_section(finalists: Sequence[Finalist], front: Sequence[Record] = ()) -> str:
-    """The section, as HTML; empty where there are none. Those on the search's `front` or their own lead to cards."""
+def finalists_section(
+    finalists: Sequence[Finalist], front: Sequence[Record] = (), scale: AccuracyScale = PERCENT
+) -> str:
+    """The section, as HTML; empty where there are none. Those on the search's `front` or their own lead to cards.
+
+    The scale is the study's: what was measured of finalists is a percentage, whatever that is.
+    """
     if not finalists:
         return ""
     on_front = {record.architecture.key() for record in final_front(finalists)}
     alone = finalists_alone(finalists, front)
     shown = sorted(finalists, key=lambda each: each.final.latency_ms)
-    ties = letters_of(len(shown), _tied(shown))
+    ties, own = letters_of(len(shown), _tied(shown)), scale_of_finals(finalists, scale)
     rows = [
         (
             "reference" if each.record.reference else "found",
-            (_name(each.record, front, alone), *_cells(each, each.record.architecture.key() in on_front), tie),
+            (
+                _name(each.record, front, alone),
+                *_cells(each, each.record.architecture.key() in on_front, own, scale),
+                tie,
+            ),
         )
         for each, tie in zip(shown, ties, strict=True)
     ]
@@ -46,8 +54,10 @@ def finalists_section(finalists: Sequence[Finalist], front: Sequence[Record] = (
         f"{100 * (TIE - 1):.0f} % of each other the most accurate stands on the front. A pale band joins networks that "
         f"are tied, and they share a letter: {RULE}, or unknown."
     )
-    drawn = figure_html(finalists_figure(finalists), "finalists")
-    return section(HEADING, f"<p>{escape(note)}</p>{drawn}{table_html(COLUMNS, rows, NUMBERS)}")
+    drawn = figure_html(finalists_figure(finalists, own), "finalists")
+    numbers = ("MFLOPs", "latency ms", own.column, "seeds", f"predicted {scale.unit}")
+    table = table_html(("name", *numbers, "on the front", "tie"), rows, numbers)
+    return section(HEADING, f"<p>{escape(note)}</p>{drawn}{table}")
 
 
 def finalists_alone(finalists: Sequence[Finalist], front: Sequence[Record]) -> list[Record]:
@@ -63,53 +73,54 @@ def _name(record: Record, front: Sequence[Record], alone: Sequence[Record]) -> C
     return Link(record.name, anchor_of(record), row_anchor_of(record)) if is_alone else name_cell(record, front)
 
 
-def finalists_figure(finalists: Sequence[Finalist]) -> go.Figure:
-    """Mean accuracy against latency, the front as a line, ties as bands; front and references by name."""
+def finalists_figure(finalists: Sequence[Finalist], own: AccuracyScale = PERCENT) -> go.Figure:
+    """Mean accuracy, on their `own` scale, against latency; the front as a line, ties as bands, most by name."""
+    y = own.height_of
     front, finals = final_front(finalists), [each.final for each in finalists]
     found = [each for each in finalists if not each.record.reference]
     references = [each for each in finalists if each.record.reference]
     line = go.Scatter(
         name="front",
         x=[record.latency_ms for record in front],
-        y=[100 * record.accuracy for record in front],
+        y=[y(record) for record in front],
         mode="lines",
         line={"color": GREY, "shape": "hv"},
     )
-    axes = axes_of(finals, _percent, 100 * max(each.deviation or 0.0 for each in finalists))
+    axes = axes_of(finals, y, 100 * max(each.deviation or 0.0 for each in finalists))
     named = {each.name: each for each in [*front, *(each.final for each in references)]}
-    points = {name: (each.latency_ms, _percent(each)) for name, each in named.items()}
-    drawn = [(each.latency_ms, _percent(each)) for each in finals if each.name not in named]
-    others = [*drawn, *_along_steps(front)]
+    points = {name: (each.latency_ms, y(each)) for name, each in named.items()}
+    drawn = [(each.latency_ms, y(each)) for each in finals if each.name not in named]
+    others = [*drawn, *_along_steps(front, y)]
     sides = sides_of(points, *axes, size_px=PHONE_PX, others=others, most_covered_px=_MOST_COVERED_PX)
-    ties = ties_drawn(finals, _tied(finalists))
-    traces = _points("finalists", found, BLUE, sides), _points("references", references, ORANGE, sides)
-    return on_axes(styled(go.Figure([*ties, line, *traces]), LATENCY, "accuracy, %"), axes)
+    ties = ties_drawn(finals, _tied(finalists), y)
+    traces = _points("finalists", found, BLUE, sides, y), _points("references", references, ORANGE, sides, y)
+    return on_axes(
+        styled(go.Figure([*ties, line, *traces]), LATENCY, "accuracy, %" if own.is_level_known else own.axis), axes
+    )
 
 
 def _tied(finalists: Sequence[Finalist]) -> Pairs:
     return tied_pairs([each.final for each in finalists], [each.deviation for each in finalists])
 
 
-def _along_steps(front: Sequence[Record]) -> Iterator[tuple[float, float]]:
+def _along_steps(front: Sequence[Record], y: Callable[[Record], float]) -> Iterator[tuple[float, float]]:
     """Points of the line from each network of the front to the next: along, and then up."""
     for one, other in pairwise(front):
         for part in (0.25, 0.5, 0.75):
-            yield one.latency_ms + part * (other.latency_ms - one.latency_ms), _percent(one)
-            yield other.latency_ms, _percent(one) + part * (_percent(other) - _percent(one))
+            yield one.latency_ms + part * (other.latency_ms - one.latency_ms), y(one)
+            yield other.latency_ms, y(one) + part * (y(other) - y(one))
 
 
-def _percent(record: Record) -> float:
-    return 100 * record.accuracy
-
-
-def _points(name: str, finalists: Sequence[Finalist], colour: str, sides: Mapping[str, str]) -> go.Scatter:
+def _points(
+    name: str, finalists: Sequence[Finalist], colour: str, sides: Mapping[str, str], y: Callable[[Record], float]
+) -> go.Scatter:
     """The points of finalists; those of `sides` have their names there, the others when they are pointed at."""
     finals = [each.final for each in finalists]
     errors = [each.latency_ms * each.latency_spread / 2 for each in finals]
     return go.Scatter(
         name=name,
         x=[each.latency_ms for each in finals],
-        y=[100 * each.accuracy for each in finals],
+        y=[y(each) for each in finals],
         error_x={"type": "data", "array": errors, "thickness": 1.5, "width": 4},
         error_y={"type": "data", "array": [100 * (each.deviation or 0.0) for each in finalists], "width": 4},
         text=[escape(each.name) if each.name in sides else "" for each in finals],
@@ -121,14 +132,13 @@ def _points(name: str, finalists: Sequence[Finalist], colour: str, sides: Mappin
     )
 
 
-def _cells(finalist: Finalist, is_on_front: bool) -> tuple[str, ...]:
+def _cells(finalist: Finalist, is_on_front: bool, own: AccuracyScale, scale: AccuracyScale) -> tuple[str, ...]:
     final, record = finalist.final, finalist.record
-    spread = "" if finalist.deviation is None else f" ± {100 * finalist.deviation:.1f}"
     return (
         mflops_text(record),
         f"{ms_text(final)} {spread_text(final)}",
-        f"{100 * finalist.accuracy:.1f}{spread}",
+        own_text(finalist, own),
         str(len(finalist.accuracies)),
-        accuracy_text(record),
+        scale.text(record),
         "yes" if is_on_front else "",
     )

@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 from optuna.study import Study
 from optuna.trial import TrialState
 
+from studies.accuracy_scale import PERCENT, AccuracyScale
 from studies.figures import BLUE, GREY, styled
 from studies.front import front_of
 from studies.improvement import hypervolume
@@ -73,14 +74,14 @@ def growth_of(records: Sequence[Record], minutes: Mapping[int, float]) -> Growth
     return Growth(tuple(volume / volumes[-1] for volume in volumes), times, slowest, least)
 
 
-def growth_section(growth: Growth | None) -> str:
+def growth_section(growth: Growth | None, scale: AccuracyScale = PERCENT) -> str:
     """The section of the report, as HTML; empty where there is nothing to draw."""
     if growth is None:
         return ""
     note = (
         f"<p>Share of the hypervolume that the front dominates in the end, below the reference point of "
-        f"{growth.slowest_ms:.3g} ms and {100 * growth.least_accuracy:.1f} %, the slowest and the least accurate of "
-        "all searched. Where it still climbs at the right, a longer search finds more.</p>"
+        f"{growth.slowest_ms:.3g} ms and {scale.height_text(growth.least_accuracy)}, the slowest and the least "
+        "accurate of all searched. Where it still climbs at the right, a longer search finds more.</p>"
     )
     trials = list(range(1, len(growth.shares) + 1))
     figures = [growth_figure({"this search": (trials, growth.shares)}, "trials")]

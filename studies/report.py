@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from search_space.task import Task
+from studies.accuracy_scale import PERCENT, AccuracyScale
 from studies.cards import cards_section, name_cell
 from studies.figures import flops_figure
 from studies.finalists import Finalist
@@ -23,7 +24,7 @@ from studies.predicted import Predicted, predicted_for
 from studies.progress_curve import growth_of, growth_section
 from studies.record import Record
 from studies.repeatability import reference_drift
-from studies.table import FLOP, accuracy_text, comparison, ms_text
+from studies.table import FLOP, comparison, ms_text
 from studies.winners import Importances, winners_section
 
 DEPLOYMENT = {"resolution": 224, "classes": 1000}
@@ -42,7 +43,7 @@ def write_report(
     minutes: Mapping[int, float] | None = None,
     importances: Importances | None = None,
     finalists: Sequence[Finalist] = (),
-    accuracy_error: float | None = None,
+    scale: AccuracyScale = PERCENT,
 ) -> Path:
     """The path of the page, written: one HTML file that needs no other and no network.
 
@@ -57,21 +58,21 @@ def write_report(
         minutes: how long had been searched when each record's trial ended, by its number.
         importances: how much each choice matters, where there are trials enough to tell.
         finalists: those of the networks that were trained and timed anew.
-        accuracy_error: the standard error of a predicted accuracy, in [0, 1]; None where it is not known.
+        scale: how accuracies are shown.
     """
     predicted = predicted_for([*records, *references], settings)
     task = [int(settings.get(name, default)) for name, default in DEPLOYMENT.items()]
     sections = (
         _header(title, len(records), len(front), len(references)),
-        _picks(front, references),
-        finalists_section(finalists, front),
-        figure_section(front, references, records, accuracy_error),
-        _speeds(references, records, predicted),
-        table_section(front, references, accuracy_error),
-        growth_section(growth_of(records, minutes or {})),
+        _picks(front, references, scale),
+        finalists_section(finalists, front, scale),
+        figure_section(front, references, records, scale),
+        _speeds(references, records, predicted, scale),
+        table_section(front, references, scale),
+        growth_section(growth_of(records, minutes or {}), scale),
         winners_section(front, records, importances),
         guidelines_section(front, references, predicted.model if predicted else None, *task),
-        cards_section(front, references, predicted, *task, finalists=finalists_alone(finalists, front)),
+        cards_section(front, references, predicted, *task, finalists=finalists_alone(finalists, front), scale=scale),
         definitions_section("Settings", settings),
         definitions_section("How the numbers were had", provenance),
         _limits([*records, *references], provenance.get("accuracy", ""), Task(*task)),
@@ -85,24 +86,27 @@ def _header(title: str, searched: int, on_front: int, references: int) -> str:
     return f"<header><h1>{escape(title)}</h1><p>{counts}{beside}.</p></header>"
 
 
-def _picks(front: Sequence[Record], references: Sequence[Record]) -> str:
+def _picks(front: Sequence[Record], references: Sequence[Record], scale: AccuracyScale) -> str:
     """A card for each pick of the front; none where it is empty, and one where it is a single network."""
     names = PICKS if len(front) > 2 else PICKS[: len(front)]
     picks = sorted(((name, pick(front, name)) for name in names), key=lambda picked: picked[1].latency_ms)
-    cards = [_card(name, record, references) for name, record in picks]
+    cards = [_card(name, record, references, scale) for name, record in picks]
     return f'<div class="cards">{"".join(cards)}</div>' if cards else ""
 
 
-def _card(name: str, record: Record, references: Sequence[Record]) -> str:
+def _card(name: str, record: Record, references: Sequence[Record], scale: AccuracyScale) -> str:
     reference = nearest_reference(record, references)
     beside = f"<p>{escape(comparison(record, reference))}</p>" if reference else ""
     noisy = ' <span class="noisy">noisy</span>' if record.noisy else ""
-    numbers = f"{accuracy_text(record)}<small> %</small> {ms_text(record)}<small> ms</small>{noisy}"
+    unit = "%" if scale.is_level_known else "points"
+    numbers = f"{scale.text(record)}<small> {unit}</small> {ms_text(record)}<small> ms</small>{noisy}"
     link = cell_html(name_cell(record, [record]))
     return f'<article><h2>{name}</h2><p class="number">{numbers}</p><p>{link}</p>{beside}</article>'
 
 
-def _speeds(references: Sequence[Record], records: Sequence[Record], predicted: Predicted | None) -> str:
+def _speeds(
+    references: Sequence[Record], records: Sequence[Record], predicted: Predicted | None, scale: AccuracyScale
+) -> str:
     """FLOPs against latency, coloured in two ways; nothing where no network was completed."""
     if not records and not references:
         return ""
@@ -112,7 +116,10 @@ def _speeds(references: Sequence[Record], records: Sequence[Record], predicted: 
         "<p>The same networks by the mean of their stages' splits: the share of the channels that a v2 unit works "
         "on.</p>",
     )
-    figures = flops_figure(references, records, predicted), flops_figure(references, records, by="split")
+    figures = (
+        flops_figure(references, records, predicted, scale=scale),
+        flops_figure(references, records, by="split", scale=scale),
+    )
     headings = "FLOPs against latency, by groups", "FLOPs against latency, by split"
     drawn = [figure_html(figure, str(number)) for number, figure in enumerate(figures, start=2)]
     return "".join(section(heading, note + each) for heading, note, each in zip(headings, notes, drawn, strict=True))

@@ -12,6 +12,7 @@ from rich.console import Console, JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
+from studies.accuracy_scale import PERCENT, AccuracyScale
 from studies.front import nearest_reference
 from studies.record import Record
 
@@ -20,8 +21,8 @@ SPREAD = (
     "± is a latency's standard error, over the processes that measured it and over what else the machine may do; "
     "noisy: the processes differ by more than the protocol accepts."
 )
-COLUMNS = ("name", "unit", "MFLOPs", "M params", "latency ms", "accuracy %", "proxy %", "beside nearest reference")
-NUMBERS = ("MFLOPs", "M params", "latency ms", "accuracy %", "proxy %")
+BESIDE = "beside nearest reference"
+NUMBERS = ("MFLOPs", "M params", "latency ms", "accuracy %", "points", "proxy %")
 TIE = 1.02
 """Latencies whose ratio is smaller are the same: repeated measurements differ by as much."""
 _UNBOUNDED = 10_000
@@ -29,39 +30,43 @@ _UNBOUNDED = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One network as text, a cell for each of `COLUMNS`."""
+    """One network as text, a cell for each of `columns_of`."""
 
     cells: tuple[str, ...]
     is_reference: bool
 
 
-def rows_of(front: Sequence[Record], references: Sequence[Record]) -> list[Row]:
+def columns_of(scale: AccuracyScale = PERCENT) -> tuple[str, ...]:
+    """The names of the table's columns."""
+    return ("name", "unit", "MFLOPs", "M params", "latency ms", scale.column, "proxy %", BESIDE)
+
+
+def rows_of(front: Sequence[Record], references: Sequence[Record], scale: AccuracyScale = PERCENT) -> list[Row]:
     """The rows of front and references together, fastest first; a reference's last cell says that it is one."""
-    rows = [(record, _beside(record, references), False) for record in front]
-    rows += [(record, "reference", True) for record in references]
+    rows = [(record, _beside(record, references, scale), False) for record in front]
+    rows += [(record, _of_reference(record, scale), True) for record in references]
     rows.sort(key=lambda row: row[0].latency_ms)
-    return [Row((*_numbers(record), last), is_reference) for record, last, is_reference in rows]
+    return [Row((*_numbers(record, scale), last), is_reference) for record, last, is_reference in rows]
 
 
-def front_table(front: Sequence[Record], references: Sequence[Record]) -> Table:
+def front_table(front: Sequence[Record], references: Sequence[Record], scale: AccuracyScale = PERCENT) -> Table:
     """The table of front and references, fastest first; references are dim. Only its last column ever wraps."""
-    table = Table(
-        box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, caption=f"{FLOP} {SPREAD}", caption_justify="left"
-    )
-    for name in COLUMNS:
+    caption = " ".join(filter(None, (FLOP, SPREAD, scale.note)))
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, caption=caption, caption_justify="left")
+    for name in columns_of(scale):
         side: JustifyMethod = "right" if name in NUMBERS else "left"
-        table.add_column(name, justify=side, no_wrap=name != COLUMNS[-1], overflow="fold")
-    for row in rows_of(front, references):
+        table.add_column(name, justify=side, no_wrap=name != BESIDE, overflow="fold")
+    for row in rows_of(front, references, scale):
         # Text, not str: a name is shown as it is, whatever brackets it holds.
         table.add_row(*map(Text, row.cells), style="dim" if row.is_reference else "")
     return table
 
 
-def render_table(front: Sequence[Record], references: Sequence[Record]) -> str:
+def render_table(front: Sequence[Record], references: Sequence[Record], scale: AccuracyScale = PERCENT) -> str:
     """The same table as plain text, as wide as it needs to be, for pipes and files."""
     console = Console(file=io.StringIO(), width=_UNBOUNDED, color_system=None)
     with console.capture() as capture:
-        console.print(front_table(front, references))
+        console.print(front_table(front, references, scale))
     return "\n".join(line.rstrip() for line in capture.get().strip("\n").splitlines())
 
 
@@ -103,17 +108,20 @@ def proxy_text(record: Record) -> str:
     return f"{100 * record.proxy_accuracy:.1f}"
 
 
-def accuracy_text(record: Record) -> str:
-    """Accuracy in percent, "61.2"."""
-    return f"{100 * record.accuracy:.1f}"
-
-
-def _numbers(record: Record) -> tuple[str, ...]:
+def _numbers(record: Record, scale: AccuracyScale) -> tuple[str, ...]:
     latency = f"{ms_text(record)} {spread_text(record)}"
     counts = mflops_text(record), params_text(record)
-    return record.name, record.architecture.unit, *counts, latency, accuracy_text(record), proxy_text(record)
+    return record.name, record.architecture.unit, *counts, latency, scale.text(record), proxy_text(record)
 
 
-def _beside(record: Record, references: Sequence[Record]) -> str:
-    reference = nearest_reference(record, references)
-    return comparison(record, reference) if reference else ""
+def _beside(record: Record, references: Sequence[Record], scale: AccuracyScale) -> str:
+    if reference := nearest_reference(record, references):
+        return comparison(record, reference)
+    # Points have to be counted from something: without a reference, from the fastest network.
+    fastest = scale.beside(record)
+    return f"{comparison(record, fastest)}, the fastest" if fastest else ""
+
+
+def _of_reference(record: Record, scale: AccuracyScale) -> str:
+    other = None if scale.is_level_known else scale.beside(record)
+    return "reference" + (f", points vs {other.name}" if other else "")

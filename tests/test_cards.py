@@ -109,7 +109,7 @@ def test_a_card_holds_its_networks_numbers_and_its_json() -> None:
     assert re.findall(r'<details class="network" id="network-(\w+)">', page) == [r.architecture.key() for r in front]
     facts = dict(re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", page.split("</details>")[0]))
     assert facts["latency"] == "2.00 ms ±1.0 %, onnxruntime A CPU"
-    assert facts["accuracy"] == "61.0 % predicted; the short training&#x27;s own 45.0 %"
+    assert facts["accuracy"] == "61.0 %, predicted; the short training&#x27;s own 45.0 %"
     assert facts["beside"] == "2.00x faster, +0.0 points vs v2-1.0x"
     assert (facts["key"], facts["FLOPs, parameters"]) == (front[0].architecture.key(), "137.5 M, 1.87 M")
 

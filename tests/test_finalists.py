@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from math import log, sqrt
 from pathlib import Path
 from random import Random
@@ -156,7 +157,7 @@ def test_the_table_shows_means_and_deviations_and_the_front_by_them_and_by_the_n
         finalist(REFERENCE, {8: 0.74, 9: 0.76}),
     ]
     assert [each.reference or each.latency_ms for each in final_front(finalists)] == [2.0, "v2-1.0x", 8.1]
-    lines = render_finalists(finalists, "long", predicted=False).splitlines()
+    lines = render_finalists(finalists, "long").splitlines()
     assert " ".join(lines[0].split()) == "name MFLOPs latency ms was ms long % predicted % proxy % seeds front"
     rows = [line.split() for line in lines[2:6]]
     assert rows[0] == [FAST.name, "40.0", "2.00", "±0.4", "%", "2.00", "70.0", "±", "0.0", "60.0", "50.0", "2", "front"]
@@ -181,7 +182,7 @@ def test_the_table_shows_means_and_deviations_and_the_front_by_them_and_by_the_n
 
 
 def test_what_is_predicted_is_called_so() -> None:
-    lines = render_finalists([finalist(FAST, {8: 0.70, 9: 0.70})], "short", predicted=True).splitlines()
+    lines = render_finalists([replace(finalist(FAST, {8: 0.70, 9: 0.70}), is_predicted=True)], "short").splitlines()
     assert "short anew %" in lines[0]
     assert lines[-2].startswith("short anew %: mean accuracy predicted from the new trainings")
 
@@ -201,7 +202,7 @@ def test_of_networks_that_are_as_fast_the_most_accurate_stands_on_the_front() ->
 def test_one_seed_has_no_deviation() -> None:
     alone = finalist(FAST, {8: 0.7})
     assert alone.deviation is None
-    line = render_finalists([alone], "long", predicted=False).splitlines()[2]
+    line = render_finalists([alone], "long").splitlines()[2]
     assert line.split()[6:] == ["70.0", "60.0", "50.0", "1", "front"]
 
 
@@ -334,7 +335,7 @@ def test_finalists_and_references_are_trained_by_the_long_recipe_with_seeds_of_t
     assert all(method == RECIPES["long"].to_dict() for _, method, _ in asked)
     printed = capsys.readouterr()
     row = next(line.split() for line in printed.out.splitlines() if line.split()[0] == SLOW.name)
-    assert row[2:] == ["8.80", "±0.5", "%", "8.00", "85.0", "±", "1.0", "80.0", "70.0", "3", "front"]
+    assert row[2:] == ["8.80", "±0.5", "%", "8.00", "85.0", "±", "1.0", "80.0", "±2.0", "70.0", "3", "front"]
     for told in (
         "finalists of mine: 3 on its smoothed front and 2 within one predicted standard deviation of it, and its "
         "references; recipe 'long' by seeds 8, 9, 10",

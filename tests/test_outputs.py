@@ -4,19 +4,18 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
+from html import unescape
 from pathlib import Path
 from typing import Any
 
 import pytest
 from optuna.trial import TrialState
 
-from nas.accuracy import ACCURACY
 from nas.outputs import (
     PROVENANCE,
     Analysis,
     Findings,
-    accuracy_error_of,
-    analysis_of,
     findings_of,
     told_of,
     write_all,
@@ -24,10 +23,14 @@ from nas.outputs import (
     write_front,
 )
 from nas.progress import SearchProgress
-from nas.shufflenets import standing
+from nas.shufflenets import _line, standing
 from search_space import PRESETS, Architecture
+from search_space.task import Task
+from studies.accuracy_scale import ACCURACY, AccuracyScale
+from studies.finalists import Finalist, render_finalists
 from studies.record import Record, attributes_of
 from studies.store import CAUSE, open_storage, open_study, references_of
+from studies.table import render_table
 
 SETTINGS = {"budget": "140mflops", "seed": 0}
 PROVENANCE_FACTS = {"command": "python -m nas.run --budget 140mflops", "host": "here"}
@@ -213,20 +216,74 @@ def test_a_study_of_nothing_has_empty_findings(study_and_references: Any) -> Non
 
 
 def test_how_far_accuracies_are_off_is_what_the_studys_fit_was_off(study_and_references: Any) -> None:
-    study, _ = study_and_references
-    assert accuracy_error_of(study) is None
+    study, references = study_and_references
+    assert findings_of(study, references).scale.error is None
     study.set_user_attr(ACCURACY, {"fit": None, "told": "the recipe's own"})
-    assert accuracy_error_of(study) is None
+    assert findings_of(study, references).scale.error is None
     study.set_user_attr(ACCURACY, {"fit": {"error": 0.014}, "told": "by a fit"})
-    assert analysis_of(study, None).accuracy_error == accuracy_error_of(study) == 0.014
+    assert findings_of(study, references).scale == AccuracyScale(error=0.014)
+
+
+def test_the_front_file_has_errors_of_accuracy_and_whether_the_level_is_known(tmp_path: Path) -> None:
+    content = front_of_file(write_front(FINDINGS, tmp_path / "front.json"))
+    assert (content["accuracy_is_level_known"], content["front"][0]["accuracy_error"]) == (True, None)
+    own = replace(FAST, accuracy_error=0.02)
+    findings = replace(FINDINGS, front=[own, SLOW], scale=AccuracyScale.of(False, 0.01, [own, SLOW], REFERENCES))
+    content = front_of_file(write_front(findings, tmp_path / "front.json"))
+    assert not content["accuracy_is_level_known"]
+    assert [row["accuracy_error"] for row in content["front"]] == [0.02, 0.01]
+    assert [row["accuracy"] for row in content["front"]] == [0.6, 0.8]
+
+
+def test_without_a_known_level_no_percentage_of_it_is_shown(study_and_references: Any, tmp_path: Path) -> None:
+    """In progress lines, tables and the report: 80.0, 60.0, 70.0 and 90.0 are of a nominal level."""
+    study, references = study_and_references
+    study.set_user_attr(ACCURACY, {"fit": {"prior": {}, "error": 0.01, "is_level_known": False}, "told": "unknown"})
+    for kept in (FAST, BEATEN, SLOW):
+        tell(study, replace(kept, training={**kept.training, "validation_accuracies": [0.11]}))
+    assert standing(study, references) == f"front 2, best +20.0 ±1.4 points vs {FAST.name} in 8.00 ms"
+    for kept in REFERENCES:
+        tell(references, replace(kept, training={**kept.training, "validation_accuracies": [0.11]}))
+    assert standing(study, references) == "front 2, best -10.0 ±1.4 points vs v1-2.0x-g8 in 8.00 ms"
+    findings = findings_of(study, references)
+    final = Finalist(findings.front[0], {8: 0.42}, {**FAST.latency, "latency_ms": 2.0})
+    write_all(findings, Analysis({0: 1.0, 1: 2.0, 2: 3.0}, finalists=[final]), tmp_path)
+    page = unescape((tmp_path / "report.html").read_text(encoding="utf-8"))
+    shown = re.sub(r"<style.*?</style>|<script.*?</script>|<[^>]*>", " ", page, flags=re.DOTALL)
+    table = render_table(findings.front, findings.references, findings.scale)
+    finalists = render_finalists([final], "long", findings.scale)
+    line = _line(findings.front[1], Task(), findings.scale)
+    assert "-10.0 ±1.4 points vs v1-2.0x-g8 (proxy 11.0 %)" in line
+    level = re.compile(r"(?<![-+\d.])[56789]0\.0\b")
+    assert [level.findall(each) for each in (shown, table, finalists, line)] == [[]] * 4
+    assert "predicted points above v2-1.0x" in page
+    assert "predicted accuracy, %" not in page
+    assert "42.0" in finalists, "what was measured on these data stays a percentage"
+    assert "predicted points" in finalists
+
+
+def test_finalists_whose_accuracies_are_predicted_are_in_points_too() -> None:
+    found = Finalist(FAST, {8: 0.42, 9: 0.44}, {**FAST.latency, "latency_ms": 2.0}, is_predicted=True)
+    reference = replace(found, record=REFERENCES[0], accuracies={8: 0.45, 9: 0.45})
+    scale = AccuracyScale.of(False, 0.01, [FAST], REFERENCES)
+    text = render_finalists([found, reference], "short", scale)
+    assert "short anew points" in text
+    assert "-2.0 ± 1.4" in text  # 43 - 45
+    assert "43.0" not in text
 
 
 # Progress
 
 
+def standing_of(study_and_references: Any) -> Callable[[Any], str]:
+    """How far a study is, beside those references."""
+    return partial(standing, references=study_and_references[1])
+
+
 def test_progress_goes_to_stderr_as_it_is(study_and_references: Any, capsys: pytest.CaptureFixture[str]) -> None:
     line = "trial 0 v2-abc [red]: 140.0 MFLOPs, /a/path"
-    with SearchProgress(study_and_references[0], trials=5, seconds=60.0, standing=standing) as progress:
+    told = standing_of(study_and_references)
+    with SearchProgress(study_and_references[0], trials=5, seconds=60.0, standing=told) as progress:
         progress.report(line)
         progress.report("")
     printed = capsys.readouterr()
@@ -238,7 +295,7 @@ def test_progress_says_how_far_the_study_is(study_and_references: Any, capsys: p
     study, _ = study_and_references
     for kept in (FAST, BEATEN, SLOW):
         tell(study, kept)
-    with SearchProgress(study, trials=5, seconds=3600.0, standing=standing) as progress:
+    with SearchProgress(study, trials=5, seconds=3600.0, standing=standing_of(study_and_references)) as progress:
         progress.report("news")
     assert re.search(r"3 of 5 trials, front 2, best 80\.0 % in 8\.00 ms, \d+:\d\d left", capsys.readouterr().err)
 
@@ -246,6 +303,7 @@ def test_progress_says_how_far_the_study_is(study_and_references: Any, capsys: p
 def test_progress_of_a_study_of_nothing_names_no_best(
     study_and_references: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with SearchProgress(study_and_references[0], trials=None, seconds=3600.0, standing=standing) as progress:
+    told = standing_of(study_and_references)
+    with SearchProgress(study_and_references[0], trials=None, seconds=3600.0, standing=told) as progress:
         progress.report("news")
     assert re.search(r"0 trials, front 0, no front yet, \d+:\d\d left", capsys.readouterr().err)

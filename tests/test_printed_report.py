@@ -8,6 +8,7 @@ import pytest
 from browser import show
 from test_report import FINALISTS, FRONT, REFERENCES, written
 
+from studies.accuracy_scale import AccuracyScale
 from studies.page import section, table_html, write_page
 
 pytestmark = pytest.mark.slow
@@ -21,7 +22,7 @@ WIDTHS = "return [...document.querySelectorAll('.js-plotly-plot, .main-svg')].ma
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("page")
-    written(folder, accuracy_error=0.01, finalists=FINALISTS)
+    written(folder, scale=AccuracyScale(error=0.01), finalists=FINALISTS)
     return folder / "report.html"
 
 

@@ -13,6 +13,7 @@ from test_page import Outline
 
 from search_space import PRESETS, Budget, SearchSpace, cost_of
 from search_space.choosers import RandomChooser
+from studies.accuracy_scale import AccuracyScale
 from studies.figures import flops_figure, front_figure
 from studies.finalists import Finalist
 from studies.front import front_of
@@ -110,12 +111,12 @@ def test_ties_share_a_letter_and_the_note_says_when(tmp_path: Path) -> None:
         record(PRESETS[name], 0.5 + i / 100, 1 + i / 60) for i, name in enumerate(["v2-0.5x", "v2-1.0x", "v2-1.5x"])
     ]
     given = {"front": near, "references": [], "records": near}
-    page = visible(written(tmp_path, **given, accuracy_error=0.01))
+    page = visible(written(tmp_path, **given, scale=AccuracyScale(error=0.01)))
     table = page.partition('id="the-front"')[2].partition("</section>")[0]
     assert re.findall(r'<td class="text">([a-z ]*)</td></tr>', table) == ["a", "a b", "b"]
     assert "Networks that share a letter are tied: latencies within 2 % of each other and error bars" in table
     assert "1.0 points of accuracy, the root mean square error of the fit" in page
-    apart = visible(written(tmp_path, **given, accuracy_error=0.001))
+    apart = visible(written(tmp_path, **given, scale=AccuracyScale(error=0.001)))
     assert "No two are tied: latencies within 2 %" in apart
     unknown = visible(written(tmp_path, **given))
     assert "that of an accuracy is not known" in unknown
@@ -181,11 +182,11 @@ def test_whatever_is_missing_the_page_is_written(tmp_path: Path, missing: str) -
 
 
 def test_points_stand_where_they_were_measured() -> None:
-    searched, front, references = front_figure(FRONT, REFERENCES, RECORDS, 0.015).data
+    searched, front, references = front_figure(FRONT, REFERENCES, RECORDS, AccuracyScale(error=0.015)).data
     assert list(front.x) == [1, 2, 4, 5, 7, 8]
     assert list(front.y) == pytest.approx([40, 42, 46, 48, 52, 54])
     assert list(front.error_x.array) == pytest.approx([0.01, 0.02, 0.04, 0.05, 0.07, 0.08])  # half of 2 % either way
-    assert front.error_y.value == references.error_y.value == pytest.approx(1.5)
+    assert [*front.error_y.array, *references.error_y.array] == pytest.approx([1.5] * 8)
     assert list(searched.x) == [3, 6, 9]
     assert list(references.text) == ["v2-0.5x", "v1-1.0x-g3"]
 

@@ -1,12 +1,14 @@
 """Ties: pairs by hand, letters against every subset, and what the report draws and marks of them."""
 
 import random
+from dataclasses import replace
 from itertools import combinations
 
 import pytest
 from test_report import record
 
 from search_space import PRESETS
+from studies.accuracy_scale import AccuracyScale
 from studies.figures import front_figure, ties_drawn
 from studies.ties import letters_of, tied_pairs
 
@@ -67,9 +69,18 @@ def test_more_ties_than_letters_have_two_of_them() -> None:
 
 def test_a_band_joins_each_pair_in_the_figure() -> None:
     front = records((1.0, 0.60), (1.01, 0.61), (3.0, 0.70))
-    (band,) = ties_drawn(front, [(0, 1)])
+    scale = AccuracyScale(error=0.01)
+    (band,) = ties_drawn(front, [(0, 1)], scale.height_of)
     assert (list(band.x), list(band.y)) == ([1.0, 1.01, None], [60.0, 61.0, None])
-    drawn = {trace.name: trace for trace in front_figure(front, [], front, 0.01).data}
+    drawn = {trace.name: trace for trace in front_figure(front, [], front, scale).data}
     assert list(drawn["tie"].x) == [1.0, 1.01, None]
-    assert drawn["front"].error_y.value == pytest.approx(1.0)
-    assert "tie" not in [trace.name for trace in front_figure(front, [], front, 0.001).data]
+    assert list(drawn["front"].error_y.array) == pytest.approx([1.0] * 3)
+    assert "tie" not in [trace.name for trace in front_figure(front, [], front, AccuracyScale(error=0.001)).data]
+
+
+def test_ties_and_bars_are_by_each_networks_own_error() -> None:
+    first, second = records((1.0, 0.60), (1.01, 0.63))
+    known = [replace(first, accuracy_error=0.025), replace(second, accuracy_error=0.01)]
+    drawn = {trace.name: trace for trace in front_figure(known, [], known, AccuracyScale(error=0.001)).data}
+    assert "tie" in drawn
+    assert list(drawn["front"].error_y.array) == pytest.approx([2.5, 1.0])

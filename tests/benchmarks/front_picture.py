@@ -7,7 +7,7 @@ python tests/benchmarks/front_picture.py --storage sqlite:///runs/STUDY/study.db
 import argparse
 from pathlib import Path
 
-from nas.outputs import accuracy_error_of, findings_of
+from nas.outputs import findings_of
 from studies.figures import front_figure
 from studies.store import load_study, open_storage, references_of
 
@@ -22,7 +22,7 @@ def main() -> None:
     storage = open_storage(flags.storage, must_exist=True)
     study = load_study(storage, flags.study)
     findings = findings_of(study, references_of(study, storage))
-    figure = front_figure(findings.front, findings.references, findings.records, accuracy_error_of(study))
+    figure = front_figure(findings.front, findings.references, findings.records, findings.scale)
     figure.update_layout(paper_bgcolor="white", plot_bgcolor="white", font_color="#222222", title=None)
     figure.write_image(flags.out, width=900, height=480, scale=2)
 
