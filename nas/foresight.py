@@ -1,4 +1,4 @@
-"""What is known of a ShuffleNet before it is evaluated: its cost exactly, its latency by what was measured so far."""
+"""What is known of a ShuffleNet before it is evaluated: its cost exactly, its latency by a prior and measured ones."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from search_space.choosers import FixedChooser, RandomChooser
 from search_space.cost import Cost, cost_of
 from search_space.space import SearchSpace
 from studies.accuracy_prior import CLASSES, RESOLUTION
-from studies.latency_model import LEAST_MEASUREMENTS, LatencyModel, fit
+from studies.latency_model import LEAST_MEASUREMENTS
+from studies.latency_prior import ENOUGH, ExpectedLatency, expected_latency
 from studies.outlook import Known
 from studies.prediction import AccuracyFit
 from studies.record import Record
@@ -33,16 +34,15 @@ class Foresight:
         self,
         space: SearchSpace,
         anchor_ms: float,
-        anchor_macs: int,
         latency_limit_ms: float | None,
         fit: AccuracyFit | None = None,
     ) -> None:
         self._fit = fit
         self._space = space
-        self._ms_per_mac = anchor_ms / anchor_macs
+        self._anchor_ms = anchor_ms
         self._limit_ms = latency_limit_ms
         self._distributions = distributions_of(space)
-        self._fitted: tuple[list[float], LatencyModel] | None = None
+        self._fitted: tuple[list[float], ExpectedLatency] | None = None
         self._built: dict[tuple[Any, ...], tuple[Architecture, Cost] | None] = {}
 
     def of(self, studies: Sequence[Study]) -> Ahead:
@@ -54,7 +54,7 @@ class Foresight:
             if built is None:
                 return None
             architecture, cost = built
-            latency_ms = model.predict_ms(architecture) if model else cost.macs * self._ms_per_mac
+            latency_ms = model.predict_ms(architecture)
             allowed = self._limit_ms is None or latency_ms <= DOUBT * self._limit_ms
             features = (math.log(cost.macs), math.log(cost.params), math.log(cost.memory_access_bytes))
             return Known((latency_ms,), features, architecture.key(), allowed, self._expected(architecture, cost.macs))
@@ -70,18 +70,17 @@ class Foresight:
         expected = self._fit.expect(architecture, macs if is_papers else None)
         return self._fit.as_accuracy(expected), self._fit.as_error(expected)
 
-    def _model(self, records: Sequence[Record]) -> LatencyModel | None:
-        """The model of as many records as were a multiple of some number; a fit takes longer than a proposal."""
-        count = len(records) // LEAST_MEASUREMENTS * LEAST_MEASUREMENTS
-        if count == 0:
-            return None
+    def _model(self, records: Sequence[Record]) -> ExpectedLatency:
+        """What the prior and the records make expect; of many, as many as are a multiple of some number count."""
+        count = len(records)
+        if count >= ENOUGH:  # a fit to so many takes longer than a proposal
+            count -= count % LEAST_MEASUREMENTS
         architectures = [record.architecture for record in records[:count]]
         measured = [record.latency_ms for record in records[:count]]
         if self._fitted is None or self._fitted[0] != measured:
-            self._fitted = (
-                measured,
-                fit(architectures, measured, self._space.task.resolution, self._space.task.num_classes),
-            )
+            task = self._space.task
+            model = expected_latency(architectures, measured, self._anchor_ms, task.resolution, task.num_classes)
+            self._fitted = measured, model
         return self._fitted[1]
 
     def _build(self, params: Mapping[str, Any]) -> tuple[Architecture, Cost] | None:

@@ -143,7 +143,7 @@ def _measure_all(
 
 def _show(repeated: Sequence[Repeated]) -> None:
     """Prints what was measured: a table for each condition and depth, and how often errors hold."""
-    console = Console(width=140, highlight=False)
+    console = Console(width=170, highlight=False)
     for condition, depth in sorted({(one.condition, one.depth) for one in repeated}, reverse=True):
         _print_group(
             console,

@@ -16,7 +16,7 @@ from nas.foresight import Foresight
 from nas.problem import Candidate, Outcome
 from nas.references import starting_params
 from nas.replays import Replays
-from nas.settings import ANCHOR, Settings
+from nas.settings import Settings
 from search_space.architecture import Architecture
 from search_space.cost import cost_of
 from search_space.presets import PRESETS
@@ -47,8 +47,7 @@ class ShuffleNets:
         self._accuracy = accuracy
         self._replays = replays
         self._references = references
-        anchor_macs = cost_of(PRESETS[ANCHOR], settings.resolution, settings.classes).macs
-        self._foresight = Foresight(space, anchor_ms, anchor_macs, settings.budget.latency_ms, accuracy.prior)
+        self._foresight = Foresight(space, anchor_ms, settings.budget.latency_ms, accuracy.prior)
 
     def sampler(self, study: Study, position: int) -> BaseSampler:
         """The sampler for the study's trial at this position."""

@@ -106,15 +106,17 @@ def matrix_of(
     return kinds, np.array([[work.get(kind, 0.0) for kind in kinds] for work in works])
 
 
-def rates_of(work: Array, measured_ms: Array) -> Array:
+def rates_of(work: Array, measured_ms: Array, weights: Array | None = None) -> Array:
     """Milliseconds for a unit of each kind of work, none below 0, that fit the latencies' relative errors best.
 
-    Kinds are scaled to their mean and shrunk a little: of two kinds that always come together both get their share.
+    A network of weight 2 counts as two; without weights each counts as one. Kinds are scaled to their mean and shrunk a
+    little: of two kinds that always come together both get their share.
     """
     scale = np.maximum(work.mean(axis=0), 1e-12)
-    relative = work / scale / measured_ms[:, None]
+    roots = np.ones(len(measured_ms)) if weights is None else np.sqrt(weights)
+    relative = roots[:, None] * work / scale / measured_ms[:, None]
     shrunk = np.vstack([relative, SHRINKAGE * np.eye(work.shape[1])])
-    rates, _ = nnls(shrunk, np.concatenate([np.ones(len(measured_ms)), np.zeros(work.shape[1])]))
+    rates, _ = nnls(shrunk, np.concatenate([roots, np.zeros(work.shape[1])]))
     return np.asarray(rates / scale)
 
 

@@ -14,13 +14,14 @@ from search_space.choosers import FixedChooser, RandomChooser
 from search_space.plan import NO_CLASSIFIER
 from search_space.task import DETECTION_BACKBONE, TASKS
 from studies.known_trainings import shipped_fit
-from studies.latency_model import LEAST_MEASUREMENTS
+from studies.latency_prior import ENOUGH, expected_latency
 from studies.points import draw
 from studies.record import Record, attributes_of
 from studies.store import open_storage, open_study
 
 SPACE = SearchSpace.default(Budget.parse("140mflops"))
 ANCHOR_MS, ANCHOR_MACS = 4.0, 145_000_000
+MS_PER_MAC = ANCHOR_MS / ANCHOR_MACS
 
 
 @pytest.fixture
@@ -52,7 +53,7 @@ def params(seed: int) -> dict[str, object]:
 
 
 def test_a_point_is_known_by_its_architecture_and_exact_cost(study: Study) -> None:
-    foresee = Foresight(SPACE, ANCHOR_MS, ANCHOR_MACS, None).of([study]).foresee
+    foresee = Foresight(SPACE, ANCHOR_MS, None).of([study]).foresee
     known = foresee(params(5))
     architecture = SPACE.suggest(FixedChooser(params(5)))
     assert known is not None
@@ -60,40 +61,53 @@ def test_a_point_is_known_by_its_architecture_and_exact_cost(study: Study) -> No
     assert known.features[:2] == (math.log(cost_of(architecture).macs), math.log(cost_of(architecture).params))
 
 
-def test_latency_follows_flops_at_first_and_then_what_was_measured(study: Study) -> None:
-    foresight = Foresight(SPACE, ANCHOR_MS, ANCHOR_MACS, None)
-    macs = cost_of(SPACE.suggest(FixedChooser(params(99)))).macs
+def test_latency_follows_the_prior_at_first_and_then_what_was_measured(study: Study) -> None:
+    foresight = Foresight(SPACE, ANCHOR_MS, None)
+    architecture = SPACE.suggest(FixedChooser(params(99)))
     before = foresight.of([study]).foresee(params(99))
     assert before is not None
-    assert before.objectives == pytest.approx((macs * ANCHOR_MS / ANCHOR_MACS,))
-    tell(study, LEAST_MEASUREMENTS, ms_per_mac=3 * ANCHOR_MS / ANCHOR_MACS)
+    assert before.objectives == (expected_latency([], [], ANCHOR_MS, 224, 1000).predict_ms(architecture),)
+    tell(study, ENOUGH, ms_per_mac=3 * MS_PER_MAC)
     after = foresight.of([study]).foresee(params(99))
     assert after is not None
-    assert after.objectives == pytest.approx((3 * macs * ANCHOR_MS / ANCHOR_MACS,), rel=0.25)
+    assert after.objectives == pytest.approx((3 * cost_of(architecture).macs * MS_PER_MAC,), rel=0.25)
 
 
-def test_a_backbones_latency_is_foreseen_by_its_own_cost() -> None:
+def test_each_record_corrects_the_prior(study: Study) -> None:
+    foresight, told = Foresight(SPACE, ANCHOR_MS, None), []
+    for _ in range(3):
+        known = foresight.of([study]).foresee(params(99))
+        assert known is not None
+        assert known.objectives is not None
+        told.append(known.objectives[0])
+        tell(study, 1, ms_per_mac=3 * MS_PER_MAC)
+    assert told == sorted(told)
+    assert told[0] < told[2]
+
+
+def test_a_backbones_latency_is_foreseen_by_its_own_work() -> None:
     space = SearchSpace(SPACE.choices, SPACE.budget, TASKS[DETECTION_BACKBONE])
     chooser = RandomChooser(99)
-    macs = cost_of(space.suggest(chooser), 320, NO_CLASSIFIER).macs
-    known = Foresight(space, ANCHOR_MS, ANCHOR_MACS, None).of([]).foresee(chooser.params)
+    architecture = space.suggest(chooser)
+    known = Foresight(space, ANCHOR_MS, None).of([]).foresee(chooser.params)
     assert known is not None
-    assert known.objectives == pytest.approx((macs * ANCHOR_MS / ANCHOR_MACS,))
-    assert known.features[0] == math.log(macs)
+    assert known.objectives == (expected_latency([], [], ANCHOR_MS, 320, NO_CLASSIFIER).predict_ms(architecture),)
+    assert known.features[0] == math.log(cost_of(architecture, 320, NO_CLASSIFIER).macs)
 
 
 def test_what_is_predicted_far_over_the_latency_budget_is_not_allowed(study: Study) -> None:
-    macs = cost_of(SPACE.suggest(FixedChooser(params(5)))).macs
-    expected_ms = macs * ANCHOR_MS / ANCHOR_MACS
-    for limit_ms, is_allowed in ((0.9 * expected_ms, False), (1.1 * expected_ms, True)):
-        known = Foresight(SPACE, ANCHOR_MS, ANCHOR_MACS, limit_ms).of([study]).foresee(params(5))
+    expected = Foresight(SPACE, ANCHOR_MS, None).of([study]).foresee(params(5))
+    assert expected is not None
+    assert expected.objectives is not None
+    for share, is_allowed in ((0.9, False), (1.1, True)):
+        known = Foresight(SPACE, ANCHOR_MS, share * expected.objectives[0]).of([study]).foresee(params(5))
         assert known is not None
         assert known.allowed is is_allowed
 
 
 def test_points_of_a_small_budget_are_built_as_they_are_or_not_at_all() -> None:
     small = SearchSpace.default(Budget.parse("15mflops"))
-    foresight = Foresight(small, ANCHOR_MS, ANCHOR_MACS, None)
+    foresight = Foresight(small, ANCHOR_MS, None)
     rng = np.random.default_rng(0)
     points = [draw(distributions_of(small), rng) for _ in range(40)]
     known = [foresight.of([]).foresee(point) for point in points]
@@ -115,10 +129,10 @@ def test_distributions_hold_every_parameter_of_a_suggestion() -> None:
 
 def test_with_a_prior_each_point_has_the_accuracy_that_its_architecture_lets_expect(study: Study) -> None:
     fit = shipped_fit("short")
-    known = Foresight(SPACE, ANCHOR_MS, ANCHOR_MACS, None, fit).of([study]).foresee(params(5))
+    known = Foresight(SPACE, ANCHOR_MS, None, fit).of([study]).foresee(params(5))
     expected = fit.expect(SPACE.suggest(FixedChooser(params(5))))
     assert known is not None
     assert known.expected == (fit.as_accuracy(expected), fit.as_error(expected))
-    alone = Foresight(SPACE, ANCHOR_MS, ANCHOR_MACS, None).of([study]).foresee(params(5))
+    alone = Foresight(SPACE, ANCHOR_MS, None).of([study]).foresee(params(5))
     assert alone is not None
     assert alone.expected is None

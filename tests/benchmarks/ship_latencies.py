@@ -1,0 +1,122 @@
+"""Measures the networks whose latencies ship, and how well a model of them predicts each from the others.
+
+python tests/benchmarks/ship_latencies.py runs/shipped_latencies.jsonl
+
+One line a network stands in that file; given again, the line goes on, and in the end writes what ships. The networks
+are random ones of the default space, five of each unit in each 20 MFLOPs from 20 to 140, and presets; one measurement
+each beside V2 1.0x, in 3 to 8 processes of 2 s. Takes 15 minutes on two cores.
+"""
+
+import argparse
+import json
+import platform
+import tempfile
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from proxies.latency import compare, prepare
+from proxies.network import build
+from proxies.stopwatch import Timing
+from search_space import PRESETS, Architecture, Budget, SearchSpace, cost_of
+from search_space.choosers import RandomChooser
+from studies.latency_model import BLOCKS, FLOPS_ALONE, best_block, errors_of, leave_one_out, matrix_of
+from studies.latency_prior import ANCHOR, FILE, FOLDER, SCHEMA
+
+SHIPPED = Path(__file__).parents[2] / "studies" / FOLDER / FILE
+RESOLUTION, CLASSES = 224, 1000
+TIMING = Timing(processes=3, max_processes=8, seconds=2.0, tolerance=0.03)
+CHOSEN = (
+    *("v2-0.5x", "v1-1.0x-g3", "v1-1.0x-g8", "v1-0.5x-g3", "v1-1.0x-g1", "v1-0.5x-g8", "v2-1.5x", "v1-1.5x-g3"),
+    *("v1-0.25x-g3", "v1-1.5x-g8", "v2-star-0.5x", "v2-se-1.0x"),
+)
+LEAST_MFLOPS, STEP_MFLOPS, STEPS, OF_EACH = 20, 20, 6, 5
+
+
+def networks() -> Iterator[Architecture]:
+    """The presets, then the random ones, so that any first part of them is spread over units and FLOPs."""
+    yield from (PRESETS[name] for name in CHOSEN)
+    space = SearchSpace.default(Budget.parse("140mflops"))
+    drawn: dict[tuple[str, int], list[Architecture]] = {}
+    for seed in count():
+        architecture = space.suggest(RandomChooser(seed))
+        step = int((cost_of(architecture).macs / 1e6 - LEAST_MFLOPS) // STEP_MFLOPS)
+        of_step = drawn.setdefault((architecture.unit, step), [])
+        if step >= 0 and len(of_step) < OF_EACH:
+            of_step.append(architecture)
+        if sum(len(each) for (_, step), each in drawn.items() if step >= 0) == 2 * STEPS * OF_EACH:
+            break
+    for number in range(OF_EACH):
+        yield from (of_step[number] for (_, step), of_step in sorted(drawn.items()) if step >= 0)
+
+
+def measure_missing(file: Path) -> list[dict[str, Any]]:
+    """All rows of the file, once no network is missing; those that the space offered once are as good as any."""
+    rows = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+    wanted = {architecture.key(): architecture for architecture in networks()}
+    missing = [wanted[key] for key in wanted.keys() - {row["key"] for row in rows}]
+    with tempfile.TemporaryDirectory() as folder:
+        anchor = prepare(build(PRESETS[ANCHOR]), Path(folder, "anchor"), resolution=RESOLUTION)
+        for number, architecture in enumerate(missing, start=1):
+            candidate = prepare(build(architecture), Path(folder, "candidate"), resolution=RESOLUTION)
+            latency = compare(candidate, anchor, timing=TIMING)
+            rows.append({"key": architecture.key(), "arch": architecture.to_dict(), "latency": latency.to_dict()})
+            with file.open("a") as lines:
+                lines.write(json.dumps(rows[-1]) + "\n")
+            print(f"{number} of {len(missing)}: {latency.ratio:.3f} times {ANCHOR}", flush=True)
+    return rows
+
+
+def content_of(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """What ships: the ratios, and how, when and on what they were measured."""
+    how = rows[0]["latency"]
+    days = sorted(datetime.fromtimestamp(row["latency"]["taken_at"], UTC).date().isoformat() for row in rows)
+    made = {
+        **{name: how[name] for name in ("runtime", "runtime_version", "precision", "threads", "batch_size")},
+        "processor": how["device"],
+        "machine": platform.machine(),
+        "measured_on": days[0],
+        "protocol": f"ratio of 10th percentiles to {ANCHOR}'s in the same rounds, {TIMING.processes} to "
+        f"{TIMING.max_processes} processes of {TIMING.seconds:.0f} s, beside other work on both of two cores",
+        "median_error": round(float(np.median([row["latency"]["spread"] / 2 for row in rows])), 4),
+    }
+    ratios = [{"architecture": PRESETS[ANCHOR].to_dict(), "ratio": 1.0}]
+    ratios += [{"architecture": row["arch"], "ratio": round(row["latency"]["ratio"], 5)} for row in rows]
+    block = best_block(_works([each["architecture"] for each in ratios], BLOCKS), _ratios_of(ratios))
+    task = {"resolution": RESOLUTION, "classes": CLASSES}
+    return {"schema": SCHEMA, **task, "block": block, "made": made, "networks": ratios}
+
+
+def _works(architectures: list[dict[str, Any]], blocks: Sequence[int]) -> dict[int, Any]:
+    networks_ = [Architecture.from_dict(each) for each in architectures]
+    return {block: matrix_of(networks_, block, RESOLUTION, CLASSES)[1] for block in blocks}
+
+
+def _ratios_of(rows: list[dict[str, Any]]) -> Any:
+    return np.array([row["ratio"] for row in rows])
+
+
+def main() -> None:
+    """Measures, writes what ships and prints the errors."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("rows", type=Path)
+    content = content_of(measure_missing(parser.parse_args().rows))
+    networks_, block = content.pop("networks"), content["block"]
+    SHIPPED.parent.mkdir(exist_ok=True)
+    rows = ",\n".join(json.dumps(row, separators=(",", ":")) for row in networks_)
+    SHIPPED.write_text(json.dumps(content, indent=1)[:-2] + f',\n "networks": [\n{rows}\n ]\n}}\n', encoding="utf-8")
+    ratios = _ratios_of(networks_)
+    print(f"{len(networks_)} networks, each predicted from the others: median, within 5 and 10 %, worst, Kendall tau")
+    works = _works([row["architecture"] for row in networks_], (block, FLOPS_ALONE))
+    for name, kind in ((f"by layers, blocks of {block}", block), ("by FLOPs alone", FLOPS_ALONE)):
+        found = errors_of(leave_one_out(works[kind], ratios), ratios)
+        shares = (found.median, found.within_5_percent, found.within_10_percent, found.worst)
+        print(f"{name:24}", *(f"{100 * share:5.1f} %" for share in shares), f"{found.tau:.3f}")
+
+
+if __name__ == "__main__":
+    main()
