@@ -155,7 +155,6 @@ def test_a_trained_network_is_exported_with_what_is_known_of_it(weights: Path, t
     assert Architecture.from_dict(json.loads(properties["architecture"])) == ALL[A_FEW[1]]
 
 
-@pytest.mark.slow
 def test_untrained_files_say_so_and_are_those_of_the_deployment(tmp_path: Path) -> None:
     line = ["v2-0.5x", "--format", "onnx,py,json", "--untrained", "--resolution", "64", "--classes", "7"]
     assert export.main([*line, "--no-latency", "--batch", "dynamic", "--out", str(tmp_path)]) == 0

@@ -149,10 +149,10 @@ def test_a_network_that_computes_something_else_is_not_measured(tmp_path: Path) 
 
 
 def test_images_of_a_batch_and_rectangles_are_measured_too(tmp_path: Path) -> None:
-    prepared = prepare(network(4), tmp_path / "network", resolution=(24, 32), batch_size=3)
-    assert prepared.shape == (3, 3, 24, 32)
-    (output,) = outputs_of_file(prepared)
-    assert output.shape == (3, 4, 20, 28)
+    maps = deployed(PRESETS["v2-0.5x"], NO_CLASSIFIER)
+    prepared = prepare(maps, tmp_path / "network", resolution=(64, 96), batch_size=3)
+    assert prepared.shape == (3, 3, 64, 96)
+    assert outputs_of_file(prepared)[-1].shape == (3, 192, 2, 3)
 
 
 def test_on_small_images_the_outputs_that_are_checked_are_of_the_usual_size(tmp_path: Path) -> None:

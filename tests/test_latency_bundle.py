@@ -139,7 +139,6 @@ def test_a_damaged_network_is_a_failure_and_the_rest_goes_on(measured: Path) -> 
     assert (list(results["readings"]), list(results["failures"])) == ([PRESETS["v2-1.0x"].key()], [KEY])
 
 
-@pytest.mark.slow
 def test_backbones_are_bundled_with_their_three_maps(tmp_path: Path) -> None:
     line = ["bundle", "v2-0.5x", "--task", "detection-backbone", "--resolution", "64", "--out", str(tmp_path / "b")]
     assert latency.main(line) == 0

@@ -33,6 +33,7 @@ SEED = 3
 GROUPS = (1, 2, 3, 4, 8)
 SPLITS = tuple(Fraction(text) for text in ("1/4", "1/3", "1/2", "2/3", "3/4"))
 PAIRS = [*product(GROUPS, SPLITS), (3, SPLITS[1]), (8, SPLITS[2])]
+QUICK = ("onnxruntime", "torch")
 COMPILED = "v1-1"
 COMPILED_BACKBONE = f"{COMPILED} as a backbone"
 """What is compiled here, for 12 s each. Inductor is given torch's own operators: unlike the others, no other format."""
@@ -118,12 +119,16 @@ def load(runtime: str, name: str, folder: Path) -> Loaded:
 
 
 def on_cpu() -> list[object]:
-    """The runtimes of the CPU; one that is not installed is skipped with the line that installs it."""
+    """The runtimes of the CPU; one that is not installed is skipped with the line that installs it.
+
+    Those whose files other programs convert, or that compile what they load, are slow.
+    """
     rows = []
     for name, row in RUNTIMES.items():
         line = f"python -m pip install -e '.[{row.extra}]'"
         if "cpu" in row.devices:
-            rows.append(pytest.param(name, marks=pytest.mark.skipif(bool(row.missing()), reason=line)))
+            slow = () if name in QUICK else (pytest.mark.slow,)
+            rows.append(pytest.param(name, marks=(pytest.mark.skipif(bool(row.missing()), reason=line), *slow)))
     return rows
 
 
@@ -146,7 +151,6 @@ def test_the_networks_hold_every_group_count_and_split() -> None:
     assert {(stage.kernel, stage.se) for stage in stages["v2"]} == set(product((3, 5, 7), (True, False)))
 
 
-@pytest.mark.slow
 @each_runtime
 @pytest.mark.parametrize("name", [*ARCHITECTURES, *BACKBONES])
 def test_the_runtime_computes_what_torch_computes(name: str, runtime: str, folder: Path) -> None:
@@ -172,7 +176,6 @@ def shuffles_left_out(network: nn.Module) -> None:
                 parent.add_module(name, nn.Identity())
 
 
-@pytest.mark.slow
 @each_runtime
 @pytest.mark.parametrize("change", [stem_a_tenth_larger, stem_channels_swapped, shuffles_left_out])
 @pytest.mark.parametrize("name", ["v2-1", "v1-1"])
@@ -188,7 +191,6 @@ def test_a_file_of_other_weights_or_without_shuffles_is_refused(name, change, ru
         wrong.check(outputs)
 
 
-@pytest.mark.slow
 def test_in_float32_a_tenth_on_one_tensor_of_weights_is_refused_at_every_depth(folder: Path) -> None:
     outputs = load("onnxruntime", "v1-1", folder).outputs()
     places = [number for number, one in enumerate(network_of("v1-1").parameters()) if one.dim() > 1]
