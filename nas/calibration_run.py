@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from nas.calibration_sets import at_equal_cost, stratified
+from nas.calibration_sets import SETS
 from nas.calibration_settings import ZERO_COST, CalibrationSettings
 from nas.heartbeat import doing, running
 from nas.workers import Failure, Worker, Workers
@@ -49,14 +49,13 @@ class Sets:
 
 def draw(settings: CalibrationSettings) -> Sets:
     """The architectures that the settings ask for."""
-    seed = settings.seeds[0]
-    sets = {"equal": tuple(at_equal_cost(settings.space, settings.records, seed))}
-    labelled = {"equal": settings.architectures}
-    if settings.stratified:
-        extra = settings.records - settings.architectures
-        sets = {"stratified": tuple(stratified(settings.space, settings.stratified + extra, seed)), **sets}
-        labelled["stratified"] = settings.stratified
-    return Sets(sets, labelled)
+    return Sets(
+        {
+            name: tuple(SETS[name](settings.space, count + settings.extra, settings.seeds[0]))
+            for name, count in settings.fully.items()
+        },
+        settings.fully,
+    )
 
 
 def questions(settings: CalibrationSettings, sets: Sets, data: str) -> list[Question]:

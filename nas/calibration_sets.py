@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from search_space.architecture import Architecture
 from search_space.choosers import PinnedChooser
@@ -28,6 +28,13 @@ def at_equal_cost(space: SearchSpace, number: int, seed: int) -> list[Architectu
     """So many different random architectures that use `EQUAL_SHARES` of the budget."""
     low, high = EQUAL_SHARES
     return _drawn(space, number, seed, lambda found: EQUAL_FILL_PERCENT, lambda share: low <= share <= high)
+
+
+SETS: Mapping[str, Callable[[SearchSpace, int, int], list[Architecture]]] = {
+    "stratified": stratified,
+    "equal": at_equal_cost,
+}
+"""Name -> what draws so many of the set, by a seed."""
 
 
 def _drawn(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,6 @@ ZERO_COST: dict[str, Any] = {"name": "zero-cost", "images": 64, "image_scale": 0
 """How networks are scored at initialisation: on so many images, shrunk like SHORT's."""
 LEAST = {
     "architectures": 4,
-    "stratified": 4,
     "seeds": 1,
     "seed": 0,
     "workers": 1,
@@ -36,16 +36,19 @@ LEAST = {
 
 @dataclass(frozen=True, slots=True)
 class CalibrationSettings:
-    """All that a calibration needs to know."""
+    """All that a calibration needs to know.
+
+    `fully` says how many networks of each set are trained fully, by the set's name as in `nas.calibration_sets.SETS`;
+    so many of each set again as there are `extra` get the short trainings alone.
+    """
 
     data: str
     data_root: Path | None
     download: bool
     image_size: int | None
     space: SearchSpace
-    architectures: int
-    stratified: int
-    records: int
+    fully: Mapping[str, int] = field(hash=False)
+    extra: int
     full: Recipe
     proxies: tuple[Recipe, ...]
     seeds: tuple[int, ...]
@@ -62,14 +65,14 @@ def add_flags(parser: Parser) -> None:
     add("--data-root", type=Path, help="where torchvision sets lie (default: the user's cache folder)")
     add("--download", action="store_true", help="download a torchvision set that is missing")
     add("--image-size", type=int, help="train on images of this many pixels (default: the data's own)")
-    add("--budget", default="140mflops", help="architectures are spread over it, and the second set uses all of it")
+    add("--budget", default="140mflops", help="architectures are spread over it")
     add("--space", type=Path, help="a TOML file with the choices (default: the space that ships)")
     add("--resolution", type=int, default=224, help="pixels at which the budget holds")
     add("--classes", type=int, default=1000, help="classes at which the budget holds")
-    add("--architectures", type=int, default=24, help="how many of each set are trained fully")
-    add("--stratified", type=int, help="how many of the set spread over the budget (default: as --architectures)")
-    add("--records", type=int, help="how many of each set get the short trainings (default: as --architectures)")
-    add("--at-equal-flops", action="store_true", help="draw the set of one cost only, at half the price")
+    add("--architectures", type=int, default=24, help="how many are trained fully, spread over the budget")
+    add("--equal", type=int, default=0, metavar="N", help="N beside them that all use the whole budget")
+    add("--at-equal-flops", action="store_true", help="let all use the whole budget, and none be spread over it")
+    add("--records", type=int, help="how many get the short trainings, as many more of --equal (default: no more)")
     add("--recipe", default="full", help=f"what the scores are held against: {', '.join(RECIPES)}")
     add("--epochs", type=int, help="shorten or lengthen that recipe")
     add("--proxies", default=",".join(PROXIES), help="the short trainings to try, joined by commas")
@@ -94,23 +97,26 @@ def settings_of(flags: argparse.Namespace) -> CalibrationSettings:
         value = getattr(flags, name)
         if value is not None and value < least:
             raise InputError(f"--{name.replace('_', '-')} must be at least {least}, got {value}")
+    if flags.equal and flags.equal < LEAST["architectures"]:
+        raise InputError(f"--equal must be 0 or at least {LEAST['architectures']}, got {flags.equal}")
     check_device(flags.device)
     full = _full(flags.recipe, flags.epochs)
     proxies = _proxies(flags.proxies, full)
     records = flags.architectures if flags.records is None else flags.records
     if records < flags.architectures:
         raise InputError(f"--records must be at least --architectures = {flags.architectures}, got {records}")
-    stratified = flags.architectures if flags.stratified is None else flags.stratified
-    stratified = 0 if flags.at_equal_flops else stratified
+    if flags.at_equal_flops and flags.equal:
+        raise InputError(f"--at-equal-flops has no other set beside it: leave out --equal {flags.equal}")
+    fully = {"equal": flags.architectures} if flags.at_equal_flops else {"stratified": flags.architectures}
+    fully |= {"equal": flags.equal} if flags.equal else {}
     return CalibrationSettings(
         data=flags.data,
         data_root=flags.data_root,
         download=flags.download,
         image_size=flags.image_size,
         space=_space(flags),
-        architectures=flags.architectures,
-        records=records,
-        stratified=stratified,
+        fully=fully,
+        extra=records - flags.architectures,
         full=full,
         proxies=proxies,
         seeds=tuple(range(flags.seed, flags.seed + flags.seeds)),

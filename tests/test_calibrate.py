@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from search_space.task import Task
 from studies.calibrations import from_dict, newest
 from studies.database import engine_of
 from studies.evaluations import Evaluations, Question
+from studies.known_trainings import known_trainings
 from studies.scores import AT_INITIALISATION
 
 Captured = pytest.CaptureFixture[str]
@@ -245,19 +247,28 @@ def test_what_is_cheap_is_asked_first_and_of_each_kind_the_dearest_network(line:
 
 
 def test_at_equal_flops_only_that_set_is_drawn(line: list[str]) -> None:
-    assert list(draw(settings_from(*line, "--at-equal-flops")).architectures) == ["equal"]
-    assert list(draw(settings_from(*line)).architectures) == ["stratified", "equal"]
+    assert draw(settings_from(*line, "--at-equal-flops")).labelled == {"equal": 4}
+
+
+def test_without_a_word_of_it_networks_are_spread_over_the_whole_budget() -> None:
+    drawn = draw(settings_from("--budget", "140mflops"))
+    assert list(drawn.architectures) == ["stratified"]
+    shares = sorted(cost_of(each).macs / 140e6 for each in drawn.architectures["stratified"])
+    assert len(shares) == 24
+    assert shares[0] < 0.2
+    assert shares[-1] > 0.9
+    assert all(later - before < 0.15 for before, later in pairwise(shares))
 
 
 def test_the_two_sets_may_be_of_different_sizes(line: list[str]) -> None:
-    sets = draw(settings_from(*line, "--architectures", "5", "--stratified", "4", "--records", "7"))
+    sets = draw(settings_from(*line, "--architectures", "4", "--equal", "5", "--records", "6"))
     assert {name: len(members) for name, members in sets.architectures.items()} == {"stratified": 6, "equal": 7}
     assert sets.labelled == {"stratified": 4, "equal": 5}
 
 
 def test_defaults_calibrate_both_proxies_against_two_seeds_of_full(line: list[str]) -> None:
     settings = settings_from()
-    assert (settings.architectures, settings.records, settings.seeds) == (24, 24, (0, 1))
+    assert (settings.fully, settings.extra, settings.seeds) == ({"stratified": 24}, 0, (0, 1))
     assert (settings.full, settings.proxies) == (RECIPES["full"], (RECIPES["short"], RECIPES["long"]))
     assert (settings.storage, settings.out) == (
         "sqlite:///runs/calibrations.db",
@@ -321,7 +332,9 @@ def test_it_prints_the_table_writes_the_files_and_asks_nothing_twice(
     content = from_dict(read_json(Path("out/calibration.json")))
     assert content.made.fingerprint == "made up"
     assert content.made.recipes["full"]["epochs"] == 1
-    assert list(content.sets) == ["stratified", "equal"]
+    assert list(content.sets) == ["stratified"]
+    shipped = len(known_trainings().examples["short"])
+    assert content.fits["short"].networks in (shipped, shipped + 4), "what ships speaks for the fit too"
     kept = newest(engine_of(STORAGE), "made up", RECIPES["short"].to_dict())
     assert kept is not None
     assert repr(kept) == repr(content)
@@ -415,7 +428,7 @@ def test_ctrl_c_ends_with_a_line_that_says_how_to_go_on(
 def test_a_worker_that_is_killed_costs_one_network(
     line: list[str], capsys: Captured, monkeypatch: pytest.MonkeyPatch, answered_by: Callable[..., None]
 ) -> None:
-    deadly = draw(settings_from(*line)).architectures["equal"][0].key()
+    deadly = draw(settings_from(*line)).architectures["stratified"][0].key()
     monkeypatch.setenv("DEADLY", deadly)
     monkeypatch.setattr(calibrate_module, "CALIBRATOR", "test_calibrate:Stub")
     assert main([*line, "--architectures", "5"]) == 0
@@ -443,7 +456,7 @@ def test_killed_in_the_midst_it_goes_on_with_the_rest_and_then_trains_nothing(
     assert len(set(after)) == len(after)
     assert f"{len(before)} of {len(after)} trainings are in the ledger" in finished.stderr
     assert finished.stderr.count(" s\n") == len(after) - len(before)
-    assert Counter(name for name, _, _ in after)["full"] == 8
+    assert Counter(name for name, _, _ in after)["full"] == 4
     for name in ("flops", "naswot", "prediction  short", "pooled      short"):
         assert any(row.strip().startswith(name) for row in finished.stdout.splitlines()), name
 
@@ -484,7 +497,7 @@ def test_a_real_evaluator_scores_networks_as_they_are_and_trains_by_the_recipe(l
     from nas.calibrator import Calibrator
 
     settings = settings_from(*line)
-    architecture = draw(settings).architectures["equal"][0]
+    architecture = draw(settings).architectures["stratified"][0]
     calibrator = Calibrator(settings, Path())
     assert len(calibrator.data_fingerprint()) == 16
     assert json.loads(json.dumps(calibrator.made_by()))["versions"].keys() >= {"torch", "python"}
@@ -505,6 +518,8 @@ def test_a_real_evaluator_scores_networks_as_they_are_and_trains_by_the_recipe(l
 MISTAKES: dict[str, tuple[tuple[str, ...], str]] = {
     "too few architectures": (("--architectures", "3"), "--architectures must be at least 4, got 3"),
     "fewer records than architectures": (("--records", "3"), "--records must be at least --architectures = 4, got 3"),
+    "too few of one cost": (("--equal", "3"), "--equal must be 0 or at least 4, got 3"),
+    "one cost twice": (("--equal", "4", "--at-equal-flops"), "leave out --equal 4"),
     "no seeds": (("--seeds", "0"), "--seeds must be at least 1, got 0"),
     "no epochs": (("--epochs", "0"), "--epochs must be at least 1, got 0"),
     "an unknown recipe": (("--recipe", "magic"), "--recipe must name recipes among short, "),

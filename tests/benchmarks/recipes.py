@@ -83,7 +83,7 @@ def main() -> None:
     parser.add_argument("--variants", type=int, default=len(VARIANTS), help="try so many of them")
     flags = parser.parse_args()
     settings = settings_of(flags)
-    settings = replace(settings, proxies=VARIANTS[: flags.variants], records=settings.architectures)
+    settings = replace(settings, proxies=VARIANTS[: flags.variants], extra=0)
     sets = draw(settings)
     with Workers(settings, CALIBRATOR) as workers:
         fingerprint = workers.all[0].call("data_fingerprint")
