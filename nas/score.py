@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from rich import box
@@ -22,7 +23,7 @@ from nas.architectures import named_architectures
 from nas.calibrate import CALIBRATOR, INTERRUPTED, train_missing
 from nas.calibration_settings import CALIBRATIONS
 from nas.command import Parser, check_folder, make_folder, run_command
-from nas.settings import Settings, default_workers, settings_of
+from nas.settings import ANCHOR, Settings, default_workers, settings_of
 from nas.settings import add_flags as add_run_flags
 from nas.workers import Workers
 from proxies.data_names import EMBEDDED
@@ -30,6 +31,7 @@ from proxies.recipes import RECIPES
 from search_space.architecture import Architecture
 from search_space.cost import cost_of
 from search_space.errors import InputError
+from search_space.presets import PRESETS
 from studies.database import engine_of, parsed_url
 from studies.evaluations import Evaluations, Question
 from studies.store import check_storage
@@ -37,7 +39,6 @@ from studies.table import FLOP
 
 PROGRAM = "python -m nas.score"
 _UNBOUNDED = 10_000
-COLUMNS = ("name", "MFLOPs", "prior %", "proxy %", "score %", "±")
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +111,8 @@ def run(flags: argparse.Namespace) -> int:
         return INTERRUPTED
     accuracy = accuracy_for(settings, fingerprint)
     scores = list(_scores(networks, asked, evaluations.answers(fingerprint), accuracy))
-    print(render_scores(scores, accuracy))
+    if scores:
+        print(render_scores(scores, accuracy))
     for failure in failures:
         print(f"failed: {failure}")
     if flags.json is not None:
@@ -122,20 +124,38 @@ def run(flags: argparse.Namespace) -> int:
 
 
 def render_scores(scores: Sequence[Score], accuracy: Accuracy) -> str:
-    """The scores as a table, best first, with what they are."""
+    """The scores as a table, best first, with what they are: percentages only where the data's level is known."""
+    is_known, zero = accuracy.is_level_known, _zero_of(scores)
+    unit, sign = ("%", "") if is_known else ("points", "+")
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-    for name in COLUMNS:
+    for name in ("name", "MFLOPs", f"prior {unit}", "proxy %", f"score {unit}", "±"):
         table.add_column(name, justify="left" if name == "name" else "right", no_wrap=True)
-    for score in sorted(scores, key=lambda each: -each.score):
-        shares = (score.prior, score.proxy_accuracy, score.score, score.error)
-        cells = (score.name, f"{score.macs / 1e6:.1f}", *(f"{100 * share:.1f}" for share in shares))
-        table.add_row(*map(Text, cells))
+    for each in sorted(scores, key=lambda each: -each.score):
+        prior, score = (each.prior, each.score) if is_known else (each.prior - zero.prior, each.score - zero.score)
+        # Adding 0.0 turns a rounded -0.0 into 0.0.
+        prior, score = (round(100 * share, 1) + 0.0 for share in (prior, score))
+        shown = (
+            f"{prior:{sign}.1f}",
+            f"{100 * each.proxy_accuracy:.1f}",
+            f"{score:{sign}.1f}",
+            f"{100 * each.error:.1f}",
+        )
+        table.add_row(*map(Text, (each.name, f"{each.macs / 1e6:.1f}", *shown)))
     console = Console(file=io.StringIO(), width=_UNBOUNDED, color_system=None)
     with console.capture() as capture:
         console.print(table)
     lines = [line.rstrip() for line in capture.get().strip("\n").splitlines()]
-    level = "" if accuracy.is_level_known else "Differences between scores mean something here, their height does not. "
+    level = "" if is_known else f"Points are above {zero.name}: only differences mean something here. "
     return "\n".join([*lines, f"{level}{accuracy.told}", FLOP])
+
+
+def _zero_of(scores: Sequence[Score]) -> Score:
+    """What points are counted from: V2 1.0x or the largest of the presets among them, else the mean of all."""
+    presets = [score for score in scores if score.name in PRESETS]
+    if presets:
+        return max(presets, key=lambda score: (score.name == ANCHOR, score.macs))
+    prior, score = (fmean(values) for values in ([each.prior for each in scores], [each.score for each in scores]))
+    return Score("the mean of these networks", "", 0, prior, 0.0, score, 0.0)
 
 
 def _scores(
