@@ -52,6 +52,14 @@ class Problem(Protocol):
         """The hand-designed candidate of that name."""
         ...
 
+    def nearest_first(self, names: Sequence[str], study: Study) -> Sequence[str]:
+        """The names of references, those nearest to what the study has found first."""
+        ...
+
+    def size_of(self, candidate: Candidate) -> float:
+        """What the time that an evaluation takes grows with, such as its FLOPs."""
+        ...
+
     def name_of(self, candidate: Candidate) -> str:
         """What a line calls the candidate."""
         ...

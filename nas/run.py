@@ -95,7 +95,7 @@ def run(flags: argparse.Namespace) -> int:
             study.set_user_attr(PROVENANCE, {**provenance_of(settings, data, made_by), ACCURACY: accuracy.told})
             at.now(f"timing {ANCHOR}, beside which all are")
             searched = search_with(settings, study, references, workers, accuracy, made_by)
-        lines = [searched.saved]
+        lines = searched.lines
         if settings.finalists and not searched.is_stopped:
             left = settings.seconds - (time.monotonic() - started)
             lines += finish_run(settings, study, storage, engine_of(settings.storage), left).lines
@@ -129,10 +129,18 @@ def drift_line(records: Sequence[Record]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Searched:
-    """What the ledger spared a search, in a line, and whether Ctrl-C ended it."""
+    """What the ledger spared a search, in a line; whether Ctrl-C ended it; references that there was no time for."""
 
     saved: str
     is_stopped: bool
+    left_out: Sequence[str] = ()
+
+    @property
+    def lines(self) -> list[str]:
+        """The same in lines for the user; an empty one where there is nothing to say."""
+        names = ", ".join(self.left_out)
+        without = f"not trained, for references take at most a quarter of the time: {names}" if names else ""
+        return [self.saved, without]
 
 
 def search_with(
@@ -172,11 +180,11 @@ def search_with(
         search = Search(problem, study, references, limits, coordinator, patience, progress.report)
         try:
             with doing(search.running):
-                search.run(workers, references_for(space.budget, space.task))
+                left_out = search.run(workers, references_for(space.budget, space.task))
         except KeyboardInterrupt:
             progress.report("stopped; the same line with --resume goes on")
             return Searched(replays.told(), is_stopped=True)
-    return Searched(replays.told(), is_stopped=False)
+    return Searched(replays.told(), is_stopped=False, left_out=left_out)
 
 
 def anchor_of(settings: Settings, study: Study, workers: Workers) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from optuna.study import Study
@@ -13,6 +13,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from nas.heartbeat import running
 from nas.problem import Candidate, Outcome, Problem
+from nas.reference_turns import Clock, Turns
 from nas.workers import Failure, Worker, Workers
 from studies.coordinators import Coordinator
 from studies.faults import is_away
@@ -50,7 +51,10 @@ class _EvaluatedElsewhere(Exception):
 
 
 class Search:
-    """Runs a study until its trials or its time are used up; references first.
+    """Runs a study until its trials or its time are used up.
+
+    The nearest reference is evaluated beside the first candidates, the others when it is their turn: see
+    `nas.reference_turns`.
 
     `report` is called with a line for each evaluation that ended, and with "" while time goes by.
     """
@@ -77,18 +81,22 @@ class Search:
         self._read: dict[str, int] = {}
         self._replays = self._failures = 0
         self._durations: list[float] = []
+        self._turns = Turns()
+        self._started = 0.0
         self._deadline = 0.0
 
-    def run(self, workers: Workers, reference_names: Sequence[str]) -> None:
-        """Nothing: evaluates what is missing of the references, then trials.
+    def run(self, workers: Workers, reference_names: Sequence[str]) -> list[str]:
+        """The references for which there was no time: evaluates trials, and what is missing of the references.
 
         Raises:
             RuntimeError: several evaluations in a row failed; the message holds the last one's cause.
             InputError: the database stayed away, or is full.
         """
-        self._deadline = time.monotonic() + self._limits.seconds
+        self._started = time.monotonic()
+        self._deadline = self._started + self._limits.seconds
         self._patience(self._begin)
         missing = list(reference_names)
+        self._turns.free = {name for name in missing if self._is_known(name)}
         try:
             while self._start_tasks(workers, missing) or self._running:
                 for worker in workers.ready(list(self._running), POLL_SECONDS):
@@ -97,6 +105,7 @@ class Search:
                 self._report("")
         finally:
             self._give_up()
+        return missing
 
     def running(self) -> str:
         """What is evaluated now, and since when, in a few words."""
@@ -122,7 +131,7 @@ class Search:
         for worker in workers.all:
             if worker not in self._running and self._time_is_left():
                 try:
-                    task = self._reference_task(missing) or self._next_task()
+                    task = self._task(missing, len(workers.all))
                 except _EvaluatedElsewhere:
                     return True
                 if task is not None:
@@ -132,21 +141,34 @@ class Search:
                     goes_on = True
         return goes_on
 
-    def _reference_task(self, missing: list[str]) -> _Task | None:
-        """The next reference whose evaluation is not known already."""
+    def _task(self, missing: list[str], workers: int) -> _Task | None:
+        """A reference whose turn it is, else a candidate; where there is none, what is missing of the references."""
+        now = time.monotonic()
+        clock = Clock(workers * (now - self._started), workers * self._limits.seconds, self._deadline - now)
+        task = self._reference_task(missing, clock) or self._next_task()
+        if task is None and self._time_is_left():
+            task = self._reference_task(missing, replace(clock, so_far=clock.in_all))
+        return task
+
+    def _reference_task(self, missing: list[str], clock: Clock) -> _Task | None:
+        """The next reference whose turn it is, and whose evaluation is not known already."""
         while missing:
-            task = self._patience(lambda: self._ask_for_reference(missing))
+            task = self._patience(lambda: self._ask_for_reference(missing, clock))
             if task is None or not self._answered(task):
                 return task
         return None
 
-    def _ask_for_reference(self, missing: list[str]) -> _Task | None:
-        """The first of the missing references that no process has evaluated, or has had evaluated."""
+    def _ask_for_reference(self, missing: list[str], clock: Clock) -> _Task | None:
+        """The nearest of the missing references that no process has evaluated, if it is its turn."""
         with self._coordinator.asking():
             done = _references_of(self._references.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)))
             missing[:] = [name for name in missing if name not in done]
             elsewhere = _references_of(self._coordinator.elsewhere(self._references))
-            name = next((name for name in missing if name not in elsewhere), None)
+            names = [name for name in self._problem.nearest_first(missing, self._study) if name not in elsewhere]
+            running = [self._problem.size_of(task.candidate) for task in self._running.values() if task.reference]
+            sizes = {name: self._problem.size_of(self._problem.reference(name)) for name in names}
+            is_first = not (done or elsewhere or running)
+            name = next(iter(names), None) if is_first else self._turns.due(sizes, running, clock)
             if name is None:
                 return None
             candidate = self._problem.reference(name)
@@ -155,6 +177,9 @@ class Search:
             trial.set_user_attr(KEY, candidate.key())
         missing.remove(name)
         return _Task(candidate, [(self._references, trial)], name)
+
+    def _is_known(self, reference: str) -> bool:
+        return self._patience(lambda: self._problem.known(self._problem.reference(reference))) is not None
 
     def _next_task(self) -> _Task | None:
         """The next candidate that is not known; trials that ask for a known one are answered at once."""
@@ -231,6 +256,7 @@ class Search:
             self._failures = 0
         if outcome.state is TrialState.COMPLETE and outcome.seconds:
             self._durations.append(outcome.seconds)
+            self._turns.took(self._problem.size_of(task.candidate), outcome.seconds, is_reference=bool(task.reference))
         for position, (study, trial) in enumerate(task.waiting):
             self._tell(study, trial, outcome if position == 0 else _marked(outcome))
         self._report(f"{label}: {outcome.told}")

@@ -14,11 +14,11 @@ from optuna.trial import Trial, TrialState
 from nas.accuracy import Accuracy
 from nas.foresight import Foresight
 from nas.problem import Candidate, Outcome
-from nas.references import starting_params
+from nas.references import nearest_first, starting_params
 from nas.replays import Replays
 from nas.settings import Settings
 from search_space.architecture import Architecture
-from search_space.cost import cost_of
+from search_space.cost import Cost, cost_of
 from search_space.presets import PRESETS
 from search_space.space import SearchSpace
 from search_space.task import CLASSIFICATION, Task
@@ -27,6 +27,7 @@ from studies.front import front_of
 from studies.record import OBJECTIVES, Record, Rejected, attributes_of, is_open
 from studies.samplers import needs_foresight, sampler_for
 from studies.store import CAUSE, records_of
+from studies.table import over_budget_text
 
 
 class ShuffleNets:
@@ -68,6 +69,14 @@ class ShuffleNets:
         """The preset of that name, as the task has it."""
         return self._space.task.deployed(PRESETS[name])
 
+    def nearest_first(self, names: Sequence[str], study: Study) -> Sequence[str]:
+        """The names of references, those nearest in FLOPs to the study's front first."""
+        return nearest_first(names, [record.macs for record in front_of(records_of(study))], self._space.task)
+
+    def size_of(self, candidate: Candidate) -> float:
+        """Its FLOPs."""
+        return float(self._cost(cast(Architecture, candidate)).macs)
+
     def name_of(self, candidate: Candidate) -> str:
         """Unit and the beginning of the key."""
         architecture = cast(Architecture, candidate)
@@ -89,8 +98,7 @@ class ShuffleNets:
             return Rejected(latency["latency_ms"], latency)
         if training is None:
             return None
-        cost = cost_of(architecture, settings.resolution, settings.classes)
-        return Record.of_parts(architecture, cost, latency, training, platform.node())
+        return Record.of_parts(architecture, self._cost(architecture), latency, training, platform.node())
 
     def standing(self, study: Study) -> str:
         """How far the front is, in a few words."""
@@ -98,7 +106,7 @@ class ShuffleNets:
 
     def outcome(self, candidate: Candidate, answer: Record | Rejected, reference: str) -> Outcome:
         """What a trial keeps of the record, with its accuracy predicted; latency and training are in the ledger now."""
-        architecture = cast(Architecture, candidate)
+        settings, architecture = self._settings, cast(Architecture, candidate)
         self._replays.keep(architecture, answer)
         if isinstance(answer, Rejected):
             attributes = {
@@ -107,7 +115,8 @@ class ShuffleNets:
             }
             told = f"{answer.latency_ms:.3f} ms is over the latency budget, not trained"
             return Outcome(TrialState.PRUNED, None, attributes, told)
-        record = replace(self._accuracy.predicted(answer), reference=reference)
+        over = max(0.0, settings.budget.share(answer.macs, answer.params) - 1) if reference else 0.0
+        record = replace(self._accuracy.predicted(answer), reference=reference, over_budget=over)
         values = tuple(float(getattr(record, name)) for name in OBJECTIVES)
         seconds = record.seconds - record.seconds_saved
         references = records_of(self._references)
@@ -115,6 +124,9 @@ class ShuffleNets:
         return Outcome(
             TrialState.COMPLETE, values, attributes_of(record), _line(record, self._space.task, scale), seconds
         )
+
+    def _cost(self, architecture: Architecture) -> Cost:
+        return cost_of(architecture, self._settings.resolution, self._settings.classes)
 
 
 def standing(study: Study, references: Study) -> str:
@@ -130,7 +142,8 @@ def _line(record: Record, task: Task, scale: AccuracyScale) -> str:
     noisy = ", noisy" if record.noisy else ""
     saved = f", {record.seconds_saved:.0f} s of them spared by the ledger" if record.seconds_saved else ""
     what = "" if task.name == CLASSIFICATION else "as a classifier "
+    over = f" ({over_budget_text(record)})" if record.over_budget else ""
     return (
-        f"{record.macs / 1e6:.1f} MFLOPs, {record.latency_ms:.3f} ms{noisy}, {what}{scale.phrase(record)} "
+        f"{record.macs / 1e6:.1f} MFLOPs{over}, {record.latency_ms:.3f} ms{noisy}, {what}{scale.phrase(record)} "
         f"(proxy {100 * record.proxy_accuracy:.1f} %), {record.seconds:.0f} s{saved}"
     )

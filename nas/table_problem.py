@@ -44,6 +44,14 @@ class FinishedNetworks:
         """The entry of that name."""
         return self._table.entries[name]
 
+    def nearest_first(self, names: Sequence[str], study: Study) -> Sequence[str]:
+        """The names as they are: a table holds no references."""
+        return names
+
+    def size_of(self, candidate: Candidate) -> float:
+        """Its FLOPs."""
+        return float(cast(Entry, candidate).macs)
+
     def name_of(self, candidate: Candidate) -> str:
         """Its code."""
         return candidate.key()

@@ -18,7 +18,7 @@ from rich.text import Text
 from studies.accuracy_scale import PERCENT, AccuracyScale
 from studies.front import front_of
 from studies.record import Record, attributes_of, record_of
-from studies.table import FLOP, SPREAD, TIE, mflops_text, ms_text, proxy_text, spread_text
+from studies.table import FLOP, SPREAD, TIE, mflops_text, ms_text, over_budget_text, proxy_text, spread_text
 
 ON_FRONT, REFERENCE = "front", "reference"
 LEFT = ("name", "front")
@@ -101,10 +101,12 @@ def choose(records: Sequence[Record], accuracies: Sequence[float], deviations: S
 def final_front(finalists: Sequence[Finalist]) -> list[Record]:
     """The front by the finalists' own accuracies and latencies, which its records hold; references may stand on it.
 
-    Latencies nearer than `TIE` are the same: of such networks the most accurate stands. Fastest first.
+    One that is over the budget may not. Latencies nearer than `TIE` are the same: of such networks the most accurate
+    stands. Fastest first.
     """
+    kept = (each.final for each in finalists if not each.final.over_budget)
     front: list[Record] = []
-    for record in sorted((each.final for each in finalists), key=lambda each: (-each.accuracy, each.latency_ms)):
+    for record in sorted(kept, key=lambda each: (-each.accuracy, each.latency_ms)):
         if not front or front[-1].latency_ms / record.latency_ms >= TIE:
             front.append(record)
     return front[::-1]
@@ -194,6 +196,7 @@ def _notes(column: str, was: str, predicted: bool, scale: AccuracyScale) -> Iter
 
 def _cells(finalist: Finalist, is_on_front: bool, own: AccuracyScale, scale: AccuracyScale) -> Iterator[str]:
     record, final = finalist.record, finalist.final
+    over = over_budget_text(record)
     yield record.name
     yield mflops_text(record)
     yield f"{ms_text(final)} {spread_text(final)}"
@@ -202,4 +205,4 @@ def _cells(finalist: Finalist, is_on_front: bool, own: AccuracyScale, scale: Acc
     yield scale.text(record)
     yield proxy_text(record)
     yield str(len(finalist.accuracies))
-    yield ", ".join((ON_FRONT,) * is_on_front + (REFERENCE,) * bool(record.reference))
+    yield ", ".join((ON_FRONT,) * is_on_front + (REFERENCE,) * bool(record.reference) + (over,) * bool(over))

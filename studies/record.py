@@ -29,6 +29,7 @@ class Record:
     those numbers were had (latency: spread, noisy, rounds, runtime, ...; training: curves by epoch, seconds, device,
     ...). `accuracy_error` is the standard deviation of the prediction, None where it is not known. `reference` is the
     preset's name where the network is a hand-designed one, "" where the search found it; `number` is the trial's.
+    `over_budget` is the share of the budget by which a reference counts more than that.
     """
 
     architecture: Architecture
@@ -44,6 +45,7 @@ class Record:
     reference: str = ""
     number: int = -1
     accuracy_error: float | None = None
+    over_budget: float = 0.0
 
     @classmethod
     def of_parts(
@@ -120,6 +122,7 @@ class Record:
         """The record that `to_dict` wrote."""
         return cls(
             architecture=Architecture.from_dict(data["architecture"]),
+            over_budget=data.get("over_budget", 0.0),
             **{name: data[name] for name in (*_PLAIN, "accuracy", "latency_ms", "reference", "number")},
             accuracy_error=data.get("accuracy_error"),
         )
@@ -159,6 +162,7 @@ def attributes_of(record: Record) -> dict[str, Any]:
         "seconds": record.seconds,
         **({"reference": record.reference} if record.reference else {}),
         **({"accuracy_error": record.accuracy_error} if record.accuracy_error is not None else {}),
+        **({"over_budget": record.over_budget} if record.over_budget else {}),
     }
 
 
@@ -174,5 +178,6 @@ def record_of(trial: FrozenTrial) -> Record | None:
         reference=trial.user_attrs.get("reference", ""),
         number=trial.number,
         accuracy_error=trial.user_attrs.get("accuracy_error"),
+        over_budget=trial.user_attrs.get("over_budget", 0.0),
         **{name: trial.user_attrs[name] for name in _PLAIN},
     )

@@ -42,7 +42,10 @@ def columns_of(scale: AccuracyScale = PERCENT) -> tuple[str, ...]:
 
 
 def rows_of(front: Sequence[Record], references: Sequence[Record], scale: AccuracyScale = PERCENT) -> list[Row]:
-    """The rows of front and references together, fastest first; a reference's last cell says that it is one."""
+    """The rows of front and references together, fastest first; a reference's last cell says that it is one.
+
+    It says too how far that is over the budget, where it is.
+    """
     rows = [(record, _beside(record, references, scale), False) for record in front]
     rows += [(record, _of_reference(record, scale), True) for record in references]
     rows.sort(key=lambda row: row[0].latency_ms)
@@ -108,6 +111,11 @@ def proxy_text(record: Record) -> str:
     return f"{100 * record.proxy_accuracy:.1f}"
 
 
+def over_budget_text(record: Record) -> str:
+    """How much more than the budget a reference counts, "3.5 % over the budget"; "" where it keeps to it."""
+    return f"{100 * record.over_budget:.1f} % over the budget" if record.over_budget else ""
+
+
 def _numbers(record: Record, scale: AccuracyScale) -> tuple[str, ...]:
     latency = f"{ms_text(record)} {spread_text(record)}"
     counts = mflops_text(record), params_text(record)
@@ -124,4 +132,5 @@ def _beside(record: Record, references: Sequence[Record], scale: AccuracyScale) 
 
 def _of_reference(record: Record, scale: AccuracyScale) -> str:
     other = None if scale.is_level_known else scale.beside(record)
-    return "reference" + (f", points vs {other.name}" if other else "")
+    beside = f"points vs {other.name}" if other else ""
+    return ", ".join(filter(None, ("reference", over_budget_text(record), beside)))

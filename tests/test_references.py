@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from nas.references import BACKBONE_FAMILIES, references_for, sizing_budget
+from nas.references import BACKBONE_FAMILIES, nearest_first, references_for, sizing_budget
 from search_space import PRESETS, Budget
 from search_space.task import DETECTION_BACKBONE, TASKS, Task
 
@@ -14,45 +14,56 @@ from search_space.task import DETECTION_BACKBONE, TASKS, Task
 # V2 0.5x 1.367, 1x 2.279.
 
 
+SMALL_V1 = ["v1-0.25x-g3", "v1-0.25x-g8"]
+HALF_V1 = ["v1-0.5x-g3", "v1-0.5x-g8"]
+WHOLE_V1 = ["v1-1.0x-g3", "v1-1.0x-g8"]
+
+
 @pytest.mark.parametrize(
     ("budget", "names"),
     [
-        ("140mflops", ["v1-1.0x-g3", "v1-1.0x-g8", "v2-0.5x"]),
-        ("144907992flops", ["v1-1.0x-g3", "v1-1.0x-g8", "v2-1.0x"]),
-        ("144907991flops", ["v1-1.0x-g3", "v1-1.0x-g8", "v2-0.5x"]),
-        ("591mflops", ["v1-2.0x-g3", "v1-2.0x-g8", "v2-2.0x"]),
-        ("138mflops", ["v1-1.0x-g3", "v1-0.5x-g8", "v2-0.5x"]),
-        ("40mflops", ["v1-0.5x-g3", "v1-0.25x-g8"]),
-        ("1mparams", ["v1-0.5x-g3", "v1-0.25x-g8"]),
-        ("140mflops,1mparams", ["v1-0.5x-g3", "v1-0.25x-g8"]),
-        ("300mflops,2.3mparams", ["v1-1.0x-g3", "v1-0.5x-g8", "v2-1.0x"]),
-        ("12mflops", []),
-        ("5ms", ["v1-2.0x-g3", "v1-2.0x-g8", "v2-2.0x"]),
+        ("140mflops", ["v2-1.0x", *WHOLE_V1, "v2-0.5x", *HALF_V1]),  # V2 1.0x is 3.5 % over it
+        ("138007612flops", ["v2-1.0x", *WHOLE_V1, "v2-0.5x", *HALF_V1]),  # 144,907,992 / 1.05 = 138,007,611.4
+        ("138007611flops", ["v2-0.5x", *WHOLE_V1, *HALF_V1]),
+        ("40mflops", ["v2-0.5x", *HALF_V1, *SMALL_V1]),
+        ("38mflops", ["v1-0.5x-g3", "v1-0.25x-g8", "v1-0.25x-g3"]),  # 38 x 1.05 = 39.9
+        ("1mparams", [*HALF_V1, *SMALL_V1]),
+        ("140mflops,1mparams", [*HALF_V1, *SMALL_V1]),
+        ("591mflops", ["v2-2.0x", "v1-2.0x-g3", "v1-2.0x-g8", "v2-1.5x", "v1-1.5x-g3", "v1-1.5x-g8"]),
+        ("11mflops", []),
+        ("5ms", ["v2-2.0x", "v1-2.0x-g3", "v1-2.0x-g8", "v2-1.5x", "v1-1.5x-g3", "v1-1.5x-g8"]),
     ],
 )
-def test_of_each_family_the_largest_that_fits(budget: str, names: list[str]) -> None:
+def test_of_each_family_that_of_the_budgets_class_and_the_next_smaller_one(budget: str, names: list[str]) -> None:
     assert references_for(Budget.parse(budget), Task()) == names
 
 
 def test_what_fits_depends_on_the_task() -> None:
-    # V2 1.0x: 2,946,648 multiply-adds at 32 pixels and 10 classes.
+    # V2 1.0x: 2,946,648 multiply-adds at 32 pixels and 10 classes; / 1.05 = 2,806,331.4.
     small = Task(resolution=32, num_classes=10)
-    assert references_for(Budget(macs=2_946_648), small)[-1] == "v2-1.0x"
-    assert references_for(Budget(macs=2_946_647), small)[-1] == "v2-0.5x"
+    assert references_for(Budget(macs=2_806_332), small)[0] == "v2-1.0x"
+    assert references_for(Budget(macs=2_806_331), small)[0] == "v2-0.5x"
 
 
-def test_backbones_are_held_against_backbones_v2_star_among_them() -> None:
+def test_backbones_are_held_against_backbones_v2_star_before_all() -> None:
     # By fvcore, M, of the three maps at 320 px: V1 g = 3 0.5x 75.7, g = 8 0.5x 81.0, V2 0.5x 60.9, V2* 0.5x 65.8,
     # V2 1x 246.1, V2* 1x 256.1.
     task = TASKS[DETECTION_BACKBONE]
-    small = ["v1-0.5x-g3", "v1-0.5x-g8", "v2-0.5x", "v2-star-0.5x"]
-    assert references_for(Budget.parse("100mflops"), task) == small
-    assert references_for(Budget.parse("250mflops"), task) == [*small[:2], "v2-1.0x", "v2-star-0.5x"]
-    assert references_for(Budget.parse("257mflops"), task) == [*small[:2], "v2-1.0x", "v2-star-1.0x"]
+    assert references_for(Budget.parse("100mflops"), task)[:4] == ["v2-star-0.5x", "v2-0.5x", *HALF_V1]
+    assert references_for(Budget.parse("240mflops"), task)[:2] == ["v2-star-0.5x", "v2-1.0x"]  # up to 252
+    assert references_for(Budget.parse("244mflops"), task)[:2] == ["v2-star-1.0x", "v2-1.0x"]  # up to 256.2
+
+
+def test_those_nearest_to_the_front_come_first_and_without_one_their_order_stands() -> None:
+    names = ["v2-1.0x", "v1-1.0x-g3", "v2-0.5x", "v1-0.5x-g3"]  # 145, 137, 40.5 and 37.6 MFLOPs
+    assert nearest_first(names, [], Task()) == names
+    assert nearest_first(names, [130_000_000], Task()) == names
+    assert nearest_first(names, [40_000_000], Task()) == [*names[2:], *names[:2]]
+    assert nearest_first(names, [40_000_000, 130_000_000], Task()) == names
 
 
 def test_every_family_holds_presets_from_small_to_large() -> None:
-    assert [len(names) for names in BACKBONE_FAMILIES.values()] == [5, 5, 4, 4]
+    assert [len(names) for names in BACKBONE_FAMILIES.values()] == [4, 4, 5, 5]
     for names in BACKBONE_FAMILIES.values():
         assert all(name in PRESETS for name in names)
         scales = [float(re.search(r"-([\d.]+)x", name)[1]) for name in names]

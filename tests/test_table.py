@@ -48,6 +48,10 @@ def test_a_row_has_the_numbers_by_hand() -> None:
     assert (faster.is_reference, reference.is_reference) == (False, True)
 
 
+def test_a_reference_that_is_over_the_budget_says_by_how_much() -> None:
+    assert rows_of([], [replace(REFERENCE, over_budget=0.0351)])[0].cells[-1] == "reference, 3.5 % over the budget"
+
+
 def test_rows_are_sorted_by_latency() -> None:
     names = [row.cells[0] for row in rows_of([FASTER, SLOWER], [REFERENCE])]
     assert names == [FASTER.name, "v2-1.0x", SLOWER.name]
