@@ -44,10 +44,6 @@ class Problem(Protocol):
         """The candidate that the trial's parameters mean."""
         ...
 
-    def starting_params(self) -> Sequence[Mapping[str, Any]]:
-        """The parameters that a study tries first."""
-        ...
-
     def reference(self, name: str) -> Candidate:
         """The hand-designed candidate of that name."""
         ...

@@ -1,17 +1,14 @@
-"""The hand-designed networks that a search is held against, and those that it starts from."""
+"""The hand-designed networks that a search is held against."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from nas.settings import ANCHOR
 from search_space.budget import Budget
-from search_space.choosers import NearestChooser
 from search_space.cost import cost_of
 from search_space.presets import PRESETS
-from search_space.space import SearchSpace
 from search_space.task import CLASSIFICATION, Task
 
 SLACK = 0.05
@@ -28,15 +25,6 @@ BACKBONE_FAMILIES = {"ShuffleNet V2*": ("v2-star-0.5x", "v2-star-1.0x", "v2-star
 
 ANCHOR_MS = "anchor_ms"
 """The study's attribute that keeps the anchor's latency, by which all of its latencies are scaled."""
-STARTING_FILLS_PERCENT = (30, 60, 100)
-_V2_STAGE = {"groups": 1, "split": "1/2", "se": False, "kernel": 3}
-V2_DESIGN: Mapping[str, Any] = {
-    "unit": "v2",
-    "activation": "relu",
-    **{f"{name}_{number}": value for number in (2, 3, 4) for name, value in _V2_STAGE.items()},
-    **{"depth_2": 4, "depth_3": 8, "depth_4": 4, "head": 1024, "growth_percent_3": 200, "growth_percent_4": 200},
-}
-"""Ma 2018, table 5, as the search's parameters; the width is solved."""
 
 
 def references_for(budget: Budget, task: Task) -> list[str]:
@@ -79,17 +67,3 @@ def sizing_budget(budget: Budget, anchor_ms: float, task: Task) -> Budget:
         return budget
     anchor_macs = cost_of(PRESETS[ANCHOR], task.resolution, task.num_classes).macs
     return Budget(macs=int(1.5 * anchor_macs * budget.latency_ms / anchor_ms), latency_ms=budget.latency_ms)
-
-
-def starting_params(space: SearchSpace) -> list[dict[str, Any]]:
-    """The parameters that a study tries first: ShuffleNet V2's own design at several shares of the budget.
-
-    They are what comes nearest in the space: a search that has to find that design by chance wastes its first hour.
-    """
-    found: list[dict[str, Any]] = []
-    for fill_percent in STARTING_FILLS_PERCENT:
-        chooser = NearestChooser({**V2_DESIGN, "fill_percent": fill_percent})
-        space.suggest(chooser)
-        if chooser.params not in found:
-            found.append(chooser.params)
-    return found

@@ -114,9 +114,6 @@ class Search:
     def _begin(self) -> None:
         with self._coordinator.asking():
             self._coordinator.requeue_orphans()
-            if not self._study.get_trials(deepcopy=False):
-                for params in self._problem.starting_params():
-                    self._study.enqueue_trial(dict(params))
 
     def _give_up(self) -> None:
         try:

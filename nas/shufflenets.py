@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, cast
 
@@ -14,7 +14,7 @@ from optuna.trial import Trial, TrialState
 from nas.accuracy import Accuracy
 from nas.foresight import Foresight
 from nas.problem import Candidate, Outcome
-from nas.references import nearest_first, starting_params
+from nas.references import nearest_first
 from nas.replays import Replays
 from nas.settings import Settings
 from search_space.architecture import Architecture
@@ -60,10 +60,6 @@ class ShuffleNets:
     def suggest(self, trial: Trial) -> Architecture:
         """The architecture that the trial's parameters mean."""
         return self._space.suggest(trial)
-
-    def starting_params(self) -> Sequence[Mapping[str, Any]]:
-        """V2's own design at several shares of the budget."""
-        return starting_params(self._space)
 
     def reference(self, name: str) -> Architecture:
         """The preset of that name, as the task has it."""

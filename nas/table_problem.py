@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, cast
 
 from optuna.samplers import BaseSampler
@@ -35,10 +35,6 @@ class FinishedNetworks:
         """The entry that the trial's parameters mean; one without trainings where the table does not hold it."""
         code = self._table.suggest(trial)
         return self._table.entries.get(code) or Entry(code, (), 0, 0)
-
-    def starting_params(self) -> Sequence[Mapping[str, Any]]:
-        """Nothing: no network of a table is known to be good."""
-        return []
 
     def reference(self, name: str) -> Entry:
         """The entry of that name."""

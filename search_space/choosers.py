@@ -1,4 +1,4 @@
-"""Choosers that are no Optuna trial: at random from a seed, from known parameters, and nearest to wanted ones."""
+"""Choosers that are no Optuna trial: at random from a seed, and from known parameters."""
 
 from __future__ import annotations
 
@@ -52,21 +52,3 @@ class FixedChooser:
     def suggest_categorical(self, name: str, choices: Any) -> Any:
         """The parameter of that name."""
         return self._params[name]
-
-
-class NearestChooser:
-    """Chooses what is nearest to wanted parameters among what is offered; `params` holds what that was."""
-
-    def __init__(self, wanted: Mapping[str, Any]) -> None:
-        self._wanted = dict(wanted)
-        self.params: dict[str, Any] = {}
-
-    def suggest_int(self, name: str, low: int, high: int, *, step: int = 1) -> int:
-        """The offered number nearest to the wanted one."""
-        self.params[name] = min(range(low, high + 1, step), key=lambda value: abs(value - self._wanted[name]))
-        return int(self.params[name])
-
-    def suggest_categorical(self, name: str, choices: Any) -> Any:
-        """The wanted choice where it is offered, else the first one."""
-        self.params[name] = self._wanted[name] if self._wanted[name] in choices else choices[0]
-        return self.params[name]

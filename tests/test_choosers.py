@@ -1,31 +1,5 @@
-import pytest
-
 from search_space import Budget, SearchSpace
-from search_space.choosers import FixedChooser, NearestChooser, PinnedChooser, RandomChooser
-
-
-@pytest.mark.parametrize(("wanted", "given"), [(5, 5), (4, 3), (1, 3), (99, 11), (8, 7)])
-def test_the_nearest_number_on_offer_is_chosen(wanted: int, given: int) -> None:
-    # Offered: 3, 5, 7, 9, 11. Of two equally near ones the smaller.
-    assert NearestChooser({"n": wanted}).suggest_int("n", 3, 11, step=2) == given
-
-
-def test_a_category_that_is_not_offered_becomes_the_first() -> None:
-    chooser = NearestChooser({"a": "x", "b": "y"})
-    assert chooser.suggest_categorical("a", ("w", "x")) == "x"
-    assert chooser.suggest_categorical("b", ("w", "x")) == "w"
-    assert chooser.params == {"a": "x", "b": "w"}
-
-
-@pytest.mark.parametrize("budget", ["15mflops", "140mflops", "0.3mparams"])
-def test_what_was_chosen_as_nearest_can_be_chosen_exactly(budget: str) -> None:
-    space = SearchSpace.default(budget=Budget.parse(budget))
-    for seed in range(20):
-        wanted = RandomChooser(seed)
-        space.suggest(wanted)
-        other = SearchSpace.default(budget=Budget.parse("20mflops"))
-        nearest = NearestChooser(wanted.params)
-        assert other.suggest(nearest) == other.suggest(FixedChooser(nearest.params))
+from search_space.choosers import FixedChooser, PinnedChooser, RandomChooser
 
 
 def test_random_choices_stay_on_offer_and_repeat_for_a_seed() -> None:

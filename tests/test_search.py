@@ -14,7 +14,6 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from nas import search as search_module
-from nas import shufflenets
 from nas.accuracy import Accuracy
 from nas.command import Parser
 from nas.replays import Replays, Where
@@ -189,13 +188,6 @@ def asks(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return numbers
 
 
-@pytest.fixture(autouse=True)
-def no_start(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Studies here start with what the sampler proposes, but where a test is about the start."""
-    if "start" not in request.node.name:
-        monkeypatch.setattr(shufflenets, "starting_params", lambda _: [])
-
-
 class Clock:
     """A clock that only moves when it is told to."""
 
@@ -329,17 +321,6 @@ def test_an_interrupted_reference_is_evaluated_again(bench: Bench) -> None:
     workers = bench.run(FakeWorkers(), trials=1, references=["v2-0.5x"])
     assert workers.sent[0] == PRESETS["v2-0.5x"]
     assert [found.reference for found in records_of(bench.references)] == ["v2-0.5x"]
-
-
-def test_a_study_starts_once_with_what_it_is_to_start_with(bench: Bench) -> None:
-    starts = list(shufflenets.starting_params(bench.default_space))
-    assert starts
-    bench.run(FakeWorkers(), trials=len(starts))
-    bench.run(FakeWorkers(), trials=len(starts) + 1)
-    proposed = [trial.params for trial in bench.study.trials]
-    assert proposed[:-1] == starts
-    assert proposed[-1] not in starts
-    assert bench.in_state(TrialState.WAITING) == []
 
 
 def test_a_failure_of_a_reference_is_told_as_one(bench: Bench) -> None:
