@@ -8,7 +8,21 @@ from pathlib import Path
 
 import pytest
 
-from nas import calibrate, compare, cost, dashboard, export, finalists, guidelines, latency, ledger, report, run, train
+from nas import (
+    calibrate,
+    compare,
+    cost,
+    dashboard,
+    export,
+    finalists,
+    guidelines,
+    latency,
+    ledger,
+    report,
+    run,
+    score,
+    train,
+)
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 PARSERS = {"nas.run": run.make_parser, "nas.export": export.make_parser, "nas.cost": cost.make_parser}
@@ -16,7 +30,7 @@ PARSERS |= {"nas.latency": latency.make_parser, "nas.guidelines": guidelines.mak
 PARSERS |= {"nas.calibrate": calibrate.make_parser, "nas.train": train.make_parser}
 PARSERS |= {"nas.finalists": finalists.make_parser, "nas.ledger": ledger.make_parser}
 PARSERS |= {"nas.report": report.make_parser, "nas.dashboard": dashboard.make_parser}
-PARSERS |= {"nas.compare": compare.make_parser}
+PARSERS |= {"nas.compare": compare.make_parser, "nas.score": score.make_parser}
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
 PYTHON, YOLO = [text for language, text in BLOCKS if language == "python"], "from ultralytics"
 SHELL = "".join(text for language, text in BLOCKS if not language)
