@@ -34,6 +34,14 @@ def architectures() -> dict[str, Architecture]:
     return {**named, "v2-0.5x, SE, hardswish": replace(plain, stages=stages, activation="hardswish")}
 
 
+def with_biases(network: nn.Module) -> nn.Module:
+    """The network, its norms' biases drawn: the exporter leaves out those that are zero, which training makes none."""
+    for norm in network.modules():
+        if isinstance(norm, nn.BatchNorm2d):
+            nn.init.normal_(norm.bias, std=0.1)
+    return network
+
+
 def seconds(write: Callable[..., None], network: nn.Module, file: Path) -> float:
     """What the writer takes."""
     started = time.perf_counter()
@@ -51,7 +59,7 @@ def ratio(file: Path, other: Path) -> float:
 
 def row(architecture: Architecture, folder: Path, rounds: int) -> str:
     """Seconds of both writers, and the ratio of the latencies: median and quartiles."""
-    network = build(architecture).eval()
+    network = with_biases(build(architecture).eval())
     files = folder / "ours.onnx", folder / "exported.onnx"
     taken = [[seconds(write, network, file) for write, file in zip(WRITERS, files, strict=True)] for _ in range(2)]
     ours, theirs = map(median, zip(*taken, strict=True))
