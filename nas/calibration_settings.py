@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from nas.command import Parser
-from nas.settings import DEVICES, check_device, default_workers
+from nas.cores import default_workers
+from nas.settings import DEVICES, WORKERS, check_device
 from proxies.data_names import EMBEDDED, FOLDER, check_name, folder_path
 from proxies.image_folder import class_files
 from proxies.recipes import PROXIES, RECIPES, Recipe
@@ -79,7 +80,7 @@ def add_flags(parser: Parser) -> None:
     add("--seeds", type=int, default=2, help="full trainings of each architecture, one a seed")
     add("--seed", type=int, default=0, help="seed of the draws and the first one of the trainings")
     add("--device", default="cpu", help=f"where networks are trained: {', '.join(DEVICES)}")
-    add("--workers", type=int, default=default_workers(), help="processes that train, one thread each")
+    add("--workers", type=int, help=f"processes that train, one thread each ({WORKERS})")
     add("--storage", default=CALIBRATIONS, help="database URL that keeps trainings and calibrations")
     add("--out", type=Path, help="folder for what is written (default: runs/calibration-DATA)")
 
@@ -121,7 +122,7 @@ def settings_of(flags: argparse.Namespace) -> CalibrationSettings:
         proxies=proxies,
         seeds=tuple(range(flags.seed, flags.seed + flags.seeds)),
         device=flags.device,
-        workers=flags.workers,
+        workers=flags.workers or default_workers(flags.device),
         storage=flags.storage,
         out=flags.out or Path("runs", f"calibration-{_label(flags.data)}"),
     )

@@ -10,9 +10,10 @@ from typing import Any
 
 from nas.command import Parser
 from nas.compared_networks import ALL, FOUND, SETS, Network, named_network, networks_of
+from nas.cores import default_workers
 from nas.export import default_storage
 from nas.outputs import findings_of
-from nas.settings import DEFAULT_RUNTIME, DEVICES, check_device, default_workers
+from nas.settings import DEFAULT_RUNTIME, DEVICES, WORKERS, check_device
 from proxies.data_names import EMBEDDED, FOLDER, check_name, folder_path
 from proxies.image_folder import class_files
 from proxies.recipes import RECIPES, Recipe
@@ -85,7 +86,7 @@ def add_flags(parser: Parser) -> None:
     add("--device", help=f"where networks are trained: {', '.join(DEVICES)} (default: cpu)")
     add("--runtime", help=f"where latency is measured: {', '.join(RUNTIMES)} (default: {DEFAULT_RUNTIME})")
     add("--latency-device", help="where that is: cpu or cuda (default: cpu)")
-    add("--workers", type=int, default=default_workers(), help="processes that train, one thread each")
+    add("--workers", type=int, help=f"processes that train, one thread each ({WORKERS})")
     add("--storage", help=f"database URL of the ledger (default: the study's, or {COMPARISONS})")
     add("--out", type=Path, default=Path("runs/compare"), help="folder for compare.json and compare.html")
 
@@ -113,7 +114,7 @@ def settings_of(flags: argparse.Namespace) -> CompareSettings:
         download=flags.download,
         recipe=_recipe(flags, kept),
         seeds=tuple(range(seed, seed + flags.seeds)),
-        workers=flags.workers,
+        workers=flags.workers or default_workers(told["device"]),
         storage=storage,
         out=flags.out,
         **told,

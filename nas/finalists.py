@@ -23,7 +23,7 @@ from nas.finalists_settings import MOST, SEEDS, FinalistsSettings, check_flags, 
 from nas.finalists_told import PROGRAM, headline, result_lines
 from nas.heartbeat import doing
 from nas.outputs import PROVENANCE
-from nas.settings import default_workers
+from nas.settings import WORKERS
 from proxies.recipes import RECIPES
 from search_space.errors import InputError
 from studies.database import engine_of
@@ -50,7 +50,7 @@ def make_parser() -> Parser:
     add("--recipe", default="long", help=f"how finalists are trained: {', '.join(RECIPES)}")
     add("--seeds", type=int, default=SEEDS, help="trainings of each network; none has the study's own seed")
     add("--most", type=int, default=MOST, help="so many finalists beside the references; the front's are always in")
-    add("--workers", type=int, default=default_workers(), help="processes that train, one thread each")
+    add("--workers", type=int, help=f"processes that train, one thread each ({WORKERS})")
     add("--device", help="where networks are trained: cpu, cuda (default: as in the search)")
     add("--data-root", type=Path, help="where torchvision sets lie (default: the user's cache folder)")
     add("--download", action="store_true", help="download a torchvision set that is missing")

@@ -12,7 +12,8 @@ from itertools import count
 from pathlib import Path
 from typing import Any, TextIO
 
-from nas.workers import answer_of, keep_freed_memory, named
+from nas.cores import cores_here
+from nas.workers import answer_of, named, take_place
 from search_space.errors import InputError
 
 
@@ -27,9 +28,7 @@ class EvaluatorActor:
         os.environ["OMP_NUM_THREADS"] = "1"  # Ray sets it too, unless the node was started with another number
         self._settings, self._name = settings, evaluator
         self._place = Place(Path(tempfile.gettempdir(), f"shufflenet-nas-{os.getuid()}"))
-        if self._place.core is not None:
-            os.sched_setaffinity(0, {self._place.core})
-        keep_freed_memory()
+        take_place(self._place.core, self._place.timing_core)
 
     def answer(self, method: str, arguments: tuple[Any, ...]) -> Any:
         """What the evaluator's method gives back, or a `Failure`."""
@@ -53,6 +52,7 @@ class Place:
 
     It is free again when the process ends, however it ends: what a killed one left is removed by the next that takes
     its place. Where there are more places than cores, they share cores in turn; `core` is None where none can be had.
+    `timing_core` is the one that is kept for latencies, if there is one.
     """
 
     def __init__(self, root: Path) -> None:
@@ -60,8 +60,8 @@ class Place:
         if root.stat().st_uid != os.getuid():
             raise InputError(f"{str(root)!r} must belong to the user whose worker this is: remove it, or set TMPDIR")
         number, self._lock = _first_free(root)
-        cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [None]
-        self.core = cores[number % len(cores)]
+        cores = cores_here()
+        self.core, self.timing_core = cores.of(number), cores.timing
         self.folder = root / str(number)
         self.clear()
         self.folder.mkdir()

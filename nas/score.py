@@ -23,7 +23,7 @@ from nas.architectures import named_architectures
 from nas.calibrate import CALIBRATOR, INTERRUPTED, train_missing
 from nas.calibration_settings import CALIBRATIONS
 from nas.command import Parser, check_folder, make_folder, run_command
-from nas.settings import ANCHOR, Settings, default_workers, settings_of
+from nas.settings import ANCHOR, WORKERS, Settings, settings_of
 from nas.settings import add_flags as add_run_flags
 from nas.workers import Workers
 from proxies.data_names import EMBEDDED
@@ -80,7 +80,7 @@ def make_parser() -> Parser:
     add("--recipe", default="short", help=f"how they are trained: {', '.join(RECIPES)}")
     add("--seed", type=int, default=0, help="seed of the trainings")
     add("--device", default="cpu", help="where networks are trained: cpu, cuda")
-    add("--workers", type=int, default=default_workers(), help="processes that train, one thread each")
+    add("--workers", type=int, help=f"processes that train, one thread each ({WORKERS})")
     add("--storage", default=CALIBRATIONS, help="database URL that keeps trainings, and may hold calibrations")
     add("--json", type=Path, metavar="OUT", help="write the scores to this file as JSON too")
     return parser

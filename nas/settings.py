@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import os
 import re
 from contextlib import suppress
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from typing import Any
 from sqlalchemy.engine import make_url
 
 from nas.command import Parser, parse_time
+from nas.cores import default_workers
 from nas.task_flags import add_task_flags, task_of
 from nas.workers import ENGINES, check_engine
 from proxies.data_names import EMBEDDED, FOLDER, check_name, folder_path
@@ -27,6 +27,7 @@ from search_space.task import CLASSIFICATION, Task
 from studies.samplers import DEFAULT_SAMPLER, SAMPLERS, check_sampler
 
 DEVICES = ("cpu", "cuda")
+WORKERS = "default: one a core, but for one from four cores on, where latencies are measured; two on a GPU"
 TRAINING, TABLE = "training", "table"
 """What scores candidates: a training of each, or a table of finished ones."""
 DEFAULT_TIME = "9m"
@@ -136,7 +137,7 @@ def add_flags(parser: Parser) -> None:
     add("--space", type=Path, help="a TOML file with the choices (default: the space that ships)")
     add("--sampler", default=DEFAULT_SAMPLER, help=f"one of {', '.join(SAMPLERS)}")
     add("--seed", type=int, default=0, help="seed of the search and of every training")
-    add("--workers", type=int, default=default_workers(), help="processes that evaluate, one thread each")
+    add("--workers", type=int, help=f"processes that evaluate, one thread each ({WORKERS})")
     add("--scorer", default=TRAINING, help="training, or table:FILE to search over finished trainings in seconds")
     add("--engine", default="local", help=f"what runs them: {', '.join(ENGINES)}")
     add("--no-finalists", dest="finalists", action="store_false", help="do not train the best for longer in the end")
@@ -189,7 +190,7 @@ def settings_of(flags: argparse.Namespace) -> Settings:
         throughput_batch=_throughput_batch(flags.throughput_batch, latency_device),
         sampler=flags.sampler,
         seed=flags.seed,
-        workers=flags.workers,
+        workers=flags.workers or default_workers(flags.device),
         engine=flags.engine,
         finalists=flags.finalists,
         trials=flags.trials,
@@ -214,12 +215,6 @@ def _study_of(flags: argparse.Namespace, budget: Budget, task: Task) -> str:
     if not re.fullmatch(r"\w[\w.+,-]*", study):
         raise InputError(f"--study must begin with a letter or digit and hold only those and . , + - _; got {study!r}")
     return str(study)
-
-
-def default_workers() -> int:
-    """Two where there are two cores: more would disturb each other's latency measurements."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(2, cores)
 
 
 def _study_name(budget: Budget, task: Task, data: str) -> str:

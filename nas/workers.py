@@ -19,6 +19,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Self
 
+from nas.cores import cores_here
+from proxies.machine import KEPT_CORE
 from search_space.errors import InputError
 
 PARENT_CHECK_SECONDS = 1.0
@@ -42,11 +44,14 @@ class Failure:
 class Worker:
     """A process with an evaluator; one call at a time."""
 
-    def __init__(self, evaluator: str, settings: Any, folder: Path, core: int | None) -> None:
+    def __init__(
+        self, evaluator: str, settings: Any, folder: Path, core: int | None, timing_core: int | None = None
+    ) -> None:
         context = get_context("spawn")
         self.connection, theirs = context.Pipe()
         folder.mkdir()
-        self._process = context.Process(target=_serve, args=(theirs, evaluator, settings, folder, core, os.getpid()))
+        places = core, timing_core, os.getpid()
+        self._process = context.Process(target=_serve, args=(theirs, evaluator, settings, folder, *places))
         self._process.start()
         # The child's end is closed here, so that its death shows as the end of the stream.
         theirs.close()
@@ -92,6 +97,8 @@ class Worker:
 class Workers:
     """Several workers, each pinned to a core where the system lets them be; a context that stops them.
 
+    From a few cores on the last one trains nothing: latencies are measured there, one at a time.
+
     `settings.workers` of them; `evaluator` names, as "module:Class", what each makes of the settings and a folder of
     its own: imported there only, so that this process need not wait for torch.
     """
@@ -100,9 +107,8 @@ class Workers:
         self._settings, self._evaluator = settings, evaluator
         self._folder = TemporaryDirectory(prefix="shufflenet-nas-")
         self._started = 0
-        cores: Sequence[int | None] = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [None]
-        self._cores = [cores[number % len(cores)] for number in range(settings.workers)]
-        self.all = [self._start(core) for core in self._cores]
+        self._cores = cores_here()
+        self.all = [self._start(number) for number in range(settings.workers)]
 
     def __enter__(self) -> Self:
         return self
@@ -122,11 +128,12 @@ class Workers:
         for number, worker in enumerate(self.all):
             if not worker.alive and worker not in busy:
                 worker.stop()
-                self.all[number] = self._start(self._cores[number])
+                self.all[number] = self._start(number)
 
-    def _start(self, core: int | None) -> Worker:
+    def _start(self, number: int) -> Worker:
         self._started += 1
-        return Worker(self._evaluator, self._settings, Path(self._folder.name, str(self._started)), core)
+        folder = Path(self._folder.name, str(self._started))
+        return Worker(self._evaluator, self._settings, folder, self._cores.of(number), self._cores.timing)
 
 
 def check_engine(engine: str) -> None:
@@ -170,14 +177,20 @@ def value_of(result: Any) -> Any:
     return result
 
 
-def _serve(connection: Connection, name: str, settings: Any, folder: Path, core: int | None, parent: int) -> None:
+def _serve(
+    connection: Connection,
+    name: str,
+    settings: Any,
+    folder: Path,
+    core: int | None,
+    timing_core: int | None,
+    parent: int,
+) -> None:
     """Nothing: answers calls until the parent closes the connection or dies."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
     signal.signal(signal.SIGTERM, _exit)
     threading.Thread(target=_die_with, args=(parent,), daemon=True).start()
-    if core is not None:
-        os.sched_setaffinity(0, {core})
-    keep_freed_memory()
+    take_place(core, timing_core)
     evaluator = named(name)(settings, folder)
     while True:
         try:
@@ -196,6 +209,15 @@ def answer_of(evaluator: Any, method: str, arguments: tuple[Any, ...]) -> Any:
         if isinstance(error, InputError):
             return Failure(text, is_input_error=True)
         return Failure(f"{type(error).__name__}: {text}")
+
+
+def take_place(core: int | None, timing_core: int | None) -> None:
+    """Pins this process to its core, names the one that is kept for latencies to it, and lets it keep its memory."""
+    if core is not None:
+        os.sched_setaffinity(0, {core})
+    if timing_core is not None:
+        os.environ[KEPT_CORE] = str(timing_core)
+    keep_freed_memory()
 
 
 def keep_freed_memory() -> None:

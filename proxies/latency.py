@@ -18,11 +18,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from proxies.expected import Expected, example, kept_of
-from proxies.machine import device_facts, fingerprint, quietest_core
+from proxies.machine import device_facts, fingerprint
 from proxies.measuring import Prepared, Request
 from proxies.runtimes import RUNTIMES, Shape, check_runtime
 from proxies.runtimes.torch_eager import outputs_of
 from proxies.stopwatch import DEFAULT_TIMING, FULL, Reading, Series, Timing, measure_until_steady
+from proxies.timing_core import timing_core
 from search_space.errors import InputError
 
 if TYPE_CHECKING:
@@ -211,8 +212,9 @@ def compare(
         raise InputError(f"both networks must be prepared alike; {ours} and {theirs} came: prepare one of them anew")
     if reference_ms is not None and not 0 < reference_ms < math.inf:
         raise InputError(f"reference_ms must be a time above 0; {reference_ms} came: give the reference's, or None")
-    request = Request(candidate, reference, timing, seed, quietest_core())
-    reading = measure_until_steady(lambda number: _series_elsewhere(replace(request, seed=seed + number)), timing)
+    with timing_core() as core:
+        request = Request(candidate, reference, timing, seed, core)
+        reading = measure_until_steady(lambda number: _series_elsewhere(replace(request, seed=seed + number)), timing)
     return latency_of(reading, request, reference_ms)
 
 

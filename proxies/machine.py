@@ -11,6 +11,8 @@ import time
 from pathlib import Path
 
 HIGHEST_NICE = -20
+KEPT_CORE = "SHUFFLENET_NAS_TIMING_CORE"
+"""The environment variable that names the core that is kept for latencies to a worker and to what it starts."""
 _MODEL_FILES = ("/proc/device-tree/model", "/sys/firmware/devicetree/base/model")
 """Where a board says what it is; a processor of such a board seldom has a name."""
 

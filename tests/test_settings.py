@@ -9,7 +9,8 @@ import pytest
 
 from nas import settings as settings_module
 from nas.command import Parser, parse_time
-from nas.settings import Settings, add_flags, default_workers, settings_of
+from nas.cores import default_workers
+from nas.settings import Settings, add_flags, settings_of
 from search_space import Budget, InputError
 from search_space.choices import Choices
 
@@ -158,12 +159,14 @@ def test_a_space_file_is_read(tmp_path: Path) -> None:
     assert settings_from("--space", str(file)).choices == replace(Choices.default(), units=("v2",))
 
 
-@pytest.mark.parametrize(("cores", "workers"), [(1, 1), (2, 2), (16, 2)])
-def test_two_workers_are_the_most_unless_asked_for(monkeypatch: pytest.MonkeyPatch, cores: int, workers: int) -> None:
+@pytest.mark.parametrize(("cores", "workers"), [(1, 1), (2, 2), (3, 3), (4, 3), (16, 15)])
+def test_there_is_a_worker_a_core_and_from_four_on_one_core_is_kept(
+    monkeypatch: pytest.MonkeyPatch, cores: int, workers: int
+) -> None:
     monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(cores)), raising=False)
-    assert default_workers() == workers
     assert settings_from().workers == workers
     assert settings_from("--workers", "5").workers == 5
+    assert default_workers("cuda") == min(2, workers)
 
 
 def test_latency_is_measured_on_the_gpu_only_where_the_runtime_runs_there(monkeypatch: pytest.MonkeyPatch) -> None:
