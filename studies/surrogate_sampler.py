@@ -36,8 +36,8 @@ BOLDNESS = 0.5
 REFERENCE_PERCENTILE = 95
 """Of what is predicted of random points: what is worse adds no hypervolume."""
 LEAST_MEASURED = 5
-ROOM = 0.25
-"""Where the modelled objective is expected beforehand, the reference point lies so much of the others' range beyond."""
+ROOM = 0.1
+"""Where the modelled objective is expected beforehand, the reference point lies so much of the front's range beyond."""
 FIXED_PARAMS = "fixed_params"
 """Optuna's name for the parameters of a trial that was queued."""
 
@@ -220,10 +220,13 @@ class SurrogateSampler(BaseSampler):
         mean, deviation = outlook.predict(pool)
         # The points drawn at random stand for the space; those held and those near them are better than most.
         worst = np.percentile(mean[: len(drawn)], REFERENCE_PERCENTILE) if drawn else values.max()
-        ends = np.vstack([known, proposed]).max(axis=0)
+        everywhere = np.vstack([known, proposed])
+        ends = everywhere.max(axis=0)
         if drawn and drawn[0].known.expected is not None:
-            # Else the slowest of all would add nothing, however good it is expected to be.
-            ends = ends + ROOM * np.ptp(np.vstack([known, proposed]), axis=0)
+            # The front's own ends, since some points are far slower than any good one; and beyond them, or the slowest
+            # of all would add nothing, however good it is expected to be.
+            good = everywhere[~_dominated(everywhere, np.append(values, mean))]
+            ends = good.max(axis=0) + ROOM * np.ptp(good, axis=0)
         reference = [*ends, float(worst)]
         gains = expected_improvement(proposed, mean, BOLDNESS * deviation, known, values, reference)
         return pool[int(np.argmax(gains))].params
