@@ -14,7 +14,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from nas.calibration_run import Sets, draw, name_of, questions, run_all
+from nas.calibration_run import Limit, Sets, draw, name_of, questions, run_all
 from nas.calibration_settings import ZERO_COST, CalibrationSettings, add_flags, settings_of
 from nas.command import Parser, check_folder, make_folder, run_command
 from nas.heartbeat import doing
@@ -100,8 +100,9 @@ def train_missing(
     workers: Workers,
     evaluations: Evaluations,
     macs_of: Callable[[Question], int] | None = None,
+    limit: Limit | None = None,
 ) -> list[str]:
-    """What failed; all that the ledger did not hold has been trained.
+    """What failed; all that the ledger did not hold has been trained, within the limit where there is one.
 
     `macs_of` says what a question's network costs, where not all are architectures; the time left follows from it.
     """
@@ -127,7 +128,7 @@ def train_missing(
             return (row.elapsed or 0.0) * row.remaining / row.completed if row.completed and row.remaining else None
 
         with doing("training", seconds_left):
-            return run_all(missing, workers, evaluations, workers.all[0].call("made_by"), report)
+            return run_all(missing, workers, evaluations, workers.all[0].call("made_by"), report, limit)
 
 
 def _macs_of(question: Question) -> int:

@@ -6,6 +6,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import median
 from typing import Any
 
 from nas.calibration_sets import SETS
@@ -19,6 +20,14 @@ from studies.evaluations import Evaluations, Question
 
 MOST_FAILURES = 5
 POLL_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """Until when questions may be answered: the seconds left, and how many each should take."""
+
+    seconds_left: Callable[[], float]
+    expected: Callable[[Question], float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,19 +90,25 @@ def run_all(
     evaluations: Evaluations,
     made_by: Mapping[str, Any],
     report: Callable[[Question, float | None, str], None],
+    limit: Limit | None = None,
 ) -> list[str]:
     """What failed, a line each; every answer is in the ledger.
 
-    `report` is called with each question that was answered, its seconds, and the cause where it failed.
+    `report` is called with each question that was answered, its seconds, and the cause where it failed. With a limit,
+    none is begun that would end too late, and what still runs then is given up, neither answered nor failed.
 
     Raises:
         RuntimeError: nothing was ever answered, and several have failed; the message holds the last one's cause.
     """
     waiting, answering, failures = deque(asked), dict[Worker, Question](), list[str]()
     begun: dict[str, float] = {}
+    pace: list[float] = []
+    """How many times the expected seconds those that ended have taken."""
 
-    def finish(question: Question, result: Any) -> None:
+    def finish(question: Question, result: Any, seconds: float) -> None:
         if not isinstance(result, Failure):
+            if limit:
+                pace.append(seconds / limit.expected(question))
             evaluations.add(question, result, made_by, time.time())
             report(question, result["seconds"], "")
             return
@@ -106,16 +121,28 @@ def run_all(
     with doing(lambda: running(begun) or "waiting for workers"):
         while waiting or answering:
             for worker in workers.all:
-                if waiting and worker not in answering:
-                    question = answering[worker] = waiting.popleft()
+                if worker not in answering and (question := _next_within(limit, waiting, pace)):
+                    answering[worker] = question
                     begun[name_of(question)] = time.monotonic()
                     worker.send("answer", question.architecture, dict(question.method), question.seed)
             for worker in workers.ready(list(answering), POLL_SECONDS):
-                question = answering.pop(worker)
-                del begun[name_of(question)]
-                finish(question, worker.receive())
+                question, result = answering.pop(worker), worker.receive()
+                finish(question, result, time.monotonic() - begun.pop(name_of(question)))
+            if limit and limit.seconds_left() <= 0:
+                for worker in answering:
+                    worker.stop()
+                break
             workers.replace_dead(answering)
     return failures
+
+
+def _next_within(limit: Limit | None, waiting: deque[Question], pace: Sequence[float]) -> Question | None:
+    """The first of those that wait for which there is time, taken out; the others are left out for good."""
+    while waiting:
+        question = waiting.popleft()
+        if limit is None or limit.expected(question) * (median(pace) if pace else 1.0) <= limit.seconds_left():
+            return question
+    return None
 
 
 def name_of(question: Question) -> str:

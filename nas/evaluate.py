@@ -10,11 +10,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from nas.calibrator import made_by
+from nas.calibrator import Calibrator
 from nas.remote_device import RemoteDevice
 from nas.settings import ANCHOR, Settings
 from proxies.backbone import deployed
-from proxies.data import ImageData, load
 from proxies.latency import Latency, Prepared, compare, prepare
 from proxies.stopwatch import FULL, QUICK, TIMINGS, Timing
 from proxies.training import train
@@ -26,11 +25,13 @@ from studies.latency_queue import LatencyQueue
 from studies.record import Record, Rejected, is_open
 
 
-class Evaluator:
-    """Evaluates architectures one after the other; keeps the data and the anchor's files."""
+class Evaluator(Calibrator):
+    """Evaluates architectures one after the other, and trains them by other recipes; keeps the anchor's files."""
+
+    _settings: Settings
 
     def __init__(self, settings: Settings, folder: Path) -> None:
-        self._settings = settings
+        super().__init__(settings, folder)
         self._folder = folder
         self._anchors: dict[int, Prepared] = {}
 
@@ -40,10 +41,6 @@ class Evaluator:
         # More processes would make its ratio to itself surer, which is 1; its own time wanders by more than that.
         timing = replace(full, max_processes=full.processes)
         return dict(self._compare(anchor, anchor, timing=timing, seed=self._settings.seed).to_dict())
-
-    def made_by(self) -> dict[str, Any]:
-        """The machine and the versions, as plain JSON."""
-        return made_by(self._settings.device)
 
     def data_facts(self) -> dict[str, Any]:
         """What identifies and describes the data, as plain JSON."""
@@ -96,11 +93,6 @@ class Evaluator:
         settings = self._settings
         _, training = train(architecture, self._data, settings.recipe, seed=settings.seed, device=settings.device)
         return training.to_dict()
-
-    @cached_property
-    def _data(self) -> ImageData:
-        settings = self._settings
-        return load(settings.data, root=settings.data_root, image_size=settings.image_size, download=settings.download)
 
     @cached_property
     def _compare(self) -> Callable[..., Latency]:

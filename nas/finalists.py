@@ -17,7 +17,7 @@ from nas.calibrate import INTERRUPTED
 from nas.command import Parser, clock, run_command
 from nas.export import default_storage
 from nas.finalists_finish import expected_of
-from nas.finalists_plan import with_references
+from nas.finalists_plan import Plan
 from nas.finalists_run import carry_out, smoothed
 from nas.finalists_settings import MOST, SEEDS, FinalistsSettings, check_flags, settings_for
 from nas.finalists_told import PROGRAM, headline, result_lines
@@ -91,13 +91,14 @@ def _run(settings: FinalistsSettings, study: Study, storage: RDBStorage, engine:
         name = study.study_name
         raise InputError(f"the study {name!r} holds no evaluated architecture to train: run it with --resume")
     choice = choose(records, *smoothed(records, settings.error), most)
-    chosen = with_references(choice.records, records_of(references_of(study, storage)))
-    print(headline(settings, choice), file=sys.stderr)
+    plan = Plan(choice, tuple(records_of(references_of(study, storage))), settings.recipe, len(settings.seeds), 0.0)
+    print(headline(settings, plan), file=sys.stderr)
     if PROVENANCE in study.user_attrs:
-        seconds = expected_of(study, settings, engine).seconds(chosen, settings.recipe, len(settings.seeds))
-        print(f"{len(chosen)} networks to train and to time again: about {clock(seconds)}", file=sys.stderr)
-    results = carry_out(settings, chosen, storage, engine)
-    for line in result_lines(settings, choice, chosen, results):
+        expected = expected_of(settings, study.user_attrs[PROVENANCE]["data"], engine)
+        seconds = expected.seconds(plan.records, plan.recipe, plan.seeds)
+        print(f"{len(plan.records)} networks to train and to time again: about {clock(seconds)}", file=sys.stderr)
+    results = carry_out(settings, plan.records, storage, engine)
+    for line in result_lines(settings, plan, results):
         print(line)
     return 1 if results.failures else 0
 

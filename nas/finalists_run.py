@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import random
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from math import sqrt
+from math import inf, sqrt
 from statistics import fmean
 from typing import Any
 
@@ -15,7 +16,8 @@ from optuna.storages import RDBStorage
 from sqlalchemy.engine import Engine
 
 from nas.calibrate import train_missing
-from nas.finalists_plan import costliest_first
+from nas.calibration_run import Limit
+from nas.finalists_plan import Expected, costliest_first
 from nas.finalists_settings import FinalistsSettings
 from nas.heartbeat import Steps, doing
 from nas.workers import Failure, Workers, workers_for
@@ -27,7 +29,6 @@ from studies.pooled import pooled
 from studies.record import Record
 from studies.store import FINALISTS, keep_results, study_names
 
-EVALUATOR = "nas.finalist_evaluator:FinalistEvaluator"
 LEAST_TO_SMOOTH = 8
 """Of fewer records a regression learns nothing."""
 MOST_UNTIMED = 3
@@ -38,11 +39,28 @@ Latencies = dict[str, Mapping[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """The finalists that are trained and timed, what failed, a line each, and the study that keeps them."""
+    """The finalists that are trained and timed, what failed, a line each, and the study that keeps them.
+
+    `undone` is how many trainings there was no time for.
+    """
 
     finalists: tuple[Finalist, ...]
     failures: tuple[str, ...]
     study: str
+    undone: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Within:
+    """The end of a run: the workers that it has already, how long it still lasts, and what a training should take.
+
+    `others` are trained too, those that say most first, where there is time once all that is planned runs.
+    """
+
+    workers: Workers
+    seconds_left: Callable[[], float]
+    expected: Expected
+    others: tuple[Record, ...] = ()
 
 
 def smoothed(records: Sequence[Record], error: float) -> tuple[list[float], list[float]]:
@@ -58,21 +76,43 @@ def smoothed(records: Sequence[Record], error: float) -> tuple[list[float], list
     return means, [off] * len(records)
 
 
-def carry_out(settings: FinalistsSettings, chosen: Sequence[Record], storage: RDBStorage, engine: Engine) -> Results:
+def carry_out(
+    settings: FinalistsSettings,
+    chosen: Sequence[Record],
+    storage: RDBStorage,
+    engine: Engine,
+    within: Within | None = None,
+) -> Results:
     """The results of training all that the ledger lacks, and of timing them; they are the study `<name>-finalists` now.
+
+    At the end of a run only what is not timed by the whole protocol is timed again, and all of it ends with the run: of
+    what was trained, seeds count that all chosen networks have, and of the others those that have all of these.
 
     Raises:
         InputError: the data are not those of the search.
         RuntimeError: all of the first trainings or timings failed.
     """
     evaluations = Evaluations(engine)
-    with workers_for(settings.search.engine, settings.search, EVALUATOR) as workers:
-        _check_data(settings, workers.all[0].call("data_fingerprint"))
-        failures = train_missing(questions(settings, chosen), workers, evaluations)
-        accuracies = trained(settings, chosen, evaluations.answers(settings.fingerprint))
-        ready = [record for record in chosen if record.architecture.key() in accuracies]
+    asked = questions(settings, chosen)
+    keys = {record.architecture.key() for record in chosen}
+    others = [record for record in within.others if record.architecture.key() not in keys] if within else []
+    with _workers_of(settings, within) as workers:
+        limit = _limit_of(settings, (*chosen, *others), within) if within else None
+        more = [question(settings, record, seed) for record in others for seed in settings.seeds]
+        failures = train_missing((*asked, *more), workers, evaluations, limit=limit)
+        answers = evaluations.answers(settings.fingerprint)
+        undone = sum(question.digest not in answers for question in asked) - len(failures)
+        settings = replace(settings, seeds=_seeds_of_all(settings, chosen, answers)) if within else settings
+        networks = [*chosen, *others]
+        accuracies = trained(settings, networks, answers)
+        ready = [record for record in networks if record.architecture.key() in accuracies]
         latencies = kept_latencies(settings, storage)
-        if not {record.architecture.key() for record in ready} <= latencies.keys():
+        if within:
+            latencies = {record.architecture.key(): record.latency for record in ready}
+            anew, untimed = time_all(settings, _untimed(ready), workers, Ledger(engine), within.seconds_left)
+            latencies |= anew
+            failures += untimed
+        elif not {record.architecture.key() for record in ready} <= latencies.keys():
             latencies, untimed = time_all(settings, ready, workers, Ledger(engine))
             failures += untimed
     finalists = [
@@ -83,7 +123,45 @@ def carry_out(settings: FinalistsSettings, chosen: Sequence[Record], storage: RD
     name = settings.search.study + FINALISTS
     if finalists:
         keep_results(storage, name, settings.identity(), trials_of(finalists, settings.recipe.to_dict()))
-    return Results(tuple(finalists), tuple(failures), name)
+    return Results(tuple(finalists), tuple(failures), name, undone)
+
+
+@contextmanager
+def _workers_of(settings: FinalistsSettings, within: Within | None) -> Iterator[Workers]:
+    """The run's own workers, or new ones, whose data are those of the search."""
+    if within:
+        yield within.workers
+        return
+    with workers_for(settings.search.engine, settings.search) as workers:
+        _check_data(settings, workers.all[0].call("data_fingerprint"))
+        yield workers
+
+
+def _limit_of(settings: FinalistsSettings, chosen: Sequence[Record], within: Within) -> Limit:
+    """Until when trainings may run, so that there is time to time what must be."""
+    of_key = {record.architecture.key(): record for record in chosen}
+    timing = within.expected.timing(chosen)
+    return Limit(
+        seconds_left=lambda: within.seconds_left() - timing,
+        expected=lambda question: within.expected.training(of_key[question.architecture.key()], settings.recipe),
+    )
+
+
+def _seeds_of_all(
+    settings: FinalistsSettings, chosen: Sequence[Record], answers: Mapping[str, Mapping[str, Any]]
+) -> tuple[int, ...]:
+    """As many of the seeds, from the first on, as all networks have that have the first."""
+
+    def count(record: Record) -> int:
+        has = [question(settings, record, seed).digest in answers for seed in settings.seeds]
+        return [*has, False].index(False)
+
+    counts = [found for record in chosen if (found := count(record))]
+    return settings.seeds[: min(counts, default=len(settings.seeds))]
+
+
+def _untimed(records: Sequence[Record]) -> list[Record]:
+    return [record for record in records if not record.is_timed_fully]
 
 
 def questions(settings: FinalistsSettings, records: Sequence[Record]) -> list[Question]:
@@ -122,9 +200,15 @@ def kept_latencies(settings: FinalistsSettings, storage: RDBStorage) -> Latencie
 
 
 def time_all(
-    settings: FinalistsSettings, records: Sequence[Record], workers: Workers, ledger: Ledger
+    settings: FinalistsSettings,
+    records: Sequence[Record],
+    workers: Workers,
+    ledger: Ledger,
+    seconds_left: Callable[[], float] = lambda: inf,
 ) -> tuple[Latencies, list[str]]:
     """How long the records take, timed one after another in random order while nothing else runs; and what failed.
+
+    None is begun once no second is left.
 
     Raises:
         RuntimeError: none of the first could be timed; the message holds the last one's cause.
@@ -133,6 +217,8 @@ def time_all(
     order = random.Random(settings.search.seed).sample(list(records), len(records))
     steps = Steps(len(order))
     for position, record in enumerate(order, start=1):
+        if seconds_left() <= 0:
+            break
         worker = workers.all[0]
         with doing(f"timing {record.name}, {position} of {len(order)}", steps.seconds_left):
             worker.send("measure", record.architecture, settings.anchor_ms)

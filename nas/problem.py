@@ -23,7 +23,7 @@ class Candidate(Protocol):
 class Outcome:
     """How a trial ends: its state, the objectives where it is complete, and all else that is kept with it.
 
-    `told` says it in a line; `seconds` are those that the evaluation took.
+    `told` says it in a line; `seconds` are those that the evaluation took, 0 where a part of it was known.
     """
 
     state: TrialState

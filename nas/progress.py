@@ -11,6 +11,7 @@ from optuna.study import Study
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
+from nas.command import clock
 from studies.faults import is_away
 from studies.store import networks_in
 
@@ -20,12 +21,14 @@ REFRESH_SECONDS = 2.0
 class SearchProgress:
     """Shows how far a study is: trials done, best so far, time left. A context; call `report` with each news."""
 
-    def __init__(self, study: Study, trials: int | None, seconds: float, standing: Callable[[Study], str]) -> None:
+    def __init__(
+        self, study: Study, trials: int | None, seconds_left: Callable[[], float], standing: Callable[[Study], str]
+    ) -> None:
         columns = (TextColumn("{task.description}"), BarColumn())
         self._progress = Progress(*columns, console=Console(stderr=True, highlight=False, soft_wrap=True))
         self._study = study
         self._trials = trials
-        self._seconds = seconds
+        self._seconds_left = seconds_left
         self._standing = standing
         self._ended, self._told = 0, "no front yet"
         self._started = self._refreshed = time.monotonic()
@@ -55,11 +58,11 @@ class SearchProgress:
         except Exception as error:
             if not is_away(error):  # the search waits for a database that is away, and says so; what was known stands
                 raise
-        left = max(0.0, self._seconds - (time.monotonic() - self._started))
         of = f" of {self._trials}" if self._trials else ""
-        return f"{self._ended}{of} trials, {self._told}, {int(left // 60)}:{int(left % 60):02d} left"
+        return f"{self._ended}{of} trials, {self._told}, {clock(max(0.0, self._seconds_left()))} left"
 
     def _share_done(self) -> float:
-        by_time = (time.monotonic() - self._started) / self._seconds
+        passed = time.monotonic() - self._started
+        by_time = passed / max(1e-9, passed + self._seconds_left())
         by_trials = self._ended / self._trials if self._trials else 0.0
         return min(1.0, max(by_time, by_trials))

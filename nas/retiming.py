@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from statistics import median
 from typing import Any
 
 from optuna.study import Study
@@ -42,38 +43,66 @@ def seconds_of_retiming(records: Sequence[Record]) -> float:
     return sum(map(_seconds, records))
 
 
+class Retiming:
+    """What is timed again of a study, one network after another; each is kept as soon as it is timed.
+
+    `records_of` tells the new latencies, and what comes onto the front by them is timed as well.
+    """
+
+    def __init__(self, settings: Settings, study: Study, references: Study, ledger: Ledger) -> None:
+        self._settings, self._ledger = settings, ledger
+        self._study, self._references = study, references
+        self._begun: dict[str, float] = {}
+        self._pace: list[float] = []
+        self.failures: list[str] = []
+
+    def next(self, seconds: float) -> Record | None:
+        """The next to be timed that was not begun yet; None where there is none, or it would take longer than that."""
+        wanted = to_retime(records_of(self._study), records_of(self._references))
+        record = next((each for each in wanted if each.architecture.key() not in self._begun), None)
+        pace = median(self._pace) if self._pace else 1.0
+        return record if record and pace * _seconds(record) <= seconds else None
+
+    def begin(self, record: Record) -> tuple[str, tuple[Any, ...]]:
+        """The method of a worker that times it, and its arguments."""
+        self._begun[record.architecture.key()] = time.monotonic()
+        return "measure", (record.architecture, float(self._study.user_attrs[ANCHOR_MS]))
+
+    def end(self, record: Record, answer: Any) -> str:
+        """A line about how it was timed, once that is kept; `answer` may be a `Failure`."""
+        key = record.architecture.key()
+        if isinstance(answer, Failure):
+            self.failures.append(f"{record.name} timed again: {answer.cause}")
+            return f"timed again {record.name}: failed: {answer.cause}"
+        self._pace.append((time.monotonic() - self._begun[key]) / _seconds(record))
+        for each in (self._study, self._references):  # the search may have found a reference as well
+            keep_retimed(each, key, answer)
+        self._ledger.add([_entry(self._settings, record, answer)])
+        anew = f"{answer['latency_ms']:.3f} ms ±{50 * answer['spread']:.1f} %"
+        return f"timed again {record.name}: {anew}, was {record.latency_ms:.3f} ms"
+
+
 def retime(
-    settings: Settings,
-    study: Study,
-    references: Study,
+    retiming: Retiming,
     workers: Workers,
-    ledger: Ledger,
     *,
     seconds: float,
     report: Callable[[str], None],
 ) -> list[str]:
     """What could not be timed, a line each, once all of `to_retime` is timed by the whole protocol, or time is up.
 
-    Each latency is kept as soon as it is taken, and `records_of` tells it. What comes onto the front by that is timed
-    as well. For when nothing trains: one network is timed after another. `report` is called with a line for each; none
-    is begun that would end after `seconds`.
+    For when nothing trains: one network is timed after another. `report` is called with a line for each; none is begun
+    that would end after `seconds`.
     """
     deadline = time.monotonic() + seconds
-    failures: dict[str, str] = {}
-    while record := _next(records_of(study), records_of(references), failures):
-        if time.monotonic() + _seconds(record) > deadline:
-            break
-        answer = _measured(workers, record, float(study.user_attrs[ANCHOR_MS]))
-        if isinstance(answer, Failure):
-            failures[record.architecture.key()] = f"{record.name} timed again: {answer.cause}"
-            report(f"timed again {record.name}: failed: {answer.cause}")
-            continue
-        for each in (study, references):  # the search may have found a reference as well
-            keep_retimed(each, record.architecture.key(), answer)
-        ledger.add([_entry(settings, record, answer)])
-        anew = f"{answer['latency_ms']:.3f} ms ±{50 * answer['spread']:.1f} %"
-        report(f"timed again {record.name}: {anew}, was {record.latency_ms:.3f} ms")
-    return list(failures.values())
+    while record := retiming.next(deadline - time.monotonic()):
+        workers.replace_dead([])
+        worker = workers.all[0]
+        method, arguments = retiming.begin(record)
+        with doing(f"timing {record.name} again"):
+            worker.send(method, *arguments)
+            report(retiming.end(record, worker.receive()))
+    return retiming.failures
 
 
 def _near(records: Sequence[Record], front: Sequence[Record]) -> list[Record]:
@@ -87,25 +116,11 @@ def _near(records: Sequence[Record], front: Sequence[Record]) -> list[Record]:
     return sorted(behind, key=lambda record: best(record) - record.accuracy)
 
 
-def _next(records: Sequence[Record], references: Sequence[Record], failed: dict[str, str]) -> Record | None:
-    wanted = (record for record in to_retime(records, references) if record.architecture.key() not in failed)
-    return next(wanted, None)
-
-
 def _seconds(record: Record) -> float:
     timing = TIMINGS[FULL]
     round_ms = (timing.runs + 1) * (float(record.latency["p10_ms"]) + float(record.latency["reference_p10_ms"]))
     each = START_SECONDS + min(timing.seconds, timing.rounds * round_ms / 1000)
     return MORE_PROCESSES * timing.processes * each
-
-
-def _measured(workers: Workers, record: Record, anchor_ms: float) -> Any:
-    """How the record was timed, or a `Failure`."""
-    workers.replace_dead([])
-    worker = workers.all[0]
-    with doing(f"timing {record.name} again"):
-        worker.send("measure", record.architecture, anchor_ms)
-        return worker.receive()
 
 
 def _entry(settings: Settings, record: Record, latency: dict[str, Any]) -> Measured:

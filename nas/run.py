@@ -7,28 +7,31 @@ import shlex
 import signal
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
+from optuna.storages import RDBStorage
 from optuna.study import Study
 from sqlalchemy.engine import make_url
 
 from nas.accuracy import Accuracy, accuracy_for
 from nas.command import Parser, check_folder, make_folder, run_command
-from nas.finalists_finish import finish_run
-from nas.finalists_plan import SHARE
+from nas.finalists_finish import finish_run, seconds_needed
 from nas.heartbeat import doing
 from nas.outputs import PROVENANCE, analysis_of, findings_of, told_of, write_all
 from nas.progress import SearchProgress
 from nas.provenance import provenance_of
 from nas.references import ANCHOR_MS, references_for, sizing_budget
 from nas.replays import Replays, Where
-from nas.search import Limits, Search
+from nas.retiming import Retiming, retime, seconds_of_retiming, to_retime
+from nas.search import Limits, Search, Spare
 from nas.settings import ANCHOR, Settings, add_flags, settings_of
 from nas.shufflenets import ShuffleNets
 from nas.table_run import run_on_table
+from nas.time_plan import Needs, SearchTimer, TimeKeeper, process_began
 from nas.workers import Workers, workers_for
 from search_space.space import SearchSpace
 from studies.accuracy_scale import ACCURACY
@@ -46,18 +49,23 @@ from studies.store import (
     locked,
     open_storage,
     open_study,
+    records_of,
     references_of,
     settled,
 )
 from studies.table import render_table
 
+TIME_PLAN = "time_plan"
+"""The study's attribute that keeps how its last run planned its time, and when each phase was over."""
 ANCHOR_LATENCY = "anchor_latency"
 """The study's attribute that keeps all that is known of the anchor's latency."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The exit status of the command."""
-    return run_command(make_parser(), run, argv)
+    # Where the process is this command's, its time began with the process.
+    began = process_began() if argv is None else time.monotonic()
+    return run_command(make_parser(), lambda flags: run(flags, began), argv)
 
 
 def make_parser() -> Parser:
@@ -71,8 +79,8 @@ def make_parser() -> Parser:
     return parser
 
 
-def run(flags: argparse.Namespace) -> int:
-    """The exit status of a run with these flags."""
+def run(flags: argparse.Namespace, began: float) -> int:
+    """The exit status of a run with these flags, whose time began at `time.monotonic()` of `began`."""
     settings = settings_of(flags)
     if settings.table is not None:
         return run_on_table(settings, settings.table)
@@ -81,9 +89,9 @@ def run(flags: argparse.Namespace) -> int:
     check_folder(settings.out)
     check_storage(settings.storage)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    started = time.monotonic()
+    keeper = TimeKeeper(settings.seconds, began, _say, with_finalists=settings.finalists)
     with ExitStack() as held:
-        at = held.enter_context(doing("reading the images", lambda: settings.seconds - (time.monotonic() - started)))
+        at = held.enter_context(doing("reading the images", lambda: keeper.left("report")))
         with workers_for(settings.engine, settings) as workers:
             data, made_by = workers.all[0].call("data_facts"), workers.all[0].call("made_by")
             make_folder(settings.out)
@@ -94,11 +102,12 @@ def run(flags: argparse.Namespace) -> int:
             accuracy = accuracy_of(study, settings, data["fingerprint"])
             study.set_user_attr(PROVENANCE, {**provenance_of(settings, data, made_by), ACCURACY: accuracy.told})
             at.now(f"timing {ANCHOR}, beside which all are")
-            searched = search_with(settings, study, references, workers, accuracy, made_by)
-        lines = searched.lines
-        if settings.finalists and not searched.is_stopped:
-            left = settings.seconds - (time.monotonic() - started)
-            lines += finish_run(settings, study, storage, engine_of(settings.storage), left).lines
+            retiming = Retiming(settings, study, references, Ledger(engine_of(settings.storage)))
+            searched = search_with(settings, study, references, workers, accuracy, made_by, keeper, retiming)
+            lines = searched.lines
+            if not searched.is_stopped:
+                lines += _after_search(settings, study, storage, workers, keeper, retiming)
+        study.set_user_attr(TIME_PLAN, keeper.to_dict())
         at.now("writing the report")
         findings = findings_of(study, references)
         print(render_table(findings.front, findings.references, findings.scale))
@@ -107,7 +116,35 @@ def run(flags: argparse.Namespace) -> int:
         for path in write_all(findings, analysis_of(study, finalists_of(study, storage)), settings.out):
             print(f"wrote {path}")
         print(f"dashboard: python -m nas.dashboard {shlex.join(settings.study_flags)}")
+        keeper.end("report")
+        print(keeper.line())
     return 0
+
+
+def _after_search(
+    settings: Settings,
+    study: Study,
+    storage: RDBStorage,
+    workers: Workers,
+    keeper: TimeKeeper,
+    retiming: Retiming,
+) -> Iterator[str]:
+    """What is printed of re-timing and finalists, once each is done in the time that the plan has for it."""
+    engine = engine_of(settings.storage)
+    try:
+        yield from retime(retiming, workers, seconds=keeper.left("retiming"), report=_say)
+    except KeyboardInterrupt:
+        _say("stopped; what was timed again is kept")
+        return
+    keeper.end("retiming")
+    if settings.finalists:
+        yield from finish_run(settings, study, storage, engine, workers, lambda: keeper.left("finalists"), _say).lines
+    keeper.end("finalists")
+
+
+def _say(line: str) -> None:
+    if line:
+        print(line, file=sys.stderr, flush=True)
 
 
 def _identity_of(settings: Settings, data: Mapping[str, Any]) -> dict[str, Any]:
@@ -150,8 +187,13 @@ def search_with(
     workers: Workers,
     accuracy: Accuracy,
     made_by: Mapping[str, Any],
+    keeper: TimeKeeper,
+    retiming: Retiming,
 ) -> Searched:
-    """What came of searching until trials or time are used up, or Ctrl-C."""
+    """What came of searching until trials or the time that the plan has for it are used up, or Ctrl-C.
+
+    Workers for which no evaluation would end in time begin with the re-timing.
+    """
     anchor = anchor_of(settings, study, workers)
     anchor_ms = float(anchor["p10_ms"])
     space = space_for(settings, anchor_ms)
@@ -166,25 +208,43 @@ def search_with(
     engine = engine_of(settings.storage)
     replays = Replays(settings, where, Ledger(engine), Evaluations(engine))
     problem = ShuffleNets(settings, space, references, anchor_ms, accuracy, replays)
-    share = 1 - SHARE if settings.finalists else 1.0
-    limits = Limits(settings.trials, share * settings.seconds)
     with (
-        SearchProgress(study, limits.trials, limits.seconds, problem.standing) as progress,
+        SearchProgress(study, settings.trials, lambda: keeper.left("report"), problem.standing) as progress,
         Coordinator(study, references) as coordinator,
     ):
         progress.report(_headline(settings, space, anchor_ms))
         progress.report(f"accuracy: {accuracy.told}")
+        keeper.start()
+        limits = Limits(settings.trials, keeper.left("search"))
         if others := coordinator.others():
             progress.report(f"joined the study: {others} other processes are on it")
         patience = Patience(settings.storage, progress.report)
-        search = Search(problem, study, references, limits, coordinator, patience, progress.report)
+        timer = SearchTimer(keeper, lambda: _needs(settings, study, references, keeper.most_for_finalists))
+        spare = partial(_spare, retiming, keeper)
+        search = Search(problem, study, references, limits, coordinator, patience, progress.report, timer, spare)
         try:
             with doing(search.running):
                 left_out = search.run(workers, references_for(space.budget, space.task))
         except KeyboardInterrupt:
             progress.report("stopped; the same line with --resume goes on")
             return Searched(replays.told(), is_stopped=True)
+    keeper.end("search")
     return Searched(replays.told(), is_stopped=False, left_out=left_out)
+
+
+def _spare(retiming: Retiming, keeper: TimeKeeper) -> Spare | None:
+    """The next network to be timed again, where there is time for that."""
+    record = retiming.next(keeper.left("retiming"))
+    if record is None:
+        return None
+    return Spare(f"timing {record.name} again", retiming.begin(record), partial(retiming.end, record))
+
+
+def _needs(settings: Settings, study: Study, references: Study, most_for_finalists: float) -> Needs:
+    """What is known of what comes after the search, as the study stands."""
+    again = to_retime(records_of(study), records_of(references))
+    finalists = seconds_needed(settings, study, references, most_for_finalists) if settings.finalists else None
+    return Needs(seconds_of_retiming(again) if again else None, finalists)
 
 
 def anchor_of(settings: Settings, study: Study, workers: Workers) -> dict[str, Any]:

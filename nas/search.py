@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import statistics
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Protocol
 
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
+from nas.durations import Durations
 from nas.heartbeat import running
 from nas.problem import Candidate, Outcome, Problem
 from nas.reference_turns import Clock, Turns
@@ -24,6 +25,8 @@ from studies.store import CAUSE, networks_in, position_of
 POLL_SECONDS = 0.5
 MOST_REPLAYS = 200
 MOST_FAILURES = 5
+MOST_TOO_LONG = 3
+"""So many candidates are asked for that would not end in time, and then no more."""
 REFERENCE = "reference"
 _KNOWN = (TrialState.COMPLETE, TrialState.PRUNED)
 
@@ -44,6 +47,47 @@ class _Task:
     waiting: list[tuple[Study, Trial]]
     reference: str = ""
     since: float = field(default_factory=time.monotonic)
+
+
+class Timer(Protocol):
+    """Until when a search may go on, which may change while it does."""
+
+    def left(self) -> float:
+        """Seconds until no evaluation may go on."""
+        ...
+
+    def grace(self) -> float:
+        """How much longer what still runs then is waited for."""
+        ...
+
+    def renew(self) -> None:
+        """Takes note that an evaluation has ended."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Spare:
+    """What a worker does once no evaluation would end in time: its name, the call, and what tells its answer."""
+
+    name: str
+    call: tuple[str, tuple[Any, ...]]
+    end: Callable[[Any], str] = field(hash=False)
+
+
+class _Fixed:
+    """So many seconds from now; what runs then is waited for."""
+
+    def __init__(self, seconds: float) -> None:
+        self._end = time.monotonic() + seconds
+
+    def left(self) -> float:
+        return self._end - time.monotonic()
+
+    def grace(self) -> float:
+        return math.inf
+
+    def renew(self) -> None:
+        pass
 
 
 class _EvaluatedElsewhere(Exception):
@@ -68,6 +112,8 @@ class Search:
         coordinator: Coordinator,
         patience: Patience,
         report: Callable[[str], None],
+        timer: Timer | None = None,
+        spare: Callable[[], Spare | None] = lambda: None,
     ) -> None:
         self._problem = problem
         self._study = study
@@ -77,13 +123,16 @@ class Search:
         self._patience = patience
         self._report = report
         self._running: dict[Worker, _Task] = {}
+        self._spare = spare
+        self._sparing: dict[Worker, tuple[Spare, float]] = {}
         self._known: dict[str, FrozenTrial] = {}
         self._read: dict[str, int] = {}
         self._replays = self._failures = 0
-        self._durations: list[float] = []
+        self._durations = Durations()
+        self._too_long = 0
+        self._timer: Timer = timer or _Fixed(limits.seconds)
         self._turns = Turns()
         self._started = 0.0
-        self._deadline = 0.0
 
     def run(self, workers: Workers, reference_names: Sequence[str]) -> list[str]:
         """The references for which there was no time: evaluates trials, and what is missing of the references.
@@ -93,15 +142,16 @@ class Search:
             InputError: the database stayed away, or is full.
         """
         self._started = time.monotonic()
-        self._deadline = self._started + self._limits.seconds
         self._patience(self._begin)
         missing = list(reference_names)
         self._turns.free = {name for name in missing if self._is_known(name)}
         try:
-            while self._start_tasks(workers, missing) or self._running:
-                for worker in workers.ready(list(self._running), POLL_SECONDS):
-                    self._finish(self._running.pop(worker), worker.receive())
-                workers.replace_dead(self._running)
+            while self._start_tasks(workers, missing) or self._running or self._sparing:
+                for worker in workers.ready([*self._running, *self._sparing], POLL_SECONDS):
+                    self._receive(worker)
+                if self._running and self._timer.left() < -self._timer.grace():
+                    self._abandon()
+                workers.replace_dead([*self._running, *self._sparing])
                 self._report("")
         finally:
             self._give_up()
@@ -109,7 +159,9 @@ class Search:
 
     def running(self) -> str:
         """What is evaluated now, and since when, in a few words."""
-        return running({self._label(task): task.since for task in list(self._running.values())}) or "proposing"
+        evaluated = {self._label(task): task.since for task in list(self._running.values())}
+        beside = {spare.name: since for spare, since in list(self._sparing.values())}
+        return running(evaluated | beside) or "proposing"
 
     def _begin(self) -> None:
         with self._coordinator.asking():
@@ -123,25 +175,44 @@ class Search:
                 raise
 
     def _start_tasks(self, workers: Workers, missing: list[str]) -> bool:
-        """Whether there is something to wait for: a task that was started, or one of another process."""
+        """Whether there is something to wait for: a task that was started, or one of another process.
+
+        A worker without a task does what is spare while others still evaluate.
+        """
         goes_on = False
         for worker in workers.all:
-            if worker not in self._running and self._time_is_left():
+            if worker in self._running or worker in self._sparing:
+                continue
+            task = None
+            if self._time_is_left():
                 try:
                     task = self._task(missing, len(workers.all))
                 except _EvaluatedElsewhere:
                     return True
-                if task is not None:
-                    method, arguments = self._problem.request(task.candidate)
-                    worker.send(method, *arguments)
-                    self._running[worker] = task
-                    goes_on = True
+            if task is not None:
+                method, arguments = self._problem.request(task.candidate)
+                worker.send(method, *arguments)
+                self._running[worker] = task
+                goes_on = True
+            elif self._running and (spare := self._patience(self._spare)):
+                worker.send(spare.call[0], *spare.call[1])
+                self._sparing[worker] = spare, time.monotonic()
         return goes_on
+
+    def _receive(self, worker: Worker) -> None:
+        """Takes what a worker answers to an evaluation, or to what is spare."""
+        if worker in self._sparing:
+            spare, _ = self._sparing.pop(worker)
+            answer = worker.receive()
+            self._report(self._patience(lambda: spare.end(answer)))
+            self._timer.renew()
+        else:
+            self._finish(self._running.pop(worker), worker.receive())
 
     def _task(self, missing: list[str], workers: int) -> _Task | None:
         """A reference whose turn it is, else a candidate; where there is none, what is missing of the references."""
-        now = time.monotonic()
-        clock = Clock(workers * (now - self._started), workers * self._limits.seconds, self._deadline - now)
+        so_far, left = time.monotonic() - self._started, self._timer.left()
+        clock = Clock(workers * so_far, workers * (so_far + left), left)
         task = self._reference_task(missing, clock) or self._next_task()
         if task is None and self._time_is_left():
             task = self._reference_task(missing, replace(clock, so_far=clock.in_all))
@@ -196,7 +267,10 @@ class Search:
                 self._replays = 0
                 task = _Task(candidate, [(self._study, trial)])
                 if not self._answered(task):
-                    return task
+                    if self._fits(candidate):
+                        return task
+                    # It stays asked for, and waits in the queue once this search is over.
+                    self._too_long += 1
         return None
 
     def _ask(self) -> tuple[Trial, Candidate] | None:
@@ -240,8 +314,19 @@ class Search:
             self._read[study.study_name] = next(unfinished, len(trials))
 
     def _time_is_left(self) -> bool:
-        expected = statistics.median(self._durations) if self._durations else 0.0
-        return time.monotonic() + expected < self._deadline
+        """Whether another evaluation may be begun; each that would have ended too late asks for more time."""
+        return self._too_long < MOST_TOO_LONG and self._durations.typical() < self._timer.left()
+
+    def _fits(self, candidate: Candidate) -> bool:
+        """Whether an evaluation of the candidate should end in time."""
+        return self._durations.at_most(self._problem.size_of(candidate)) < self._timer.left()
+
+    def _abandon(self) -> None:
+        """Gives up what runs: its workers are stopped in the midst of it, its trials wait for a search that goes on."""
+        for worker, task in self._running.items():
+            self._report(f"{self._label(task)}: given up, for the time is over")
+            worker.stop()
+        self._running.clear()
 
     def _finish(self, task: _Task, answer: Any) -> None:
         label = self._label(task)
@@ -252,8 +337,10 @@ class Search:
             outcome = self._patience(lambda: self._problem.outcome(task.candidate, answer, task.reference))
             self._failures = 0
         if outcome.state is TrialState.COMPLETE and outcome.seconds:
-            self._durations.append(outcome.seconds)
-            self._turns.took(self._problem.size_of(task.candidate), outcome.seconds, is_reference=bool(task.reference))
+            size = self._problem.size_of(task.candidate)
+            self._durations.add(size, outcome.seconds)
+            self._turns.took(size, outcome.seconds, is_reference=bool(task.reference))
+            self._timer.renew()
         for position, (study, trial) in enumerate(task.waiting):
             self._tell(study, trial, outcome if position == 0 else _marked(outcome))
         self._report(f"{label}: {outcome.told}")

@@ -122,7 +122,7 @@ def add_flags(parser: Parser) -> None:
     add("--budget", help="upper bounds, such as 140mflops, 2.3mparams, 5ms, joined by commas")
     add("--latency-budget", help="upper bound on latency, such as 5ms: the same as in --budget")
     add("--trials", type=int, help="stop when the study holds this many different networks")
-    add("--time", default=DEFAULT_TIME, help="start no trial that would end later than this: 90s, 10m, 2h")
+    add("--time", default=DEFAULT_TIME, help="how long the whole run takes: 90s, 10m, 2h")
     add("--data", default=EMBEDDED, help="fashion-mnist-12k, a torchvision set such as cifar10, or folder:PATH")
     add("--data-root", type=Path, help="where torchvision sets lie (default: the user's cache folder)")
     add("--download", action="store_true", help="download a torchvision set that is missing")

@@ -114,7 +114,7 @@ class ShuffleNets:
         over = max(0.0, settings.budget.share(answer.macs, answer.params) - 1) if reference else 0.0
         record = replace(self._accuracy.predicted(answer), reference=reference, over_budget=over)
         values = tuple(float(getattr(record, name)) for name in OBJECTIVES)
-        seconds = record.seconds - record.seconds_saved
+        seconds = 0.0 if record.seconds_saved else record.seconds  # what was spared in part says nothing of the others
         references = records_of(self._references)
         scale = self._accuracy.scale(references, [*references, record] if reference else references)
         return Outcome(

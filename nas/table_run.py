@@ -6,6 +6,7 @@ import hashlib
 import json
 import shlex
 import signal
+import time
 from pathlib import Path
 from typing import Any
 
@@ -77,9 +78,12 @@ def _identity_of(settings: Settings, path: Path) -> dict[str, Any]:
 def _search(settings: Settings, study: Study, references: Study, table: FinishedTable) -> None:
     problem = FinishedNetworks(table, settings.budget, settings.sampler, settings.seed)
     limits = Limits(settings.trials, settings.seconds)
+    began = time.monotonic()
     with (
         workers_for(settings.engine, settings, SCORER) as workers,
-        SearchProgress(study, limits.trials, limits.seconds, problem.standing) as progress,
+        SearchProgress(
+            study, limits.trials, lambda: limits.seconds - (time.monotonic() - began), problem.standing
+        ) as progress,
         Coordinator(study, references) as coordinator,
     ):
         patience = Patience(settings.storage, progress.report)

@@ -52,7 +52,7 @@ FIT = FourFeatureFit((-1.0, 0.0, 0.0, 0.0), (0.0,) * 4, (1.0,) * 4, 0.5, ERROR, 
 
 
 def record(preset: str, accuracy: float, latency_ms: float, macs: int = 1_000_000, reference: str = "") -> Record:
-    latency = {"spread": 0.012, "noisy": False, "seconds": 2.5}
+    latency = {"latency_ms": latency_ms, "spread": 0.012, "noisy": False, "seconds": 2.5}
     training = {"seconds": 80.0, "validation_accuracies": [accuracy - 0.1], "num_classes": 10}
     counts = (macs, 2_000_000, 3, 4)
     return Record(PRESETS[preset], *counts, accuracy, latency_ms, latency, training, "here", reference)
@@ -337,8 +337,8 @@ def test_finalists_and_references_are_trained_by_the_long_recipe_with_seeds_of_t
     row = next(line.split() for line in printed.out.splitlines() if line.split()[0] == SLOW.name)
     assert row[2:] == ["8.80", "±0.5", "%", "8.00", "85.0", "±", "1.0", "80.0", "±2.0", "70.0", "3", "front"]
     for told in (
-        "finalists of mine: 3 on its smoothed front and 2 within one predicted standard deviation of it, and its "
-        "references; recipe 'long' by seeds 8, 9, 10",
+        "finalists of mine: 3 on its smoothed front and 2 within one predicted standard deviation of it, beside "
+        "v2-1.0x; recipe 'long' by seeds 8, 9, 10",
         "predicted %: calibrated on this data",
         f"kept as the study mine-finalists in {URL}",
     ):

@@ -283,7 +283,7 @@ def standing_of(study_and_references: Any) -> Callable[[Any], str]:
 def test_progress_goes_to_stderr_as_it_is(study_and_references: Any, capsys: pytest.CaptureFixture[str]) -> None:
     line = "trial 0 v2-abc [red]: 140.0 MFLOPs, /a/path"
     told = standing_of(study_and_references)
-    with SearchProgress(study_and_references[0], trials=5, seconds=60.0, standing=told) as progress:
+    with SearchProgress(study_and_references[0], trials=5, seconds_left=lambda: 60.0, standing=told) as progress:
         progress.report(line)
         progress.report("")
     printed = capsys.readouterr()
@@ -295,15 +295,17 @@ def test_progress_says_how_far_the_study_is(study_and_references: Any, capsys: p
     study, _ = study_and_references
     for kept in (FAST, BEATEN, SLOW):
         tell(study, kept)
-    with SearchProgress(study, trials=5, seconds=3600.0, standing=standing_of(study_and_references)) as progress:
+    with SearchProgress(
+        study, trials=5, seconds_left=lambda: 3599.0, standing=standing_of(study_and_references)
+    ) as progress:
         progress.report("news")
-    assert re.search(r"3 of 5 trials, front 2, best 80\.0 % in 8\.00 ms, \d+:\d\d left", capsys.readouterr().err)
+    assert re.search(r"3 of 5 trials, front 2, best 80\.0 % in 8\.00 ms, 59:59 left", capsys.readouterr().err)
 
 
 def test_progress_of_a_study_of_nothing_names_no_best(
     study_and_references: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     told = standing_of(study_and_references)
-    with SearchProgress(study_and_references[0], trials=None, seconds=3600.0, standing=told) as progress:
+    with SearchProgress(study_and_references[0], trials=None, seconds_left=lambda: 3599.0, standing=told) as progress:
         progress.report("news")
-    assert re.search(r"0 trials, front 0, no front yet, \d+:\d\d left", capsys.readouterr().err)
+    assert re.search(r"0 trials, front 0, no front yet, 59:59 left", capsys.readouterr().err)

@@ -11,7 +11,7 @@ from optuna.storages import RDBStorage
 from optuna.study import Study
 
 from nas.command import Parser
-from nas.retiming import retime, seconds_of_retiming, to_retime
+from nas.retiming import Retiming, retime, seconds_of_retiming, to_retime
 from nas.settings import Settings, add_flags, settings_of
 from nas.workers import Failure
 from search_space import PRESETS, Architecture
@@ -128,7 +128,8 @@ def retimed(storage: RDBStorage, study: Study) -> Iterator[Callable[..., tuple[l
         lines: list[str] = []
         workers: Any = FakeWorkers({each.architecture.key() for each in fails})
         references = references_of(study, storage)
-        failures = retime(settings(), study, references, workers, Ledger(engine), seconds=seconds, report=lines.append)
+        retiming = Retiming(settings(), study, references, Ledger(engine))
+        failures = retime(retiming, workers, seconds=seconds, report=lines.append)
         return failures, [NAMES[key].name for key in workers.all[0].asked], lines
 
     yield retimed

@@ -4,6 +4,7 @@ import json
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,7 +18,7 @@ from nas import search as search_module
 from nas.accuracy import Accuracy
 from nas.command import Parser
 from nas.replays import Replays, Where
-from nas.search import Limits, Search
+from nas.search import Limits, Search, Spare
 from nas.settings import Settings, add_flags, settings_of
 from nas.shufflenets import ShuffleNets
 from nas.workers import Failure
@@ -141,6 +142,7 @@ class Bench:
         trials: int | None = None,
         references: Sequence[str] = (),
         space: SearchSpace | None = None,
+        **timing: Any,
     ) -> FakeWorkers:
         settings = replace(settings_from("--sampler", "random", *flags), trials=trials)
         replays = Replays(settings, WHERE, self.ledger, self.evaluations)
@@ -148,7 +150,9 @@ class Bench:
         problem = ShuffleNets(settings, space, self.references, ANCHOR_MS, self.accuracy, replays)
         limits, patience = Limits(trials, settings.seconds), Patience("sqlite://", self.lines.append)
         with Coordinator(self.study, self.references) as coordinator:
-            search = Search(problem, self.study, self.references, limits, coordinator, patience, self.lines.append)
+            search = Search(
+                problem, self.study, self.references, limits, coordinator, patience, self.lines.append, **timing
+            )
             self.left_out = search.run(workers, references)  # type: ignore[arg-type]
         return workers
 
@@ -521,6 +525,93 @@ def test_a_reference_too_needs_time(bench: Bench, clock: Clock) -> None:
     # The second would end at 30 s if it took what the first says of itself, 10 s.
     assert workers.sent == [PRESETS["v2-0.5x"]]
     assert bench.study.trials == []
+
+
+def test_what_would_not_end_in_time_is_not_evaluated_and_waits_in_the_queue(
+    bench: Bench, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work = iter([1.0, 1.0, 3.0, 3.0, 3.0, 3.0])
+    of_key: dict[str, float] = {}
+    monkeypatch.setattr(
+        ShuffleNets, "size_of", lambda self, each: of_key[each.key()] if each.key() in of_key else next(work)
+    )
+
+    def answer(architecture: Architecture) -> Record:
+        clock.now += 10
+        of_key[architecture.key()] = 1.0
+        return record(architecture)
+
+    # After two of 10 s and a unit of work each, another would end in time, and one of three units would not.
+    workers = bench.run(FakeWorkers(answer=answer), "--time", "40s")
+    assert len(workers.sent) == 2
+    assert len(bench.in_state(TrialState.COMPLETE)) == 2
+    assert len(bench.in_state(TrialState.WAITING)) == search_module.MOST_TOO_LONG
+
+
+class Timed:
+    """So many seconds, and so many more for what still runs; notes how often it is renewed."""
+
+    def __init__(self, clock: Clock, seconds: float, grace: float) -> None:
+        self._clock, self._end, self._grace = clock, clock.now + seconds, grace
+        self.renewals = 0
+
+    def left(self) -> float:
+        return self._end - self._clock.now
+
+    def grace(self) -> float:
+        return self._grace
+
+    def renew(self) -> None:
+        self.renewals += 1
+
+
+class Endless(FakeWorkers):
+    """Workers that never answer, while the clock moves a second a look; those that are stopped are noted."""
+
+    def __init__(self, clock: Clock, answered: int) -> None:
+        super().__init__(2)
+        self.clock, self.answered = clock, answered
+        self.stopped: list[FakeWorker] = []
+        for worker in self.all:
+            worker.stop = partial(self.stopped.append, worker)  # type: ignore[attr-defined]
+
+    def ready(self, busy: Sequence[FakeWorker], timeout_seconds: float) -> list[FakeWorker]:
+        self.clock.now += 1
+        self.answered -= 1
+        return super().ready(busy, timeout_seconds) if self.answered >= 0 else []
+
+
+def test_what_still_runs_when_grace_is_over_is_given_up_and_waits_in_the_queue(bench: Bench, clock: Clock) -> None:
+    workers = Endless(clock, answered=1)
+    timer = Timed(clock, seconds=30, grace=5)
+    bench.run(workers, timer=timer)
+    assert (clock.now - 1000, timer.renewals) == (36, 1)
+    assert set(workers.stopped) == set(workers.all)
+    assert len(bench.in_state(TrialState.COMPLETE)) == 1
+    assert len(bench.in_state(TrialState.WAITING)) == 2
+    assert not bench.in_state(TrialState.RUNNING)
+    assert sum(line.endswith("given up, for the time is over") for line in bench.lines) == 2
+
+
+def test_a_worker_for_which_no_evaluation_would_end_in_time_does_what_is_spare_while_another_one_evaluates(
+    bench: Bench, clock: Clock
+) -> None:
+    spares = [Spare(f"spare {number}", ("evaluate", (PRESETS["v2-0.5x"], ANCHOR_MS)), str) for number in range(9)]
+
+    def answer(architecture: Architecture) -> Record | str:
+        if architecture == PRESETS["v2-0.5x"]:
+            return "spare is done"
+        clock.now += 10
+        return record(architecture)
+
+    # The evaluations of both end after 10 and 20 s; at 20 s another would end after 30 s, and nothing evaluates then.
+    timer = Timed(clock, seconds=25, grace=5)
+    workers = bench.run(FakeWorkers(2, answer), timer=timer, spare=lambda: spares.pop() if spares else None)
+    assert "spare is done" in bench.lines
+    done = sum(architecture == PRESETS["v2-0.5x"] for architecture in workers.sent)
+    assert done >= 1
+    assert timer.renewals == len(workers.sent)
+    assert len(bench.in_state(TrialState.COMPLETE)) == len(workers.sent) - done
 
 
 # Interrupted
