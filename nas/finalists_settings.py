@@ -73,8 +73,9 @@ def check_flags(flags: argparse.Namespace) -> None:
         InputError: any of the flags is not usable, whatever the study.
     """
     for name, least in LEAST.items():
-        if getattr(flags, name) < least:
-            raise InputError(f"--{name} must be at least {least}, got {getattr(flags, name)}")
+        value = getattr(flags, name)
+        if value is not None and value < least:
+            raise InputError(f"--{name} must be at least {least}, got {value}")
     if flags.recipe not in RECIPES:
         raise InputError(f"--recipe must be one of {', '.join(RECIPES)}, got {flags.recipe!r}")
     if flags.device is not None:
