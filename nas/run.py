@@ -18,7 +18,7 @@ from optuna.study import Study
 from sqlalchemy.engine import make_url
 
 from nas.accuracy import Accuracy, accuracy_for
-from nas.command import Parser, check_folder, make_folder, run_command
+from nas.command import Parser, check_folder, clock, make_folder, run_command
 from nas.finalists_finish import finish_run, seconds_needed
 from nas.heartbeat import doing
 from nas.outputs import PROVENANCE, analysis_of, findings_of, told_of, write_all
@@ -92,6 +92,7 @@ def run(flags: argparse.Namespace, began: float) -> int:
     keeper = TimeKeeper(settings.seconds, began, _say, with_finalists=settings.finalists)
     with ExitStack() as held:
         at = held.enter_context(doing("reading the images", lambda: keeper.left("report")))
+        _say(f"starting {settings.workers} workers, which read the images: {clock(keeper.left('report'))} left")
         with workers_for(settings.engine, settings) as workers:
             data, made_by = workers.all[0].call("data_facts"), workers.all[0].call("made_by")
             make_folder(settings.out)

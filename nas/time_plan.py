@@ -19,7 +19,7 @@ RETIMING_SHARE, FINALISTS_SHARE = 0.1, 0.3
 REPORT_SECONDS, REPORT_SHARE = 6.0, 0.04
 """What the report gets: these seconds, or that share of a time so short that it is less."""
 LATE_SHARE = 0.02
-"""What runs at the search's end is waited for so much of the time, and then given up."""
+"""What runs at the search's end is waited for so much of the time beside half of the re-timing, then given up."""
 REVIVED_SHARE = 0.9
 """Finalists that were left out come in again only if they need clearly less than they get: no plan goes to and fro."""
 LONGEST_START_SECONDS = 120.0
@@ -175,17 +175,20 @@ class SearchTimer:
 
     def __init__(self, keeper: TimeKeeper, needs: Callable[[], Needs]) -> None:
         self._keeper, self._needs = keeper, needs
+        self._is_anything_known = False
 
     def left(self) -> float:
         """Seconds until no evaluation may go on."""
-        return self._keeper.left("search")
+        # Where not even one has ended by then, the machine is too slow for finalists, and there is nothing to retime.
+        return self._keeper.left("search" if self._is_anything_known else "finalists")
 
     def grace(self) -> float:
-        """How much longer what still runs then is waited for."""
-        return LATE_SHARE * self._keeper.plan.total
+        """How much longer what still runs then is waited for: it is worth half of the re-timing."""
+        return LATE_SHARE * self._keeper.plan.total + self._keeper.plan.retiming / 2
 
     def renew(self) -> None:
         """Renews the plan."""
+        self._is_anything_known = True
         self._keeper.renew(self._needs())
 
 

@@ -159,14 +159,17 @@ def test_what_the_phases_took_is_told_and_kept(clock: Clock) -> None:
     assert list(kept["planned"].values()) == pytest.approx(parts(PLAN))
 
 
-def test_a_search_is_waited_for_a_fiftieth_of_the_time_and_asks_for_needs_after_each_evaluation(clock: Clock) -> None:
+def test_until_an_evaluation_has_ended_a_search_has_all_of_the_time_and_then_what_the_plan_gives_it(
+    clock: Clock,
+) -> None:
     keeper = TimeKeeper(1000, 90.0, lambda line: None, with_finalists=True)
     clock.seconds = 134
     keeper.start()
-    timer = SearchTimer(keeper, lambda: Needs(finalists=1000))
-    assert (timer.left(), timer.grace()) == pytest.approx((570, 20))
+    timer = SearchTimer(keeper, lambda: Needs(retiming=20, finalists=200))
+    # A fiftieth of the time, and half of the 95 s of re-timing.
+    assert (timer.left(), timer.grace()) == pytest.approx((950, 67.5))
     timer.renew()
-    assert timer.left() == pytest.approx(855)
+    assert (timer.left(), timer.grace()) == pytest.approx((730, 30))
 
 
 def test_this_process_began_before_now() -> None:
