@@ -11,8 +11,7 @@ from typing import Any
 from nas.command import Parser
 from nas.cores import default_workers
 from nas.settings import DEVICES, WORKERS, check_device
-from proxies.data_names import EMBEDDED, FOLDER, check_name, folder_path
-from proxies.image_folder import class_files
+from proxies.data_names import EMBEDDED, FOLDER, check_images, folder_path
 from proxies.recipes import PROXIES, RECIPES, Recipe
 from search_space.budget import Budget
 from search_space.choices import Choices
@@ -91,9 +90,7 @@ def settings_of(flags: argparse.Namespace) -> CalibrationSettings:
     Raises:
         InputError: any of them is not usable, found before anything is started or written.
     """
-    check_name(flags.data)
-    if flags.data.startswith(FOLDER):
-        class_files(folder_path(flags.data))
+    check_images(flags.data)
     for name, least in LEAST.items():
         value = getattr(flags, name)
         if value is not None and value < least:

@@ -6,38 +6,22 @@ One recipe, one data set, one device. What the ledger knows is not done again, s
 from __future__ import annotations
 
 import argparse
-import json
-import signal
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
-from nas.calibrate import INTERRUPTED
-from nas.command import Parser, check_folder, make_folder, run_command
-from nas.compare_run import carry_out
-from nas.compare_settings import CompareSettings, add_flags, settings_of
-from nas.heartbeat import doing
-from nas.workers import Workers
-from studies.comparison import Comparison, to_dict
-from studies.comparison_report import render_comparison, write_comparison_page
-from studies.database import engine_of, parsed_url
-from studies.evaluations import Evaluations
-from studies.ledger import Ledger
-from studies.published_accuracies import PUBLISHED
-
-PROGRAM = "python -m nas.compare"
-EVALUATOR = "nas.compare_evaluator:CompareEvaluator"
+from nas.command import Parser, run_command
+from nas.compare_flags import add_flags
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The exit status of the command."""
-    return run_command(make_parser(), run, argv)
+    return run_command(make_parser(), _run, argv)
 
 
 def make_parser() -> Parser:
     """The command's parser."""
     parser = Parser(
-        prog=PROGRAM,
+        prog="python -m nas.compare",
         description="Trains and times networks alike and prints them beside each other and beside the papers' tables. "
         "Stop it at any moment: the same line goes on. 1 FLOP = 1 multiply-add of convolution and linear layers.",
     )
@@ -45,41 +29,10 @@ def make_parser() -> Parser:
     return parser
 
 
-def run(flags: argparse.Namespace) -> int:
-    """The exit status of a comparison with these flags: 1 where no network could be both timed and trained."""
-    settings = settings_of(flags)
-    folders = _folders(settings)
-    for folder in folders:
-        check_folder(folder)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        with doing("reading the images"), Workers(settings, EVALUATOR) as workers:
-            for folder in folders:
-                make_folder(folder)
-            engine = engine_of(settings.storage)
-            comparison = carry_out(settings, workers, Evaluations(engine), Ledger(engine))
-    except KeyboardInterrupt:
-        print(f"{PROGRAM}: stopped; what was done is kept, and the same line goes on", file=sys.stderr)
-        return INTERRUPTED
-    _show(comparison, settings.out)
-    return 0 if comparison.front else 1
+def _run(flags: argparse.Namespace) -> int:
+    from nas.compare_work import run  # here, for what it needs takes seconds to import
 
-
-def _folders(settings: CompareSettings) -> list[Path]:
-    """The folders that are written to."""
-    url = parsed_url(settings.storage)
-    file = url.database if url.get_backend_name() == "sqlite" else None
-    return [settings.out, *([Path(file).parent] if file else [])]
-
-
-def _show(comparison: Comparison, out: Path) -> None:
-    """Nothing: prints the comparison and writes its files."""
-    print(render_comparison(comparison))
-    written = out / "compare.json"
-    text = json.dumps(to_dict(comparison, PUBLISHED), indent=1, allow_nan=False)
-    written.write_text(text + "\n", encoding="utf-8")
-    for path in (written, write_comparison_page(out / "compare.html", comparison)):
-        print(f"wrote {path}")
+    return run(flags)
 
 
 if __name__ == "__main__":

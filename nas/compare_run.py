@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from nas.calibrate import train_missing
+from nas.calibrate_work import train_missing
 from nas.calibration_run import name_of
 from nas.compare_settings import CompareSettings
 from nas.compare_timing import Timing, Where

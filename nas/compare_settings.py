@@ -8,24 +8,21 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from nas.command import Parser
-from nas.compared_networks import ALL, FOUND, SETS, Network, named_network, networks_of
+from nas.compare_flags import COMPARISONS, DEFAULT_SET
+from nas.compared_networks import FOUND, Network, named_network, networks_of
 from nas.cores import default_workers
-from nas.export import default_storage
+from nas.export_work import default_storage
 from nas.outputs import findings_of
-from nas.settings import DEFAULT_RUNTIME, DEVICES, WORKERS, check_device
-from proxies.data_names import EMBEDDED, FOLDER, check_name, folder_path
-from proxies.image_folder import class_files
+from nas.settings import DEFAULT_RUNTIME, check_device
+from proxies.data_names import EMBEDDED, check_images
 from proxies.recipes import RECIPES, Recipe
-from proxies.runtimes import RUNTIMES, check_runtime
+from proxies.runtimes import check_runtime
 from search_space.budget import Budget
 from search_space.errors import InputError
 from search_space.plan import NO_CLASSIFIER
-from studies.front import PICKS, pick
+from studies.front import pick
 from studies.store import SETTINGS, check_storage, load_study, open_storage, references_of
 
-COMPARISONS = "sqlite:///runs/comparisons.db"
-DEFAULT_SET = "40mflops"
 LEAST = {"seeds": 1, "seed": 0, "epochs": 1, "workers": 1, "resolution": 32, "classes": 2, "image_size": 8}
 """Flag -> the smallest number that it takes."""
 DEFAULTS: Mapping[str, Any] = {
@@ -61,34 +58,6 @@ class CompareSettings:
     workers: int
     storage: str
     out: Path
-
-
-def add_flags(parser: Parser) -> None:
-    """Nothing: adds the flags of `nas.compare` to the parser."""
-    add = parser.add_argument
-    add("networks", nargs="*", help="presets, also changed (v2-1.0x+residual), references, units@FLOPs, JSON files")
-    add(
-        "--set", help=f"{ALL} or some of {', '.join(SETS)}, joined by commas (default: {DEFAULT_SET}, if none is named)"
-    )
-    add("--study", help="the front of this study too, on its data, by its recipe, where nothing else is said")
-    add("--pick", help=f"of that front only {', '.join(PICKS)}, or the beginning of a key")
-    add("--budget", help="leave out what costs more, such as 150mflops")
-    add("--data", help=f"{EMBEDDED}, a torchvision set such as cifar10, or folder:PATH (default: {EMBEDDED})")
-    add("--data-root", type=Path, help="where torchvision sets lie (default: the user's cache folder)")
-    add("--download", action="store_true", help="download a torchvision set that is missing")
-    add("--image-size", type=int, help="train on images of this many pixels (default: the data's own)")
-    add("--recipe", help=f"how each is trained: {', '.join(RECIPES)} (default: short)")
-    add("--epochs", type=int, help="shorten or lengthen that recipe")
-    add("--seeds", type=int, default=1, help="trainings of each network, one a seed")
-    add("--seed", type=int, help="the first of the seeds (default: 0)")
-    add("--resolution", type=int, help="pixels at which costs and latencies hold (default: 224)")
-    add("--classes", type=int, help="classes at which they hold (default: 1000)")
-    add("--device", help=f"where networks are trained: {', '.join(DEVICES)} (default: cpu)")
-    add("--runtime", help=f"where latency is measured: {', '.join(RUNTIMES)} (default: {DEFAULT_RUNTIME})")
-    add("--latency-device", help="where that is: cpu or cuda (default: cpu)")
-    add("--workers", type=int, help=f"processes that train, one thread each ({WORKERS})")
-    add("--storage", help=f"database URL of the ledger (default: the study's, or {COMPARISONS})")
-    add("--out", type=Path, default=Path("runs/compare"), help="folder for compare.json and compare.html")
 
 
 def settings_of(flags: argparse.Namespace) -> CompareSettings:
@@ -167,9 +136,7 @@ def _told(given: Any, kept: Any, default: Any) -> Any:
 
 
 def _check(told: Mapping[str, Any]) -> None:
-    check_name(told["data"])
-    if told["data"].startswith(FOLDER):
-        class_files(folder_path(told["data"]))
+    check_images(told["data"])
     check_device(told["device"])
     check_runtime(told["runtime"], told["latency_device"])
 

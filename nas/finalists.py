@@ -3,104 +3,34 @@
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Sequence
 
-from optuna.storages import RDBStorage
-from optuna.study import Study
-from sqlalchemy.engine import Engine
-
-from nas.calibrate import INTERRUPTED
-from nas.command import Parser, clock, run_command
-from nas.export import default_storage
-from nas.finalists_finish import expected_of
-from nas.finalists_plan import Plan
-from nas.finalists_run import carry_out, smoothed
-from nas.finalists_settings import MOST, SEEDS, FinalistsSettings, check_flags, settings_for
-from nas.finalists_told import PROGRAM, headline, result_lines
-from nas.heartbeat import doing
-from nas.outputs import PROVENANCE
-from nas.settings import WORKERS
-from proxies.recipes import RECIPES
-from search_space.errors import InputError
-from studies.database import engine_of
-from studies.finalists import choose
-from studies.store import load_study, locked, open_storage, records_of, references_of
+from nas.command import Parser, run_command
+from nas.finalists_flags import add_flags
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The exit status of the command."""
-    return run_command(make_parser(), run, argv)
+    return run_command(make_parser(), _run, argv)
 
 
 def make_parser() -> Parser:
     """The command's parser."""
     parser = Parser(
-        prog=PROGRAM,
+        prog="python -m nas.finalists",
         description="Trains a study's front, what may be on it and its references by other seeds, times them again "
         "together, and prints the front of that. Stop it at any moment: the same line goes on. "
         "1 FLOP = 1 multiply-add of convolution and linear layers.",
     )
-    add = parser.add_argument
-    add("--study", help="the study's name (default: the only one in the storage)")
-    add("--storage", help="database URL (default: the SQLite file of runs/STUDY, or the only one under runs)")
-    add("--recipe", default="long", help=f"how finalists are trained: {', '.join(RECIPES)}")
-    add("--seeds", type=int, default=SEEDS, help="trainings of each network; none has the study's own seed")
-    add("--most", type=int, default=MOST, help="so many finalists beside the references; the front's are always in")
-    add("--workers", type=int, help=f"processes that train, one thread each ({WORKERS})")
-    add("--device", help="where networks are trained: cpu, cuda (default: as in the search)")
-    add("--data-root", type=Path, help="where torchvision sets lie (default: the user's cache folder)")
-    add("--download", action="store_true", help="download a torchvision set that is missing")
+    add_flags(parser)
     return parser
 
 
-def run(flags: argparse.Namespace) -> int:
-    """The exit status of the command with these flags."""
-    check_flags(flags)
-    url = flags.storage or default_storage(flags.study)
-    with _opened(url) as (storage, engine):
-        study = load_study(storage, flags.study)
-        settings = settings_for(study, url, flags)
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
-        try:
-            with doing("reading the images"), locked(url):
-                return _run(settings, study, storage, engine, flags.most)
-        except KeyboardInterrupt:
-            print(f"{PROGRAM}: stopped; what was trained is kept, and the same line goes on", file=sys.stderr)
-            return INTERRUPTED
+def _run(flags: argparse.Namespace) -> int:
+    from nas.finalists_work import run  # here, for what it needs takes seconds to import
 
-
-@contextmanager
-def _opened(url: str) -> Iterator[tuple[RDBStorage, Engine]]:
-    """The studies and the ledger of a database, closed in the end."""
-    storage = open_storage(url, must_exist=True)
-    engine = engine_of(url)
-    try:
-        yield storage, engine
-    finally:
-        engine.dispose()
-        storage.engine.dispose()
-
-
-def _run(settings: FinalistsSettings, study: Study, storage: RDBStorage, engine: Engine, most: int) -> int:
-    records = records_of(study)
-    if not records:
-        name = study.study_name
-        raise InputError(f"the study {name!r} holds no evaluated architecture to train: run it with --resume")
-    choice = choose(records, *smoothed(records, settings.error), most)
-    plan = Plan(choice, tuple(records_of(references_of(study, storage))), settings.recipe, len(settings.seeds), 0.0)
-    print(headline(settings, plan), file=sys.stderr)
-    if PROVENANCE in study.user_attrs:
-        expected = expected_of(settings, study.user_attrs[PROVENANCE]["data"], engine)
-        seconds = expected.seconds(plan.records, plan.recipe, plan.seeds)
-        print(f"{len(plan.records)} networks to train and to time again: about {clock(seconds)}", file=sys.stderr)
-    results = carry_out(settings, plan.records, storage, engine)
-    for line in result_lines(settings, plan, results):
-        print(line)
-    return 1 if results.failures else 0
+    return run(flags)
 
 
 if __name__ == "__main__":

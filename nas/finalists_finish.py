@@ -11,9 +11,10 @@ from optuna.storages import RDBStorage
 from optuna.study import Study
 from sqlalchemy.engine import Engine
 
+from nas.finalists_flags import MOST, SEEDS
 from nas.finalists_plan import Expected, Plan, ladder, least_plan, plan_within, seconds_within
 from nas.finalists_run import Within, carry_out, question, smoothed
-from nas.finalists_settings import MOST, SEEDS, FinalistsSettings, settings_from
+from nas.finalists_settings import FinalistsSettings, settings_from
 from nas.finalists_told import command_line, headline, longer_line, nothing_line, plan_line, result_lines
 from nas.outputs import PROVENANCE
 from nas.settings import Settings

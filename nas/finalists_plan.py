@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 
-from nas.finalists_settings import SEEDS
+from nas.finalists_flags import SEEDS
 from proxies.recipes import RECIPES, Recipe
 from search_space.cost import cost_of
 from studies.finalists import Choice

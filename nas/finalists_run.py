@@ -15,7 +15,7 @@ import optuna
 from optuna.storages import RDBStorage
 from sqlalchemy.engine import Engine
 
-from nas.calibrate import train_missing
+from nas.calibrate_work import train_missing
 from nas.calibration_run import Limit
 from nas.finalists_plan import Expected, costliest_first
 from nas.finalists_settings import FinalistsSettings

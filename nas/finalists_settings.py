@@ -11,17 +11,13 @@ from optuna.study import Study
 from nas.accuracy import Accuracy
 from nas.command import Parser
 from nas.references import ANCHOR_MS
-from nas.settings import Settings, add_flags, check_device, settings_of
+from nas.settings import Settings, add_flags, settings_of
 from proxies.recipes import RECIPES, Recipe
 from search_space.errors import InputError
 from search_space.task import task_name
 from studies.accuracy_scale import ACCURACY
 from studies.store import SETTINGS
 
-LEAST = {"seeds": 1, "most": 1, "workers": 1}
-"""Flag -> the smallest number that it takes."""
-SEEDS, MOST = 3, 12
-"""Trainings of each finalist, and how many finalists there are beside the references, where nobody says."""
 NEEDED = {
     *("budget", "data", "data_fingerprint", "image_size", "recipe", "seed"),
     *("device", "runtime", "latency_device", "resolution", "classes"),
@@ -64,22 +60,6 @@ class FinalistsSettings:
             "device": self.search.device,
             "data_fingerprint": self.fingerprint,
         }
-
-
-def check_flags(flags: argparse.Namespace) -> None:
-    """Nothing.
-
-    Raises:
-        InputError: any of the flags is not usable, whatever the study.
-    """
-    for name, least in LEAST.items():
-        value = getattr(flags, name)
-        if value is not None and value < least:
-            raise InputError(f"--{name} must be at least {least}, got {value}")
-    if flags.recipe not in RECIPES:
-        raise InputError(f"--recipe must be one of {', '.join(RECIPES)}, got {flags.recipe!r}")
-    if flags.device is not None:
-        check_device(flags.device)
 
 
 def settings_from(study: Study, search: Settings, recipe: Recipe, seeds: int) -> FinalistsSettings:

@@ -10,21 +10,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy.engine import make_url
-
 from nas.command import Parser, parse_time
 from nas.cores import default_workers
 from nas.task_flags import add_task_flags, task_of
 from nas.workers import ENGINES, check_engine
-from proxies.data_names import EMBEDDED, FOLDER, check_name, folder_path
-from proxies.image_folder import class_files
+from proxies.data_names import EMBEDDED, check_images
 from proxies.recipes import RECIPES, Recipe
 from proxies.runtimes import RUNTIMES, check_runtime
 from search_space.budget import Budget
 from search_space.choices import Choices
 from search_space.errors import InputError
 from search_space.task import CLASSIFICATION, Task
-from studies.samplers import DEFAULT_SAMPLER, SAMPLERS, check_sampler
+from studies.sampler_names import DEFAULT_SAMPLER, SAMPLER_NAMES, check_sampler
 
 DEVICES = ("cpu", "cuda")
 WORKERS = "default: one a core, but for one from four cores on, where latencies are measured; two on a GPU"
@@ -89,6 +86,8 @@ class Settings:
     @property
     def study_flags(self) -> list[str]:
         """The flags by which other commands find the study; a password in the URL is left out."""
+        from sqlalchemy.engine import make_url  # here, that --help need not wait for it
+
         storage = make_url(self.storage).render_as_string(hide_password=True)
         where = [] if storage == f"sqlite:///runs/{self.study}/study.db" else ["--storage", storage]
         return ["--study", self.study, *where]
@@ -135,7 +134,7 @@ def add_flags(parser: Parser) -> None:
     add("--latency-timeout", default="10m", help="how long to wait for that device, for one network")
     add("--throughput-batch", type=int, help="measure images a second at this batch too (default: 64 on a GPU, else 0)")
     add("--space", type=Path, help="a TOML file with the choices (default: the space that ships)")
-    add("--sampler", default=DEFAULT_SAMPLER, help=f"one of {', '.join(SAMPLERS)}")
+    add("--sampler", default=DEFAULT_SAMPLER, help=f"one of {', '.join(SAMPLER_NAMES)}")
     add("--seed", type=int, default=0, help="seed of the search and of every training")
     add("--workers", type=int, help=f"processes that evaluate, one thread each ({WORKERS})")
     add("--scorer", default=TRAINING, help="training, or table:FILE to search over finished trainings in seconds")
@@ -156,9 +155,7 @@ def settings_of(flags: argparse.Namespace) -> Settings:
     """
     _check_scorer(flags.scorer)
     budget = _budget_of(flags.budget, flags.latency_budget, is_needed=flags.scorer == TRAINING)
-    check_name(flags.data)
-    if flags.data.startswith(FOLDER):
-        class_files(folder_path(flags.data))
+    check_images(flags.data)
     check_sampler(flags.sampler)
     check_engine(flags.engine)
     if flags.engine == "local":  # else the coordinating machine need not have the GPU

@@ -25,7 +25,8 @@ from search_space.task import CLASSIFICATION, Task
 from studies.accuracy_scale import AccuracyScale
 from studies.front import front_of
 from studies.record import OBJECTIVES, Record, Rejected, attributes_of, is_open
-from studies.samplers import needs_foresight, sampler_for
+from studies.sampler_names import needs_foresight
+from studies.samplers import sampler_for
 from studies.store import CAUSE, records_of
 from studies.table import over_budget_text
 

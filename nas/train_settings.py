@@ -12,8 +12,7 @@ from pathlib import Path
 from nas.architectures import named_architectures
 from nas.command import Parser
 from nas.settings import DEVICES, check_device
-from proxies.data_names import EMBEDDED, FOLDER, check_name, folder_path
-from proxies.image_folder import class_files
+from proxies.data_names import EMBEDDED, check_images
 from proxies.recipes import RECIPES, Recipe
 from search_space.architecture import Architecture
 from search_space.errors import InputError
@@ -78,9 +77,7 @@ def settings_of(flags: argparse.Namespace, environment: Mapping[str, str] = os.e
         InputError: any of them is not usable, found before anything is started or written.
     """
     ((name, architecture),) = named_architectures([flags.architecture])
-    check_name(flags.data)
-    if flags.data.startswith(FOLDER):
-        class_files(folder_path(flags.data))
+    check_images(flags.data)
     _check_numbers(flags)
     rank, world, local_rank = _processes(environment)
     recipe = _recipe(flags, world)

@@ -65,6 +65,19 @@ def check_name(name: str) -> None:
         raise InputError(f"the data must be one of the known sets, but got {name!r}; choose one of {known}")
 
 
+def check_images(name: str) -> None:
+    """Returns nothing where ``name`` is data that ``load`` knows, with a folder of images for each class.
+
+    Raises:
+        InputError: as ``check_name``, or a folder that holds no images of classes.
+    """
+    check_name(name)
+    if name.startswith(FOLDER):
+        from proxies.image_folder import class_files  # here, for it needs numpy and pillow
+
+        class_files(folder_path(name))
+
+
 def mirrors(name: str) -> bool:
     """Returns whether the data's images may be mirrored in training; folders' may."""
     return name not in TORCHVISION_SETS or TORCHVISION_SETS[name].mirrors

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from search_space.errors import InputError
-from studies.record import Record
+
+if TYPE_CHECKING:
+    from studies.record import Record
 
 PICKS = ("fastest", "best", "knee")
 

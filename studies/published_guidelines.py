@@ -20,6 +20,9 @@ SCALES = (1, 2, 4)
 """What the columns x1, x2, x4 of Ma 2018, tables 1-4, multiply the channels by."""
 RESOLUTIONS = ((224, 224), (480, 640), (720, 1280))
 """Height and width of the inputs of Zhang 2017, table 8."""
+SIZES = tuple(f"{height}x{width}" for height, width in RESOLUTIONS)
+CHANNELS_OF = ("gpu", "arm")
+"""The platforms of Ma 2018, whose channels differ."""
 ALEXNET = "AlexNet"
 
 

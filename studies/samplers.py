@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler, TPESampler
 
-from search_space.errors import InputError
+from studies.sampler_names import check_sampler, needs_foresight
 from studies.surrogate_sampler import Foresee, SurrogateSampler, nothing_known
 
 STARTUP_TRIALS = 10
@@ -36,23 +36,6 @@ SAMPLERS: dict[str, Callable[[int, Ahead], BaseSampler]] = {
     "random": lambda seed, _: RandomSampler(seed=seed),
 }
 """Name -> sampler for a seed. TPE is the multivariate one: for two objectives it does better than Optuna's default."""
-
-DEFAULT_SAMPLER = "surrogate"
-
-
-def check_sampler(name: str) -> None:
-    """Nothing.
-
-    Raises:
-        InputError: there is no sampler of that name.
-    """
-    if name not in SAMPLERS:
-        raise InputError(f"a sampler is one of {', '.join(SAMPLERS)}; got {name!r}")
-
-
-def needs_foresight(name: str) -> bool:
-    """Whether the sampler of that name is told what is known ahead; to find that out takes time."""
-    return name == "surrogate"
 
 
 def sampler_for(name: str, seed: int, position: int, ahead: Ahead = NOTHING_AHEAD) -> BaseSampler:

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from conftest import PROJECT, WAIT_SECONDS, read_json
 
-import nas.calibrate as calibrate_module
+import nas.calibrate_work as calibrate_module
 from nas.calibrate import main, make_parser
 from nas.calibration_run import MOST_FAILURES, Sets, draw, name_of, questions, run_all
 from nas.calibration_sets import EQUAL_SHARES, at_equal_cost, stratified

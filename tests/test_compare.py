@@ -17,7 +17,7 @@ from test_calibrate import FakeWorkers
 from test_report import FRONT
 from test_report_command import kept
 
-import nas.compare as compare_module
+import nas.compare_work as compare_module
 from nas.compare import main, make_parser
 from nas.compare_settings import CompareSettings, settings_of
 from nas.compared_networks import named_network

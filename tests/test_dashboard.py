@@ -19,7 +19,7 @@ from optuna.storages import RDBStorage
 from optuna.trial import TrialState
 from test_report import record
 
-from nas import dashboard
+from nas import dashboard, dashboard_work
 from search_space import PRESETS, Budget, SearchSpace
 from search_space.choosers import RandomChooser
 from studies.annotated_storage import FILES, ONNX, AnnotatedStorage, Artifact
@@ -186,6 +186,6 @@ def test_mistakes_are_one_line(tmp_path: Path, capsys: Captured, monkeypatch: py
         for line, told in mistakes.items():
             assert dashboard.main([*line]) == 2
             assert told in capsys.readouterr().err
-    monkeypatch.setattr(dashboard, "find_spec", lambda name: None)
+    monkeypatch.setattr(dashboard_work, "find_spec", lambda name: None)
     assert dashboard.main(["--storage", url]) == 2
     assert ".[dashboard]" in capsys.readouterr().err

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from nas.guidelines import Case, cases_of, main, make_parser
+from nas.guidelines import main, make_parser
+from nas.guidelines_work import Case, cases_of
 from proxies.latency import Latency
 from studies.guideline_figures import speeds_figure, write_guidelines
 from studies.guideline_findings import Finding, MeasuredRow, cells_of, verdict_of

@@ -54,7 +54,7 @@ def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
     rows = {code: {"test_acc": [50 + sum(map(int, code))], "flops": 1 + int(code), "params": 1} for code in codes}
     Path("table.json").write_text(json.dumps(rows))
     context = get_context("forkserver")
-    context.set_forkserver_preload(["nas.run"])
+    context.set_forkserver_preload(["nas.run_work"])
     runs: list[BaseProcess] = []
 
     def started(url: str, *flags: object, log: str = "log") -> BaseProcess:

@@ -50,7 +50,7 @@ def serve(arguments: list[str]) -> None:
 
 def started(table: Path, url: str, *flags: str) -> BaseProcess:
     context = get_context("forkserver")
-    context.set_forkserver_preload(["nas.run"])  # a run then starts without importing it
+    context.set_forkserver_preload(["nas.run_work"])  # a run then starts without importing it
     line = ["--scorer", f"table:{table}", "--study", "one", "--storage", url, "--sampler", "random", "--time", "1h"]
     process = context.Process(target=serve, args=([*line, "--trials", str(TRIALS), *flags],))
     process.start()

@@ -13,7 +13,7 @@ import test_misleading
 import test_table_report
 from browser import CONTRASTS, show
 
-from nas.guidelines import Case
+from nas.guidelines_work import Case
 from search_space import PRESETS, Budget, SearchSpace, cost_of
 from search_space.choosers import RandomChooser
 from studies.calibration_report import write_calibration_page

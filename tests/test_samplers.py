@@ -11,7 +11,8 @@ from optuna.trial import TrialState
 
 from search_space import Budget, InputError, SearchSpace
 from search_space.choosers import FixedChooser
-from studies.samplers import SAMPLERS, check_sampler, sampler_for
+from studies.sampler_names import SAMPLER_NAMES, check_sampler
+from studies.samplers import SAMPLERS, sampler_for
 from studies.store import open_storage, open_study, position_of, requeue_interrupted
 
 SPACE = SearchSpace.default(Budget.parse("140mflops"))
@@ -133,3 +134,7 @@ def test_a_known_sampler_is_no_mistake() -> None:
 def test_a_huge_seed_is_still_a_seed() -> None:
     study = optuna.create_study(sampler=sampler_for("random", 2**63, 10**6))
     assert 0 <= study.ask().suggest_int("any", 0, 9) <= 9
+
+
+def test_every_sampler_that_has_a_name_can_be_made_and_no_other() -> None:
+    assert tuple(SAMPLERS) == SAMPLER_NAMES

@@ -13,9 +13,10 @@ import pytest
 from conftest import read_json
 from test_calibrate import FakeWorkers
 
-import nas.score as score_module
+import nas.score_work as score_module
 from nas.accuracy import Accuracy
-from nas.score import Score, main, render_scores
+from nas.score import main
+from nas.score_work import Score, render_scores
 from search_space import PRESETS, Architecture
 from studies.known_trainings import shipped_fit
 

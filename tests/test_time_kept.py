@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from nas.run import TIME_PLAN
+from nas.run_work import TIME_PLAN
 from nas.time_plan import PHASES
 from studies.store import load_study, open_storage
 

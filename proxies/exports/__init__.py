@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, cast
 
 from search_space.errors import InputError
 
+DYNAMIC = "dynamic"
+"""In place of a batch: any number of images."""
+
 if TYPE_CHECKING:
     from proxies.exports.network import Network, Options
 

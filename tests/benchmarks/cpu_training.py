@@ -17,7 +17,8 @@ from typing import Any
 
 from plain_loop import train_plainly
 
-from nas.calibrate import CALIBRATOR, make_parser
+from nas.calibrate import make_parser
+from nas.calibrate_work import CALIBRATOR
 from nas.calibration_settings import settings_of
 from nas.workers import Workers
 from proxies.data import load

@@ -14,7 +14,8 @@ from dataclasses import replace
 
 import plotly.graph_objects as go
 
-from nas.calibrate import CALIBRATOR, make_parser, result_of, train_missing
+from nas.calibrate import make_parser
+from nas.calibrate_work import CALIBRATOR, result_of, train_missing
 from nas.calibration_run import draw, questions
 from nas.calibration_settings import settings_of
 from nas.workers import Workers

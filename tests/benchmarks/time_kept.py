@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nas.command import parse_time
-from nas.run import TIME_PLAN
+from nas.run_work import TIME_PLAN
 from studies.store import FINALISTS, load_study, open_storage, records_of, references_of, study_names
 
 
