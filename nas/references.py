@@ -28,7 +28,7 @@ ANCHOR_MS = "anchor_ms"
 
 
 def references_for(budget: Budget, task: Task) -> list[str]:
-    """Of each family the preset of the budget's class, by name, then of each the next smaller one; V2's before V1's.
+    """Of each family the preset of the budget's class, by name, and the next smaller one; V2's before V1's.
 
     The budget's class is the largest that counts no more FLOPs and parameters than it, or up to `SLACK` more: V2 1.0x
     has 144.9 MFLOPs, and nobody who asks for 140 means the half of it. A front spans sizes, so the next smaller one
@@ -41,7 +41,7 @@ def references_for(budget: Budget, task: Task) -> list[str]:
 
     families = FAMILIES if task.name == CLASSIFICATION else BACKBONE_FAMILIES
     fitting = [[name for name in names if fits(name)] for names in families.values()]
-    return [names[-place] for place in (1, 2) for names in fitting if len(names) >= place]
+    return [names[-place] for names in fitting for place in (1, 2) if len(names) >= place]
 
 
 def nearest_first(names: Sequence[str], front_macs: Sequence[int], task: Task) -> list[str]:

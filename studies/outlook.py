@@ -27,7 +27,7 @@ class Known:
     measured. `features` are further numbers that the modelled objective may depend on. Points of one `identity` are
     the same; None stands for the parameters themselves. A point that is not `allowed` is not proposed. `expected` is
     what the modelled objective is expected to be before anything is measured, with its standard deviation; None where
-    nothing is: all points of a problem have it, or none has.
+    nothing is: all points of a problem have it, or none has. `price` is what its evaluation costs, in any unit.
     """
 
     objectives: tuple[float, ...] | None
@@ -35,6 +35,7 @@ class Known:
     identity: Hashable | None = None
     allowed: bool = True
     expected: tuple[float, float] | None = None
+    price: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -207,3 +207,14 @@ def test_expectations_of_a_maximised_objective_are_the_minimised_ones_mirrored()
             params = suggested(trial)
             study.tell(trial, [sign * loss(params), cost(params)])
     assert [trial.params for trial in maximised.trials] == [trial.params for trial in minimised.trials]
+
+
+def test_what_costs_more_to_evaluate_is_proposed_less_often() -> None:
+    def deep_share(price: float) -> float:
+        def known(params: Mapping[str, Any]) -> Known:
+            return Known((cost(params),), price=price if params["depth"] > 5 else 1.0)
+
+        proposed = run(study_of(SurrogateSampler(known, space=SPACE, ideal=0.0)), 45)[STARTUP_TRIALS:]
+        return float(np.mean([params["depth"] > 5 for params in proposed]))
+
+    assert deep_share(5.0) < deep_share(1.0)
