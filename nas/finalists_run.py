@@ -219,6 +219,7 @@ def time_all(
     for position, record in enumerate(order, start=1):
         if seconds_left() <= 0:
             break
+        workers.replace_dead([])  # one that was stopped in the midst of a training
         worker = workers.all[0]
         with doing(f"timing {record.name}, {position} of {len(order)}", steps.seconds_left):
             worker.send("measure", record.architecture, settings.anchor_ms)
@@ -227,7 +228,6 @@ def time_all(
         if isinstance(result, Failure):
             failures.append(f"{record.name} timed again: {result.cause}")
             told = f"failed: {result.cause}"
-            workers.replace_dead([])
         else:
             latencies[record.architecture.key()] = result
             ledger.add([_measured(settings, record, result)])
