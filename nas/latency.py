@@ -7,10 +7,11 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from importlib import import_module
-from types import MappingProxyType, ModuleType
+from types import MappingProxyType
 
 from nas.command import Parser, run_command
 from nas.heartbeat import doing
+from nas.latency_flags import FLAGS
 
 SUBCOMMANDS: Mapping[str, tuple[str, str, str]] = MappingProxyType(
     {
@@ -25,40 +26,27 @@ SUBCOMMANDS: Mapping[str, tuple[str, str, str]] = MappingProxyType(
         "predict": ("nas.latency_predict", "predict", "a model of latency from those measured, and its error"),
     }
 )
-"""Subcommand -> its module, the function that runs it, and what it is for. A module's `add_flags` takes its parser."""
+"""Subcommand -> its module, the function that runs it, and what it is for; `nas.latency_flags` has its flags."""
 WAITING = {"agent"}
 """Those that wait for others' requests, and need not say so again and again."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The exit status of the command."""
-    given = sys.argv[1:] if argv is None else argv
-    wanted = [name for name in SUBCOMMANDS if name in given[:2]]
-    return run_command(make_parser(wanted), _run, argv)
+    return run_command(make_parser(), _run, argv)
 
 
-def make_parser(subcommands: Sequence[str] = tuple(SUBCOMMANDS)) -> Parser:
-    """The command's parser, with the flags of these subcommands.
-
-    Only their modules are imported: a device that runs the agent need not have what the others use.
-    """
+def make_parser() -> Parser:
+    """The command's parser."""
     parser = Parser(prog="python -m nas.latency", description=__doc__)
     subparsers = parser.add_subparsers(dest="subcommand", required=True, parser_class=Parser, metavar="SUBCOMMAND")
-    for name, (module, _, purpose) in SUBCOMMANDS.items():
-        subparser = subparsers.add_parser(name, help=purpose, description=f"{purpose[0].upper()}{purpose[1:]}.")
-        if name in subcommands:
-            _adder(import_module(module), name)(subparser)
+    for name, (_, _, purpose) in SUBCOMMANDS.items():
+        FLAGS[name](subparsers.add_parser(name, help=purpose, description=f"{purpose[0].upper()}{purpose[1:]}."))
     return parser
 
 
-def _adder(module: ModuleType, subcommand: str) -> Callable[[Parser], None]:
-    """A module of two subcommands has a function for each."""
-    own: Callable[[Parser], None] | None = getattr(module, f"add_{subcommand}_flags", None)
-    shared: Callable[[Parser], None] = own or module.add_flags
-    return shared
-
-
 def _run(flags: argparse.Namespace) -> int:
+    # Only that module is imported: a device that runs the agent need not have what the others use.
     module, function, _ = SUBCOMMANDS[flags.subcommand]
     run: Callable[[argparse.Namespace], int] = getattr(import_module(module), function)
     with nullcontext() if flags.subcommand in WAITING else doing(f"latency {flags.subcommand}"):

@@ -15,7 +15,7 @@ from typing import Any
 
 from sqlalchemy.exc import OperationalError
 
-from nas.command import Parser, parse_time
+from nas.command import parse_time
 from proxies.latency import Latency, Prepared, Timing, compare
 from proxies.machine import device_facts, fingerprint
 from proxies.runtimes import RUNTIMES
@@ -27,14 +27,6 @@ POLL_SECONDS = 0.5
 BEAT_SECONDS = 5.0
 PATIENCE_SECONDS = 600.0
 """How long a database that cannot be reached is tried again."""
-
-
-def add_flags(parser: Parser) -> None:
-    """Nothing: adds the flags of the subcommand to its parser."""
-    add = parser.add_argument
-    add("--storage", required=True, help="database URL of the study that asks")
-    add("--device", required=True, help="the name that searches call this device by, with --latency-from")
-    add("--idle", help="end after this long without work, such as 1h (default: serve until stopped)")
 
 
 def serve(flags: argparse.Namespace) -> int:

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from nas.architectures import named_architectures
-from nas.command import Parser, make_folder
+from nas.command import make_folder
 from nas.settings import ANCHOR
-from nas.task_flags import add_task_flags, task_of
+from nas.task_flags import task_of
 from proxies.measure_bundle import MANIFEST, RESULTS_SCHEMA, sealed
 from proxies.stopwatch import DEFAULT_TIMING, Reading
 from search_space.architecture import Architecture
@@ -33,25 +33,6 @@ BUNDLE_SCHEMA = 1
 SCRIPT = "measure.py"
 CARRIED = ("stopwatch.py", "machine.py", "expected.py", "onnx_session.py")
 """Files of `proxies` that need neither torch nor the rest of this project: a bundle holds them as they are."""
-
-
-def add_bundle_flags(parser: Parser) -> None:
-    """Nothing: adds the flags of `bundle` to its parser."""
-    add = parser.add_argument
-    add("architectures", nargs="*", help="presets and JSON files of architectures")
-    add("--storage", help="database URL of a study whose front is bundled too")
-    add("--study", help="the study's name (default: the only one in the storage)")
-    add_task_flags(parser, "latency is measured")
-    add("--out", type=Path, default=Path("bundle"), help="a folder, or a file that ends in .zip")
-
-
-def add_import_flags(parser: Parser) -> None:
-    """Nothing: adds the flags of `import` to its parser."""
-    add = parser.add_argument
-    add("results", type=Path, help="the results file that the bundle's script wrote")
-    add("--bundle", type=Path, required=True, help="the bundle that was measured: folder or .zip")
-    add("--storage", required=True, help="database URL of the ledger")
-    add("--device", help="a name for the device (default: its fingerprint)")
 
 
 def bundle(flags: argparse.Namespace) -> int:

@@ -21,10 +21,11 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from nas.command import Parser, check_folder, clock, make_folder, parse_time
+from nas.command import check_folder, clock, make_folder, parse_time
 from nas.heartbeat import doing
-from nas.settings import ANCHOR, DEFAULT_RUNTIME
-from proxies.runtimes import RUNTIMES, check_runtime
+from nas.latency_flags import CONDITIONS
+from nas.settings import ANCHOR
+from proxies.runtimes import check_runtime
 from proxies.stopwatch import TIMINGS
 from search_space.architecture import Architecture, Stage
 from search_space.errors import InputError
@@ -56,25 +57,9 @@ NETWORKS: Mapping[str, Architecture] = MappingProxyType(
         PAIR[1]: _v2(9),
     }
 )
-CONDITIONS = ("quiet", "loaded")
 
 Taken = dict[tuple[str, str, str], list[dict[str, Any]]]
 """By condition, depth and network, the latencies so far, as plain JSON."""
-
-
-def add_flags(parser: Parser) -> None:
-    """Nothing: adds the flags of the subcommand to its parser."""
-    add = parser.add_argument
-    add("--time", default="5m", help="how long it may take, such as 5m; Ctrl-C ends it earlier with what there is")
-    add("--repeats", type=int, default=10, help="at most so many measurements of each network in each condition")
-    add(
-        "--conditions", default=",".join(CONDITIONS), help="quiet: as the machine is; loaded: work on every core beside"
-    )
-    add("--depths", default=",".join(TIMINGS), help="quick: as a search times candidates; full: as it times its front")
-    add("--runtime", default=DEFAULT_RUNTIME, help=f"one of {', '.join(RUNTIMES)}")
-    add("--device", default="cpu", help="cpu or cuda")
-    add("--resolution", type=int, default=224, help="pixels of the square input")
-    add("--out", type=Path, default=Path("runs/latency-check"), help="folder for all measurements as JSON")
 
 
 def check(flags: argparse.Namespace) -> int:

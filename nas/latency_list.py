@@ -9,7 +9,6 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from nas.command import Parser
 from search_space.task import task_name
 from studies.database import engine_of
 from studies.ledger import Ledger, Measured
@@ -17,11 +16,6 @@ from studies.repeatability import reference_drift
 from studies.store import check_storage, check_storage_exists
 
 COLUMNS = ("device", "runtime", "precision", "task", "pixels", "batch", "networks", "ms", "noisy", "reference drift")
-
-
-def add_flags(parser: Parser) -> None:
-    """Nothing: adds the flags of the subcommand to its parser."""
-    parser.add_argument("--storage", required=True, help="database URL of the ledger")
 
 
 def show(flags: argparse.Namespace) -> int:

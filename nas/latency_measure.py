@@ -10,12 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from nas.architectures import named_architectures
-from nas.command import Parser
 from nas.heartbeat import Steps, doing
-from nas.settings import ANCHOR, DEFAULT_RUNTIME
-from nas.task_flags import add_task_flags, task_of
+from nas.settings import ANCHOR
+from nas.task_flags import task_of
 from proxies.latency import Latency, check_runtime, compare, prepare
-from proxies.runtimes import RUNTIMES
 from search_space.architecture import Architecture
 from search_space.budget import Budget
 from search_space.choices import Choices
@@ -28,21 +26,6 @@ from search_space.task import Task
 from studies.database import engine_of
 from studies.ledger import Ledger, Measured
 from studies.store import check_storage
-
-
-def add_flags(parser: Parser) -> None:
-    """Nothing: adds the flags of the subcommand to its parser."""
-    add = parser.add_argument
-    add("architectures", nargs="*", help="presets and JSON files of architectures")
-    add("--random", type=int, default=0, help="so many random architectures of the space too")
-    add("--budget", default="140mflops", help="what random architectures keep to")
-    add("--space", type=Path, help="a TOML file with the choices of random ones (default: the space that ships)")
-    add("--seed", type=int, default=0, help="seed of the first random architecture; the next has the next seed")
-    add("--runtime", default=DEFAULT_RUNTIME, help=f"one of {', '.join(RUNTIMES)}")
-    add("--device", default="cpu", help="cpu or cuda")
-    add_task_flags(parser, "latency is measured")
-    add("--batch-size", type=int, default=1, help="images that run at once")
-    add("--storage", help="database URL of the ledger that keeps each measurement (default: none is kept)")
 
 
 def measure(flags: argparse.Namespace) -> int:

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from nas.architectures import named_architectures
-from nas.command import Parser
+from nas.latency_flags import FILTERS
 from nas.latency_list import group_of
 from search_space.architecture import Architecture
 from search_space.errors import InputError
@@ -34,17 +34,6 @@ from studies.store import check_storage, check_storage_exists
 
 TRAINED_ON = (20, 40, 60, 80)
 DRAWS = 20
-FILTERS = ("device", "runtime", "precision", "resolution", "batch_size", "classes")
-
-
-def add_flags(parser: Parser) -> None:
-    """Nothing: adds the flags of the subcommand to its parser."""
-    add = parser.add_argument
-    add("architectures", nargs="*", help="presets and JSON files to predict the latency of")
-    add("--storage", required=True, help="database URL of the ledger")
-    for name in FILTERS:
-        kind = int if name in FILTERS[3:] else str
-        add(f"--{name.replace('_', '-')}", type=kind, help=f"only measurements of this {name.replace('_', ' ')}")
 
 
 def predict(flags: argparse.Namespace) -> int:

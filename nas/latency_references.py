@@ -12,13 +12,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from nas.command import Parser, check_folder, make_folder
+from nas.command import check_folder, make_folder
 from nas.heartbeat import Steps, doing
 from nas.outputs import FLOP
-from nas.settings import ANCHOR, DEFAULT_RUNTIME, DEVICES
+from nas.settings import ANCHOR
 from proxies.latency import Prepared, Timing, check_runtime, compare, prepare
 from proxies.reference_names import FAMILIES, REFERENCE_FAMILIES, REFERENCE_NAMES, SHUFFLENET_V1, SHUFFLENET_V2
-from proxies.runtimes import RUNTIMES
 from proxies.stopwatch import DEFAULT_TIMING
 from search_space.errors import InputError
 from search_space.presets import PRESETS
@@ -45,19 +44,6 @@ class Conditions:
     classes: int
     seed: int
     timing: Timing = DEFAULT_TIMING
-
-
-def add_flags(parser: Parser) -> None:
-    """Nothing: adds the flags of `references` to the parser."""
-    add = parser.add_argument
-    add("--runtime", default=DEFAULT_RUNTIME, help=f"where latency is measured: {', '.join(RUNTIMES)}")
-    add("--device", default="cpu", help=f"what it is measured on: {', '.join(DEVICES)}")
-    add("--resolution", type=int, default=224, help="pixels of the square input")
-    add("--classes", type=int, default=1000, help="classes of every classifier")
-    add("--only", help=f"names or beginnings of names, joined by commas, of: {', '.join(REFERENCE_NAMES)}")
-    add("--seed", type=int, default=0, help="seed of weights, input and order")
-    add("--storage", help="database URL of the ledger that keeps each measurement (default: none is kept)")
-    add("--out", type=Path, default=Path("runs/references"), help="folder for references.json and references.html")
 
 
 def run(flags: argparse.Namespace) -> int:

@@ -7,22 +7,14 @@ import sys
 import tempfile
 from pathlib import Path
 
-from nas.command import Parser
 from nas.heartbeat import Steps, doing
-from nas.settings import ANCHOR, DEFAULT_RUNTIME
+from nas.settings import ANCHOR
 from proxies.latency import Latency, compare, prepare
 from proxies.onnx_given import prepare_file
 from search_space.presets import PRESETS
 
 RESOLUTION, CLASSES = 224, 1000
 """What V2 1.0x is timed at beside every file, whatever the file takes: so that one number compares all."""
-
-
-def add_flags(parser: Parser) -> None:
-    """Nothing: adds the flags of the subcommand to its parser."""
-    add = parser.add_argument
-    add("files", nargs="+", type=Path, help="ONNX files, such as those of nas.export")
-    add("--runtime", default=DEFAULT_RUNTIME, help="onnxruntime or openvino")
 
 
 def time_files(flags: argparse.Namespace) -> int:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from nas.latency import SUBCOMMANDS
+
 COMMANDS = {
     f"nas.{file.stem}" for file in (Path(__file__).parents[1] / "nas").glob("*.py") if "__main__" in file.read_text()
 }
@@ -39,9 +41,12 @@ def test_help_and_an_unknown_flag_import_nothing_large(command: str) -> None:
         assert (ended, modules & LARGE) == (status, set())
 
 
-@pytest.mark.parametrize("subcommand", ["list", "export"])
-def test_help_of_a_subcommand_of_the_ledger_imports_nothing_large(subcommand: str) -> None:
-    ended, modules = imported_by("nas.ledger", subcommand, "--help")
+@pytest.mark.parametrize(
+    "line",
+    [("nas.ledger", "list"), ("nas.ledger", "export"), *(("nas.latency", subcommand) for subcommand in SUBCOMMANDS)],
+)
+def test_help_of_a_subcommand_imports_nothing_large(line: tuple[str, str]) -> None:
+    ended, modules = imported_by(*line, "--help")
     assert (ended, modules & LARGE) == ("0", set())
 
 

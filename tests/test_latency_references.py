@@ -15,7 +15,8 @@ import torch
 
 from nas import latency_references
 from nas.command import Parser, run_command
-from nas.latency_references import Conditions, add_flags, names_of, run, time_networks
+from nas.latency_flags import FLAGS
+from nas.latency_references import Conditions, names_of, run, time_networks
 from proxies.latency import Latency, Timing
 from proxies.reference_names import REFERENCE_NAMES
 from search_space import PRESETS, InputError
@@ -32,7 +33,7 @@ Times = Callable[..., list[dict[str, Any]]]
 
 def references(*arguments: str) -> int:
     parser = Parser(prog=PROG)
-    add_flags(parser)
+    FLAGS["references"](parser)
     return run_command(parser, run, arguments)
 
 
@@ -252,8 +253,9 @@ def test_an_output_folder_that_is_a_file_is_a_mistake(capsys: Captured, tmp_path
 
 def test_help_and_mistakes_need_no_torch() -> None:
     code = (
-        "import sys; from nas.command import Parser, run_command; from nas.latency_references import add_flags, run\n"
-        "parser = Parser(prog='test'); add_flags(parser); parser.format_help()\n"
+        "import sys; from nas.command import Parser, run_command; from nas.latency_flags import FLAGS\n"
+        "from nas.latency_references import run\n"
+        "parser = Parser(prog='test'); FLAGS['references'](parser); parser.format_help()\n"
         "run_command(parser, run, ['--only', 'lenet']); sys.exit('torch' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, stderr=subprocess.DEVNULL, check=False)
@@ -262,7 +264,7 @@ def test_help_and_mistakes_need_no_torch() -> None:
 
 def test_the_flags_have_the_defaults_that_are_documented() -> None:
     parser = Parser(prog=PROG)
-    add_flags(parser)
+    FLAGS["references"](parser)
     flags: argparse.Namespace = parser.parse_args([])
     assert (flags.runtime, flags.device, flags.resolution, flags.classes) == ("onnxruntime", "cpu", 224, 1000)
     assert (flags.only, flags.storage, flags.out) == (None, None, Path("runs/references"))
