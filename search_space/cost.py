@@ -85,10 +85,39 @@ def cost_of(
     return Cost(macs, params, BYTES_PER_ELEMENT * peak, BYTES_PER_ELEMENT * memory_access, plan, resolution)
 
 
+def counts_of(
+    architecture: Architecture, resolution: int = 224, num_classes: int = 1000, in_channels: int = 3
+) -> tuple[int, int]:
+    """The multiply-adds and parameters alone, as `cost_of` counts them, in half the time: sizing asks for twenty."""
+    plan = plan_of(architecture, num_classes, in_channels)
+    macs, params, size = unit_sums(plan.stem, resolution)
+    for first, *others in plan.stages:
+        unit_macs, unit_params, size = unit_sums(first, size)
+        macs, params = macs + unit_macs, params + unit_params
+        if others:  # which are one object
+            unit_macs, unit_params, size = unit_sums(others[0], size)
+            macs, params = macs + len(others) * unit_macs, params + len(others) * unit_params
+    for unit in filter(None, (plan.head, plan.classifier)):
+        unit_macs, unit_params, size = unit_sums(unit, size)
+        macs, params = macs + unit_macs, params + unit_params
+    return macs, params
+
+
 def unit_sums(unit: Unit, size: int) -> tuple[int, int, int]:
     """The multiply-adds and parameters of one unit whose input is `size` pixels high, and its output's size."""
-    rows, size = _unit_rows(unit, size)
-    return sum(row[3] for row in rows), sum(row[4] for row in rows), size
+    macs = params = 0
+    size_out = size
+    for chain in (*(branch.layers for branch in unit.branches), unit.tail):
+        at = size_out if chain is unit.tail else size
+        for layer in chain:
+            kind, _, _, _, stride, _, _ = layer
+            at = 1 if kind == "globalpool" else -(-at // stride)
+            if kind in _COUNTED:
+                layer_macs, layer_params, _ = _COUNTED[kind](layer, at * at)
+                macs += layer_macs
+                params += layer_params
+        size_out = at if chain else size_out
+    return macs, params, size_out
 
 
 _Row = tuple[str, int, str, int, int, int, int, int, int]
@@ -209,3 +238,4 @@ _KINDS: dict[str, tuple[_Count, int]] = {
     "globalpool": (_free, 1),
 }
 """Kind -> its multiply-adds, parameters and weights read, and how often it goes through its input (0: folded away)."""
+_COUNTED = {kind: count for kind, (count, _) in _KINDS.items() if count is not _free}

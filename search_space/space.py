@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from search_space.architecture import Architecture, Stage
 from search_space.budget import Budget
 from search_space.choices import Choices
-from search_space.cost import cost_of
+from search_space.cost import counts_of
 from search_space.errors import InputError
 from search_space.reach import Reach, reach_of
 from search_space.task import Task
@@ -122,8 +122,9 @@ class SearchSpace:
 
     def _share(self, chosen: Mapping[str, Any], widths: tuple[int, ...]) -> float:
         architecture = _architecture_of(self.choices, chosen, widths)
-        cost = cost_of(architecture, self.task.resolution, self.task.num_classes, self.task.in_channels)
-        return self.budget.share(cost.macs, cost.params)
+        return self.budget.share(
+            *counts_of(architecture, self.task.resolution, self.task.num_classes, self.task.in_channels)
+        )
 
 
 def _stage_numbers(choices: Choices) -> range:

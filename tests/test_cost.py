@@ -18,6 +18,7 @@ from proxies.backbone import Backbone, FeatureMaps, deployed
 from proxies.network import build
 from search_space import PRESETS, Architecture, Budget, Cost, InputError, LayerCost, SearchSpace, Stage, cost_of
 from search_space.choosers import RandomChooser
+from search_space.cost import counts_of
 from search_space.plan import NO_CLASSIFIER
 
 with warnings.catch_warnings():
@@ -530,3 +531,11 @@ def test_one_pixel_is_enough() -> None:
     architecture = PRESETS["v2-0.5x"]
     weights = sum(p.numel() for name, p in build(architecture).named_parameters() if p.dim() > 1)
     assert cost_of(architecture, 1).macs == weights
+
+
+@pytest.mark.parametrize(("resolution", "classes"), [(224, 1000), (32, 10), (320, NO_CLASSIFIER)])
+def test_counting_alone_counts_what_costing_does(resolution: int, classes: int) -> None:
+    space = SearchSpace.default(Budget.parse("140mflops"))
+    for architecture in [*PRESETS.values(), *(space.suggest(RandomChooser(seed)) for seed in range(20))]:
+        cost = cost_of(architecture, resolution, classes)
+        assert counts_of(architecture, resolution, classes) == (cost.macs, cost.params)

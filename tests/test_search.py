@@ -220,6 +220,18 @@ def test_a_search_evaluates_as_many_trials_as_asked_for(bench: Bench, count: int
     assert [found.architecture for found in records_of(bench.study)] == workers.sent
 
 
+def test_sixteen_workers_are_all_at_work_until_no_trial_is_left(bench: Bench) -> None:
+    busy: list[int] = []
+
+    class Counted(FakeWorkers):
+        def ready(self, running: Sequence[FakeWorker], timeout_seconds: float) -> list[FakeWorker]:
+            busy.append(len(running))
+            return super().ready(running, timeout_seconds)
+
+    bench.run(Counted(16), trials=20)
+    assert busy == [16] * 5 + list(range(15, 0, -1))
+
+
 def test_a_resumed_search_evaluates_what_is_missing(bench: Bench) -> None:
     first = bench.run(FakeWorkers(), trials=2)
     assert bench.run(FakeWorkers(), trials=2).sent == []
