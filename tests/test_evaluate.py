@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from nas import evaluate
+from nas import calibrator, evaluate
 from nas.command import Parser
 from nas.evaluate import Evaluator
 from nas.settings import Settings, add_flags, settings_of
@@ -56,7 +56,7 @@ def evaluator(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, events: list[str]
 
         monkeypatch.setattr(evaluate, "prepare", lambda network, stem, **options: str(stem))
         monkeypatch.setattr(evaluate, "deployed", lambda *arguments: None)
-        monkeypatch.setattr(evaluate, "load", lambda *arguments, **options: None)
+        monkeypatch.setattr(calibrator, "load", lambda *arguments, **options: None)
         monkeypatch.setattr(evaluate, "compare", compare)
         monkeypatch.setattr(evaluate, "train", train)
         return Evaluator(settings_from(*flags), tmp_path)

