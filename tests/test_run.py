@@ -12,9 +12,12 @@ import optuna
 import pytest
 from conftest import WAIT_SECONDS, read_json
 
+from nas.references import references_for
 from proxies.backbone import deployed
 from proxies.counting import count
-from search_space import Architecture, cost_of
+from search_space import Architecture, Budget, cost_of
+from search_space.plan import NO_CLASSIFIER
+from search_space.task import Task
 from studies.database import engine_of
 from studies.front import front_of
 from studies.ledger import Ledger
@@ -174,12 +177,16 @@ def test_a_search_for_backbones_costs_and_times_their_maps_and_says_that_they_cl
     assert (settings["task"], settings["resolution"], settings["classes"]) == ("detection-backbone", 32, 0)
     assert provenance["deployment"]["told"].startswith("32 px, feature maps at strides 8, 16 and 32")
     assert "no detector is trained" in provenance["accuracy"]
-    assert {row["reference"] for row in content["references"]} == {"v1-0.25x-g3", "v1-0.25x-g8", "v2-0.5x"}
+    # Of these a run of one trial has time for some; up to 5 % over the budget counts as its class.
+    named = set(references_for(Budget.parse("630kflops"), Task(32, NO_CLASSIFIER)))
+    assert {row["reference"] for row in content["references"]} & named
+    assert {row["reference"] for row in content["references"]} <= named
     for row in content["front"] + content["references"]:
         architecture = Architecture.from_dict(row["architecture"])
         assert architecture.head == 0
         assert (row["macs"], row["params"]) == count(deployed(architecture, 0), (1, 3, 32, 32))
-        assert row["macs"] <= 630_000
+        assert row["macs"] <= 1.05 * 630_000
+    assert all(row["macs"] <= 630_000 for row in content["front"])
     for told in (finished.stdout, finished.stderr, Path("runs/tiny/report.html").read_text(encoding="utf-8")):
         assert "no detector is trained" in told
     assert "at 32 px, feature maps at strides 8, 16 and 32, without head and classifier" in finished.stdout
