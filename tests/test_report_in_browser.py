@@ -16,6 +16,7 @@ from browser import CONTRASTS, show
 from nas.guidelines_work import Case
 from search_space import PRESETS, Budget, SearchSpace, cost_of
 from search_space.choosers import RandomChooser
+from studies.accuracy_scale import AccuracyScale
 from studies.calibration_report import write_calibration_page
 from studies.cards import cards_section
 from studies.comparison_report import write_comparison_page
@@ -58,6 +59,7 @@ def record(architecture: Any, accuracy: float, latency_ms: float, reference: str
 
 RECORDS = [record(SPACE.suggest(RandomChooser(i)), 0.4 + 0.02 * (i - 3 * (i % 3 == 2)), 1.0 + i / 5) for i in range(15)]
 FRONT = front_of(RECORDS)
+SCALE = AccuracyScale(error=0.01)
 REFERENCES = [record(PRESETS["v2-0.5x"], 0.5, 2.0, "v2-0.5x"), record(PRESETS["v1-1.0x-g3"], 0.55, 3.7, "v1-1.0x-g3")]
 FINALISTS = [Finalist(each, {1: each.accuracy, 2: each.accuracy - 0.01}, each.latency) for each in FRONT + REFERENCES]
 
@@ -67,10 +69,10 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     settings = {"budget": "140mflops", "resolution": 224, "classes": 1000, "space": SPACE.choices.to_dict()}
     sections = [
         "<header><h1>a study</h1><p>of fifteen networks</p></header>",
-        figure_section(FRONT, REFERENCES, RECORDS, 0.01),
+        figure_section(FRONT, REFERENCES, RECORDS, SCALE),
         section("Table", table_html(COLUMNS, [("found", row) for row in ROWS], COLUMNS[1:])),
         cards_section(FRONT, REFERENCES, predicted_for([*RECORDS, *REFERENCES], settings)),
-        table_section(FRONT, REFERENCES, 0.01),
+        table_section(FRONT, REFERENCES, SCALE),
         finalists_section(FINALISTS, FRONT),
     ]
     return write_page(tmp_path_factory.mktemp("page") / "report.html", "a study", sections)
