@@ -12,9 +12,9 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from nas.architectures import read_architecture
-from nas.command import Parser, run_command
-from nas.task_flags import add_task_flags, task_of
+from nas.cli.architectures import read_architecture
+from nas.cli.command import Parser, run_command
+from nas.cli.flags import add_task_flags, task_of
 from search_space.architecture import Architecture
 from search_space.cost import Cost, cost_of
 from search_space.errors import InputError

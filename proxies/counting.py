@@ -7,7 +7,7 @@ import copy
 import torch
 from torch import Tensor, nn
 
-from proxies.runtimes import Shape
+from proxies.latency.runtimes import Shape
 
 
 def count(network: nn.Module, shape: Shape) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""Any architecture as the backbone of an Ultralytics YOLO; `proxies.exports.ultralytics_yaml` writes its YAML file.
+"""Any architecture as the backbone of an Ultralytics YOLO; `proxies.export.ultralytics_yaml` writes its YAML file.
 
 Ultralytics is an extra (`.[ultralytics]`), and licensed under AGPL-3.0 where this project is MIT: know what that asks
 of programs and services that use it before installing it. Tried with version 8.4.190.

@@ -13,8 +13,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from proxies.checkpoint import write_whole
 from proxies.network import build, load_torchvision_weights
+from proxies.training.checkpoint import write_whole
 from search_space.architecture import Architecture
 from search_space.errors import InputError
 

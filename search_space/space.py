@@ -11,10 +11,10 @@ from typing import Any, Protocol
 
 from search_space.architecture import Architecture, Stage
 from search_space.budget import Budget
+from search_space.budget_range import Reach, reach_of
 from search_space.choices import Choices
 from search_space.cost import counts_of
 from search_space.errors import InputError
-from search_space.reach import Reach, reach_of
 from search_space.task import Task
 from search_space.widths import Structure, narrowest, quanta, solve_widths
 

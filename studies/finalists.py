@@ -16,9 +16,9 @@ from rich.table import Table
 from rich.text import Text
 
 from studies.accuracy_scale import PERCENT, AccuracyScale
+from studies.display import FLOP, SPREAD, TIE, mflops_text, ms_text, over_budget_text, proxy_text, spread_text
 from studies.front import front_of
 from studies.record import Record, attributes_of, record_of
-from studies.table import FLOP, SPREAD, TIE, mflops_text, ms_text, over_budget_text, proxy_text, spread_text
 
 ON_FRONT, REFERENCE = "front", "reference"
 LEFT = ("name", "front")

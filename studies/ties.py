@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 from itertools import combinations
 from string import ascii_lowercase
 
+from studies.display import TIE
 from studies.record import Record
-from studies.table import TIE
 
 Pairs = Sequence[tuple[int, int]]
 LATENCY_RULE = f"latencies within {100 * (TIE - 1):.0f} % of each other"

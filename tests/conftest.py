@@ -13,7 +13,7 @@ from browser import opened
 from PIL import Image
 from sqlalchemy import Engine
 
-from studies.database import engine_of
+from studies.storage.database import engine_of
 
 # Here, before torch is imported, and in all that a test starts: of two threads on a busy core each waits for the other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")

@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from proxies.data import load
-from proxies.exports.network import Network, as_taken
+from proxies.data.load import load
+from proxies.export.network import Network, as_taken
 from proxies.network import build
 from proxies.weights import TrainedFor
 from search_space import Architecture, Stage

@@ -5,11 +5,11 @@ from typing import Any
 
 from sqlalchemy import Engine
 
-from proxies.recipes import RECIPES
+from proxies.training.recipes import RECIPES
 from search_space import PRESETS
-from studies.database import engine_of
-from studies.evaluations import Evaluations, Question
-from studies.ledger import Ledger, Measured
+from studies.ledger.latencies import Ledger, Measured
+from studies.ledger.trainings import Evaluations, Question
+from studies.storage.database import engine_of
 
 NOVEMBER = 1793491200.0  # 2026-11-01T00:00:00Z: 1767225600 is the year's beginning, and 304 days are gone
 HOUR, DAY = 3600.0, 86400.0

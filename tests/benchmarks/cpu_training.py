@@ -17,12 +17,12 @@ from typing import Any
 
 from plain_loop import train_plainly
 
-from nas.calibrate import make_parser
-from nas.calibrate_work import CALIBRATOR
-from nas.calibration_settings import settings_of
-from nas.workers import Workers
-from proxies.data import load
-from proxies.recipes import RECIPES, Recipe
+from nas.calibrate.__main__ import make_parser
+from nas.calibrate.run import CALIBRATOR
+from nas.calibrate.settings import settings_of
+from nas.workers.local import Workers
+from proxies.data.load import load
+from proxies.training.recipes import RECIPES, Recipe
 from search_space import PRESETS, Architecture
 
 PROCESSES = 2

@@ -4,8 +4,9 @@
 
 trains each preset by both, in turn, with the same recipe on the same data, from building the network to its last
 validation. The plain loop is what one writes first: a DataLoader with 2 workers that crop and flip image by image,
-eager float32, torch's SGD and schedule. Ours is `proxies.training.train`. A first round that warms up libraries is not
-counted. "floor" is the time in which the device's memory could be read and written as often as an image's activations
+eager float32, torch's SGD and schedule. Ours is `train` of `proxies.training.trainer`. A first round
+that warms up libraries is not counted.
+"floor" is the time in which the device's memory could be read and written as often as an image's activations
 must be (once forward and twice backward, batch norms and activations fused away), over the time ours took. Where there
 is no CUDA device it says so in one line.
 """
@@ -20,10 +21,10 @@ from dataclasses import replace
 import torch
 from plain_loop import Outcome, train_plainly
 
-from proxies.captured import CapturedStep
-from proxies.data import ImageData, load
-from proxies.recipes import RECIPES, Recipe
-from proxies.training import train
+from proxies.data.load import ImageData, load
+from proxies.training.cuda_graph import CapturedStep
+from proxies.training.recipes import RECIPES, Recipe
+from proxies.training.trainer import train
 from search_space import PRESETS, Architecture, cost_of
 from search_space.cost import BYTES_PER_ELEMENT
 from search_space.widths import scaled

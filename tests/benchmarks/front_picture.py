@@ -7,9 +7,9 @@ python tests/benchmarks/front_picture.py --storage sqlite:///runs/STUDY/study.db
 import argparse
 from pathlib import Path
 
-from nas.outputs import findings_of
-from studies.figures import front_figure
-from studies.store import load_study, open_storage, references_of
+from nas.search.outputs import findings_of
+from studies.report.figures import front_figure
+from studies.storage.studies import load_study, open_storage, references_of
 
 
 def main() -> None:

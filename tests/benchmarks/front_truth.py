@@ -35,27 +35,27 @@ import plotly.graph_objects as go
 import torch
 from torch import nn
 
-from nas.command import Parser, make_folder, run_command
-from nas.compared_networks import FOUND, Network, named_network
-from nas.outputs import findings_of
-from nas.settings import ANCHOR, DEFAULT_RUNTIME
-from proxies.checkpoint import Checkpoint, read_checkpoint, write_checkpoint, write_whole
+from nas.cli.command import Parser, make_folder, run_command
+from nas.compare.networks import FOUND, Network, named_network
+from nas.search.outputs import findings_of
+from nas.search.settings import ANCHOR, DEFAULT_RUNTIME
 from proxies.counting import count
-from proxies.data import ImageData, load, normalise
-from proxies.data_names import EMBEDDED
-from proxies.held_out import HeldOut, load_test
-from proxies.latency import Prepared, compare, prepare
+from proxies.data.load import ImageData, load, normalise
+from proxies.data.names import EMBEDDED
+from proxies.data.test_images import HeldOut, load_test
+from proxies.latency.measure import Prepared, compare, prepare
 from proxies.network import build
-from proxies.recipes import RECIPES, Recipe
-from proxies.reference_networks import build_reference
-from proxies.trained import TrainingError
-from proxies.training import Trainer
+from proxies.references.networks import build_reference
+from proxies.training.checkpoint import Checkpoint, read_checkpoint, write_checkpoint, write_whole
+from proxies.training.recipes import RECIPES, Recipe
+from proxies.training.result import TrainingError
+from proxies.training.trainer import Trainer
 from search_space.architecture import Architecture
 from search_space.errors import InputError
-from studies.figures import BLUE, GREY, ORANGE, styled
 from studies.front import front_of, pick
 from studies.record import Record
-from studies.store import SETTINGS, load_study, open_storage, references_of
+from studies.report.figures import BLUE, GREY, ORANGE, styled
+from studies.storage.studies import SETTINGS, load_study, open_storage, references_of
 
 REFERENCES = (
     *("v1-0.5x-g3", "v1-1.0x-g3", "v1-1.0x-g8", "v2-0.5x", "v2-1.0x"),

@@ -19,8 +19,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from proxies import fast_ops
 from proxies.network import build
+from proxies.training.cpu import layers as fast_ops
 from search_space import PRESETS, Architecture, Budget, SearchSpace
 from search_space.choosers import RandomChooser
 

@@ -15,10 +15,10 @@ from statistics import median, quantiles
 
 from torch import nn
 
-from proxies.expected import example
+from proxies.latency.output_check import example
+from proxies.latency.runtimes import RUNTIMES, Shape
+from proxies.latency.runtimes.onnx_file import export_onnx, write_onnx
 from proxies.network import build
-from proxies.runtimes import RUNTIMES, Shape
-from proxies.runtimes.onnx_file import export_onnx, write_onnx
 from search_space import PRESETS, Architecture
 
 SHAPE: Shape = (1, 3, 224, 224)

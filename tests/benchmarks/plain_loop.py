@@ -8,10 +8,10 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import v2
 
-from proxies.data import ImageData, normalise
-from proxies.data_names import mirrors
+from proxies.data.load import ImageData, normalise
+from proxies.data.names import mirrors
 from proxies.network import build
-from proxies.recipes import Recipe
+from proxies.training.recipes import Recipe
 from search_space import Architecture
 
 WORKERS = 2

@@ -14,16 +14,16 @@ from dataclasses import replace
 
 import plotly.graph_objects as go
 
-from nas.calibrate import make_parser
-from nas.calibrate_work import CALIBRATOR, result_of, train_missing
-from nas.calibration_run import draw, questions
-from nas.calibration_settings import settings_of
-from nas.workers import Workers
-from proxies.recipes import RECIPES
-from studies.calibration import PREDICTION, Calibration
-from studies.database import engine_of
-from studies.evaluations import Evaluations
-from studies.figures import BLUE, GREY, ORANGE, styled
+from nas.calibrate.__main__ import make_parser
+from nas.calibrate.questions import draw, questions
+from nas.calibrate.run import CALIBRATOR, result_of, train_missing
+from nas.calibrate.settings import settings_of
+from nas.workers.local import Workers
+from proxies.training.recipes import RECIPES
+from studies.calibration.results import PREDICTION, Calibration
+from studies.ledger.trainings import Evaluations
+from studies.report.figures import BLUE, GREY, ORANGE, styled
+from studies.storage.database import engine_of
 
 SHORT = RECIPES["short"]
 TWICE = replace(SHORT, name="twice the images", max_images=10_000)

@@ -24,9 +24,9 @@ import numpy as np
 import optuna
 import plotly.graph_objects as go
 
-from studies.figures import BLUE, GREY, ORANGE, styled
-from studies.finished_table import FinishedTable, Price, ahead_of
-from studies.samplers import SAMPLERS, sampler_for
+from studies.report.figures import BLUE, GREY, ORANGE, styled
+from studies.sampling.benchmark_table import FinishedTable, Price, ahead_of
+from studies.sampling.samplers import SAMPLERS, sampler_for
 
 BUDGETS = (25, 50, 75, 100, 200)
 MOST_ASKS = 20

@@ -19,15 +19,15 @@ from typing import Any
 
 import numpy as np
 
-from proxies.latency import compare, prepare
+from proxies.latency.measure import compare, prepare
+from proxies.latency.protocol import Timing
 from proxies.network import build
-from proxies.stopwatch import Timing
 from search_space import PRESETS, Architecture, Budget, SearchSpace, cost_of
 from search_space.choosers import RandomChooser
-from studies.latency_model import BLOCKS, FLOPS_ALONE, best_block, errors_of, leave_one_out, matrix_of
-from studies.latency_prior import ANCHOR, FILE, FOLDER, SCHEMA
+from studies.latency.model import BLOCKS, FLOPS_ALONE, best_block, errors_of, leave_one_out, matrix_of
+from studies.latency.prior import ANCHOR, FILE, FOLDER, SCHEMA
 
-SHIPPED = Path(__file__).parents[2] / "studies" / FOLDER / FILE
+SHIPPED = Path(__file__).parents[2] / "studies/latency" / FOLDER / FILE
 RESOLUTION, CLASSES = 224, 1000
 TIMING = Timing(processes=3, max_processes=8, seconds=2.0, tolerance=0.03)
 CHOSEN = (

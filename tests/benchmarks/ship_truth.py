@@ -6,7 +6,7 @@ python tests/benchmarks/ship_truth.py TRUTH.jsonl --data folder:PATH --kept shor
 TRUTH.jsonl has a JSON object a line: `name`, `architecture` (schema 1), `accuracy` by the recipe FULL below. SHORT
 trainings are kept in a file of lines as they come, so the same line goes on; two cores: --part 0/2 and --part 1/2,
 then the line without --part. It prints Kendall tau of every score, each network left out of its fit, and writes
-studies/shipped_calibrations/cifar10.json.
+studies/calibration/shipped/cifar10.json.
 """
 
 import argparse
@@ -16,21 +16,21 @@ from pathlib import Path
 
 import numpy as np
 
-from nas.calibration_settings import ZERO_COST
-from nas.calibrator import Calibrator
-from nas.command import Parser
-from nas.settings import add_flags, settings_of
-from proxies.recipes import RECIPES, Recipe
+from nas.calibrate.evaluator import Calibrator
+from nas.calibrate.settings import ZERO_COST
+from nas.cli.command import Parser
+from nas.search.settings import add_flags, settings_of
+from proxies.training.recipes import RECIPES, Recipe
 from search_space.architecture import Architecture
 from search_space.cost import cost_of
-from studies.calibration import Calibration, Made, Trained, calibration_of, scores_of
-from studies.calibrations import shipped, to_dict
-from studies.known_trainings import published_labels
-from studies.prediction import Known
-from studies.ranking import ranking_of
+from studies.calibration.accuracy_fit import Known
+from studies.calibration.known_trainings import published_labels
+from studies.calibration.ranking import ranking_of
+from studies.calibration.results import Calibration, Made, Trained, calibration_of, scores_of
+from studies.calibration.store import shipped, to_dict
 
 NAME = "cifar10"
-SHIPPED = Path(__file__).parents[2] / "studies" / "shipped_calibrations" / f"{NAME}.json"
+SHIPPED = Path(__file__).parents[2] / "studies/calibration/shipped" / f"{NAME}.json"
 FULL = Recipe(
     "16 epochs of all 50,000 images, on a GPU",
     epochs=16,

@@ -24,13 +24,13 @@ import numpy as np
 import optuna
 from optuna.trial import TrialState
 
-from nas.table_problem import OBJECTIVES, FinishedNetworks
+from nas.search.benchmark.problem import OBJECTIVES, FinishedNetworks
 from search_space.budget import Budget
-from studies.coordinators import Coordinator
-from studies.finished_table import FinishedTable
 from studies.record import KEY
-from studies.store import open_storage, open_study, references_of
-from studies.trials import CAUSE, INTERRUPTED
+from studies.sampling.benchmark_table import FinishedTable
+from studies.storage.coordinators import Coordinator
+from studies.storage.studies import open_storage, open_study, references_of
+from studies.storage.trials import CAUSE, INTERRUPTED
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 import postgresql

@@ -16,9 +16,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from nas.command import parse_time
-from nas.run_work import TIME_PLAN
-from studies.store import FINALISTS, load_study, open_storage, records_of, references_of, study_names
+from nas.cli.command import parse_time
+from nas.run.run import TIME_PLAN
+from studies.storage.studies import FINALISTS, load_study, open_storage, records_of, references_of, study_names
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,20 +18,20 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from nas.accuracy import accuracy_for
-from nas.command import Parser
-from nas.replays import Replays, Where
-from nas.search import Limits, Search
-from nas.settings import Settings, add_flags, settings_of
-from nas.shufflenets import ShuffleNets
-from nas.workers import Workers
+from nas.cli.command import Parser
+from nas.search.accuracy import accuracy_for
+from nas.search.ledger_lookup import Replays, Where
+from nas.search.loop import Limits, Search
+from nas.search.settings import Settings, add_flags, settings_of
+from nas.search.shufflenet_problem import ShuffleNets
+from nas.workers.local import Workers
 from search_space import Architecture, SearchSpace, cost_of
-from studies.coordinators import Coordinator
-from studies.evaluations import Evaluations
-from studies.ledger import Ledger
-from studies.patience import Patience
+from studies.ledger.latencies import Ledger
+from studies.ledger.trainings import Evaluations
 from studies.record import Record
-from studies.store import open_storage, open_study, references_of
+from studies.storage.coordinators import Coordinator
+from studies.storage.retry import Patience
+from studies.storage.studies import open_storage, open_study, references_of
 
 ANCHOR_MS = 5.0
 LATENCY = {"spread": 0.02, "noisy": False, "seconds": 2.0, "taken_at": 1e9, "reference_p10_ms": ANCHOR_MS}

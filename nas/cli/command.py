@@ -1,0 +1,120 @@
+"""What every command shares: one line and exit 2 for a user's mistake, a traceback only with --debug."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import re
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Never
+
+from search_space.errors import InputError
+
+
+class _Defaults(argparse.ArgumentDefaultsHelpFormatter):
+    """Prints the defaults that say something."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        silent = action.default is None or action.default is False
+        return action.help if silent else super()._get_help_string(action)
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser that says what is wrong in one line and exits with 2; every command has --debug."""
+
+    def __init__(self, **options: object) -> None:
+        super().__init__(formatter_class=_Defaults, **options)  # type: ignore[arg-type]
+        self.add_argument("--debug", action="store_true", help="show a traceback for an error")
+
+    def error(self, message: str) -> Never:
+        """Never comes back: prints the message and exits with 2."""
+        self.exit(2, f"{self.prog}: {message}; --help lists the options\n")
+
+
+def run_command(parser: Parser, command: Callable[[argparse.Namespace], int], argv: Sequence[str] | None) -> int:
+    """The exit status of `command`: 2 after a user's mistake, 1 after any other error, 130 after Ctrl-C."""
+    arguments = parser.parse_args(argv)
+    try:
+        return command(arguments)
+    except KeyboardInterrupt:
+        print(f"{parser.prog}: interrupted", file=sys.stderr)
+        return 130
+    except Exception as error:
+        if arguments.debug:
+            raise
+        mistake = error if isinstance(error, InputError) else _lack_of(error, hasattr(arguments, "resume"))
+        text = " ".join(str(mistake or error).split()) or type(error).__name__
+        told = text if mistake else f"{type(error).__name__}: {text} (--debug shows where)"
+        print(f"{parser.prog}: {told}", file=sys.stderr)
+        return 2 if mistake else 1
+
+
+def _lack_of(error: Exception, resumes: bool) -> InputError | None:
+    """The line for an error that says what the machine lacks, room or a database; None for any other error."""
+    from studies.storage.database_errors import is_away, is_full, reason_of
+
+    again = "the same line with --resume goes on" if resumes else "give the same line again"
+    if is_full(error):
+        return InputError(
+            f"results need room to be kept, and there is none left: {reason_of(error)}; free some, {again}"
+        )
+    if is_away(error):
+        return InputError(
+            f"results need their database, and it does not answer: {reason_of(error)}; once it does, {again}"
+        )
+    return None
+
+
+def check_folder(path: Path) -> None:
+    """Nothing; makes nothing either.
+
+    Raises:
+        InputError: `path` is no folder that could be made or written to.
+    """
+    existing = next(parent for parent in (path, *path.absolute().parents) if parent.exists())
+    if not existing.is_dir() or not os.access(existing, os.W_OK):
+        raise InputError(
+            f"the output folder must be one that can be written, got {str(path)!r}: {str(existing)!r} cannot"
+        )
+
+
+def make_folder(path: Path) -> Path:
+    """`path`, which is a folder now and can be written to.
+
+    Raises:
+        InputError: it cannot.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        probe = path / ".writable"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise InputError(
+            f"the output folder must be one that can be written, got {str(path)!r}: {error.strerror}"
+        ) from error
+    return path
+
+
+def parse_time(flag: str, text: str) -> float:
+    """The seconds that "90s", "10m" or "2h", given with the flag, stand for.
+
+    Raises:
+        InputError: not such a time.
+    """
+    match = re.fullmatch(r"([0-9]*\.?[0-9]+)([smh])", text.strip().lower())
+    seconds = float(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2]] if match else 0.0
+    if not seconds > 0 or math.isinf(seconds):
+        raise InputError(f"{flag} must be a number above 0 with s, m or h, such as 10m; got {text!r}")
+    return seconds
+
+
+def clock(seconds: float) -> str:
+    """Minutes and seconds, "2:05", or hours and minutes, "3 h 05 min"."""
+    minutes = round(seconds / 60)
+    if seconds >= 3600:
+        return f"{minutes // 60} h {minutes % 60:02d} min"
+    return f"{int(seconds // 60)}:{int(seconds % 60):02d}"

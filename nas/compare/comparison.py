@@ -1,0 +1,84 @@
+"""A comparison carried out: what the ledger lacks is timed, alone, then trained, in parallel; and what it comes to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from nas.calibrate.questions import name_of
+from nas.calibrate.run import train_missing
+from nas.compare.networks import Network
+from nas.compare.settings import CompareSettings
+from nas.compare.timing import Timing, Where
+from nas.workers.local import Workers
+from search_space.errors import InputError
+from studies.ledger.latencies import Ledger
+from studies.ledger.trainings import Evaluations, Question
+from studies.papers.comparison import Compared, Comparison
+
+Counts = Mapping[str, tuple[int, int]]
+"""By a network's key, its multiply-adds and parameters at deployment."""
+
+
+def carry_out(settings: CompareSettings, workers: Workers, evaluations: Evaluations, ledger: Ledger) -> Comparison:
+    """The comparison of the settings' networks, all that the ledger lacked being timed and trained.
+
+    Raises:
+        InputError: the budget leaves nothing to compare.
+        RuntimeError: a network could not be counted, or all of the first trainings failed.
+    """
+    first = workers.all[0]
+    where = Where(**first.call("where"))
+    counts = {each.network.key(): first.call("count", each.network) for each in settings.networks}
+    budget = settings.budget
+    networks = [each for each in settings.networks if budget is None or budget.allows(*counts[each.network.key()])]
+    if not networks:
+        least = min(counts.values())[0] / 1e6
+        raise InputError(
+            f"something must be left to compare within --budget {budget}: the least has {least:.1f} MFLOPs"
+        )
+    latencies, untimed = Timing(settings, where, workers, ledger).all(networks)
+    questions = _questions(settings, where, networks, counts)
+    macs_of = {question.digest: counts[question.architecture.key()][0] for question in questions}
+    failures = train_missing(questions, workers, evaluations, lambda question: macs_of[question.digest])
+    answers = evaluations.answers(where.data)
+
+    def compared(network: Network) -> Compared:
+        key = network.network.key()
+        macs, params = counts[key]
+        asked = {seed: _question(settings, where, network, seed) for seed in settings.seeds}
+        found = {seed: answers.get(question.digest) for seed, question in asked.items()}
+        accuracies = {seed: each["validation_accuracies"][-1] for seed, each in found.items() if each}
+        told = (f"{network.name} timed:", *(f"{name_of(question)}:" for question in asked.values()))
+        causes = tuple(line for line in (*untimed, *failures) if line.startswith(told))
+        return Compared(network.name, network.family, macs, params, accuracies, latencies.get(key), causes)
+
+    return Comparison(tuple(map(compared, networks)), _made(settings, where))
+
+
+def _questions(settings: CompareSettings, where: Where, networks: Sequence[Network], counts: Counts) -> list[Question]:
+    """All trainings, seed by seed, the costliest network of each first: the last ones then end together."""
+    ordered = sorted(networks, key=lambda each: -counts[each.network.key()][0])
+    return [_question(settings, where, each, seed) for seed in settings.seeds for each in ordered]
+
+
+def _question(settings: CompareSettings, where: Where, network: Network, seed: int) -> Question:
+    return Question(network.network, settings.recipe.to_dict(), where.data, seed, settings.device, network.name)
+
+
+def _made(settings: CompareSettings, where: Where) -> dict[str, Any]:
+    """How the numbers came about, as plain JSON."""
+    return {
+        "data": settings.data,
+        "data_fingerprint": where.data,
+        "image_size": where.image_size,
+        "recipe": settings.recipe.to_dict(),
+        "seeds": list(settings.seeds),
+        "resolution": settings.resolution,
+        "classes": settings.classes,
+        "device": settings.device,
+        **{name: value for name, value in asdict(where).items() if name in ("fingerprint", "runtime_version")},
+        "runtime": settings.runtime,
+        "latency_device": settings.latency_device,
+    }

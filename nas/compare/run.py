@@ -1,0 +1,62 @@
+"""What `python -m nas.compare` does, once its flags are read."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import sys
+from pathlib import Path
+
+from nas.calibrate.run import INTERRUPTED
+from nas.cli.command import check_folder, make_folder
+from nas.cli.heartbeat import doing
+from nas.compare.comparison import carry_out
+from nas.compare.settings import CompareSettings, settings_of
+from nas.workers.local import Workers
+from studies.ledger.latencies import Ledger
+from studies.ledger.trainings import Evaluations
+from studies.papers.comparison import Comparison, to_dict
+from studies.papers.published_accuracies import PUBLISHED
+from studies.report.comparison_page import render_comparison, write_comparison_page
+from studies.storage.database import engine_of, parsed_url
+
+PROGRAM = "python -m nas.compare"
+EVALUATOR = "nas.compare.evaluator:CompareEvaluator"
+
+
+def run(flags: argparse.Namespace) -> int:
+    """The exit status of a comparison with these flags: 1 where no network could be both timed and trained."""
+    settings = settings_of(flags)
+    folders = _folders(settings)
+    for folder in folders:
+        check_folder(folder)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with doing("reading the images"), Workers(settings, EVALUATOR) as workers:
+            for folder in folders:
+                make_folder(folder)
+            engine = engine_of(settings.storage)
+            comparison = carry_out(settings, workers, Evaluations(engine), Ledger(engine))
+    except KeyboardInterrupt:
+        print(f"{PROGRAM}: stopped; what was done is kept, and the same line goes on", file=sys.stderr)
+        return INTERRUPTED
+    _show(comparison, settings.out)
+    return 0 if comparison.front else 1
+
+
+def _folders(settings: CompareSettings) -> list[Path]:
+    """The folders that are written to."""
+    url = parsed_url(settings.storage)
+    file = url.database if url.get_backend_name() == "sqlite" else None
+    return [settings.out, *([Path(file).parent] if file else [])]
+
+
+def _show(comparison: Comparison, out: Path) -> None:
+    """Nothing: prints the comparison and writes its files."""
+    print(render_comparison(comparison))
+    written = out / "compare.json"
+    text = json.dumps(to_dict(comparison, PUBLISHED), indent=1, allow_nan=False)
+    written.write_text(text + "\n", encoding="utf-8")
+    for path in (written, write_comparison_page(out / "compare.html", comparison)):
+        print(f"wrote {path}")

@@ -1,0 +1,158 @@
+"""What a comparison is told: flags in, one checked, frozen value out. Without torch."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from nas.compare.flags import COMPARISONS, DEFAULT_SET
+from nas.compare.networks import FOUND, Network, named_network, networks_of
+from nas.export.run import default_storage
+from nas.search.outputs import findings_of
+from nas.search.settings import DEFAULT_RUNTIME, check_device
+from nas.workers.cores import default_workers
+from proxies.data.names import EMBEDDED, check_images
+from proxies.latency.runtimes import check_runtime
+from proxies.training.recipes import RECIPES, Recipe
+from search_space.budget import Budget
+from search_space.errors import InputError
+from search_space.plan import NO_CLASSIFIER
+from studies.front import pick
+from studies.storage.studies import SETTINGS, check_storage, load_study, open_storage, references_of
+
+LEAST = {"seeds": 1, "seed": 0, "epochs": 1, "workers": 1, "resolution": 32, "classes": 2, "image_size": 8}
+"""Flag -> the smallest number that it takes."""
+DEFAULTS: Mapping[str, Any] = {
+    "data": EMBEDDED,
+    "image_size": None,
+    "resolution": 224,
+    "classes": 1000,
+    "device": "cpu",
+    "runtime": DEFAULT_RUNTIME,
+    "latency_device": "cpu",
+    "seed": 0,
+}
+"""Flag -> what stands where neither the user nor the study says."""
+
+
+@dataclass(frozen=True, slots=True)
+class CompareSettings:
+    """All that a comparison needs to know."""
+
+    networks: tuple[Network, ...]
+    budget: Budget | None
+    data: str
+    data_root: Path | None
+    download: bool
+    image_size: int | None
+    recipe: Recipe
+    seeds: tuple[int, ...]
+    resolution: int
+    classes: int
+    device: str
+    runtime: str
+    latency_device: str
+    workers: int
+    storage: str
+    out: Path
+
+
+def settings_of(flags: argparse.Namespace) -> CompareSettings:
+    """The settings that the flags, and those kept by the study that they name, amount to.
+
+    Raises:
+        InputError: any of them is not usable, found before anything is started or written.
+    """
+    for name, least in LEAST.items():
+        value = getattr(flags, name)
+        if value is not None and value < least:
+            raise InputError(f"--{name.replace('_', '-')} must be at least {least}, got {value}")
+    front, kept, url = _of_study(flags)
+    told = {name: _told(getattr(flags, name), kept.get(name), default) for name, default in DEFAULTS.items()}
+    _check(told)
+    storage = flags.storage or url or COMPARISONS
+    check_storage(storage)
+    seed = told.pop("seed")
+    return CompareSettings(
+        networks=_networks(flags, front),
+        budget=_budget(flags.budget),
+        data_root=flags.data_root,
+        download=flags.download,
+        recipe=_recipe(flags, kept),
+        seeds=tuple(range(seed, seed + flags.seeds)),
+        workers=flags.workers or default_workers(told["device"]),
+        storage=storage,
+        out=flags.out,
+        **told,
+    )
+
+
+def _of_study(flags: argparse.Namespace) -> tuple[list[Network], Mapping[str, Any], str | None]:
+    """The front of the study that the flags name, the settings it keeps, and its database; nothing without a study."""
+    if flags.study is None:
+        if flags.pick is not None:
+            raise InputError(
+                f"--pick takes a network of a study's front, so it needs --study; got {flags.pick!r} alone"
+            )
+        return [], {}, None
+    url = flags.storage or default_storage(flags.study)
+    storage = open_storage(url, must_exist=True)
+    study = load_study(storage, flags.study)
+    kept = study.user_attrs.get(SETTINGS, {})
+    if "data" not in kept:
+        raise InputError(
+            f"the study {flags.study!r} does not say which images it was trained on: name networks instead"
+        )
+    if kept.get("classes") == NO_CLASSIFIER:
+        raise InputError(
+            f"classifiers are compared, and the study {flags.study!r} is of backbones: name JSON files of it"
+        )
+    findings = findings_of(study, references_of(study, storage))
+    chosen = findings.front if flags.pick is None else [pick(findings.front, flags.pick)]
+    if not chosen:
+        raise InputError(f"the study {flags.study!r} holds no evaluated architecture to compare: go on with it first")
+    return [Network(record.name, FOUND, record.architecture) for record in chosen], kept, url
+
+
+def _networks(flags: argparse.Namespace, front: list[Network]) -> tuple[Network, ...]:
+    """The networks that are meant, each once, whatever it is called."""
+    set_name = flags.set or (None if flags.networks else DEFAULT_SET)
+    names = (*flags.networks, *(networks_of(set_name) if set_name else ()))
+    by_key: dict[str, Network] = {}
+    for network in (*front, *map(named_network, names)):
+        by_key.setdefault(network.network.key(), network)
+    by_name: dict[str, str] = {}
+    for key, network in by_key.items():
+        if by_name.setdefault(network.name, key) != key:
+            raise InputError(f"a network is shown by its name, and two are called {network.name!r}: rename a file")
+    return tuple(by_key.values())
+
+
+def _told(given: Any, kept: Any, default: Any) -> Any:
+    return given if given is not None else kept if kept is not None else default
+
+
+def _check(told: Mapping[str, Any]) -> None:
+    check_images(told["data"])
+    check_device(told["device"])
+    check_runtime(told["runtime"], told["latency_device"])
+
+
+def _recipe(flags: argparse.Namespace, kept: Mapping[str, Any]) -> Recipe:
+    if flags.recipe is not None and flags.recipe not in RECIPES:
+        raise InputError(f"--recipe must be one of {', '.join(RECIPES)}, got {flags.recipe!r}")
+    named = RECIPES[flags.recipe or "short"]
+    recipe = Recipe(**kept["recipe"]) if flags.recipe is None and "recipe" in kept else named
+    return recipe if flags.epochs is None else replace(recipe, epochs=flags.epochs)
+
+
+def _budget(text: str | None) -> Budget | None:
+    if text is None:
+        return None
+    budget = Budget.parse(text)
+    if budget.latency_ms is not None:
+        raise InputError(f"networks are left out by FLOPs or parameters, before they are timed; got --budget {text}")
+    return budget

@@ -1,0 +1,104 @@
+"""What `python -m nas.dashboard` does, once its flags are read."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import subprocess
+import sys
+import tempfile
+from importlib.util import find_spec
+from pathlib import Path
+from socketserver import ThreadingMixIn
+from typing import Any, BinaryIO
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+
+from nas.export.run import default_storage
+from search_space.errors import InputError
+from studies.storage.studies import load_study, open_storage
+
+EXTRA = "python -m pip install -e '.[dashboard]'"
+
+
+def serve(flags: argparse.Namespace) -> int:
+    """The exit status, once Ctrl-C has ended the server."""
+    if find_spec("optuna_dashboard") is None:
+        raise InputError(f"the dashboard needs optuna-dashboard, which is not installed: {EXTRA}")
+    url = flags.storage or default_storage(flags.study)
+    study = load_study(open_storage(url, must_exist=True), flags.study)
+    import optuna_dashboard
+
+    from studies.dashboard.annotated_storage import AnnotatedStorage
+
+    storage = AnnotatedStorage(url)
+    with tempfile.TemporaryDirectory() as scratch:
+        app = optuna_dashboard.wsgi(storage, Artifacts(storage, Path(scratch)))
+        with _server(app, flags.host, flags.port) as server:
+            port, study_id = server.server_address[1], study._study_id
+            print(f"http://{flags.host}:{port}/dashboard/studies/{study_id}", flush=True)
+            print("Ctrl-C ends it", file=sys.stderr, flush=True)
+            try:
+                server.serve_forever()
+            except KeyboardInterrupt:
+                print("ended", file=sys.stderr)
+    return 0
+
+
+class Artifacts:
+    """An artifact store of optuna's that makes each file when it is asked for, and takes none."""
+
+    def __init__(self, storage: Any, folder: Path) -> None:
+        self._storage, self._folder = storage, folder
+
+    def open_reader(self, artifact_id: str) -> BinaryIO:
+        """The file of that name, made now."""
+        from studies.dashboard.annotated_storage import ONNX, Artifact
+
+        artifact = Artifact.of_id(artifact_id)
+        if artifact.file != ONNX:
+            return io.BytesIO(self._storage.drawing(artifact).encode())
+        architecture = self._storage.get_trial(artifact.trial_id).user_attrs["architecture"]
+        return untrained_onnx(architecture, self._folder / artifact_id).open("rb")
+
+    def write(self, artifact_id: str, content_body: BinaryIO) -> None:
+        """Never comes back: nothing is kept."""
+        raise InputError("files cannot be added to a study's trials here: they are made from what it keeps")
+
+    def remove(self, artifact_id: str) -> None:
+        """Never comes back: nothing is kept."""
+        raise InputError("files of a study's trials cannot be removed: they are made from what it keeps")
+
+
+def untrained_onnx(architecture: dict[str, Any], folder: Path) -> Path:
+    """The ONNX file of the architecture with random weights, for timing; a process of its own makes it, with torch.
+
+    Raises:
+        RuntimeError: it could not.
+    """
+    if not (made := sorted(folder.glob("*.onnx"))):
+        folder.mkdir(parents=True, exist_ok=True)
+        file = folder / "architecture.json"
+        file.write_text(json.dumps(architecture), encoding="utf-8")
+        line = [sys.executable, "-m", "nas.export", str(file), "--format", "onnx", "--untrained", "--no-latency"]
+        done = subprocess.run([*line, "--out", str(folder)], capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise RuntimeError(f"the ONNX file was not made: {done.stderr.strip()}")
+        made = sorted(folder.glob("*.onnx"))
+    return made[0]
+
+
+class _Server(ThreadingMixIn, WSGIServer):
+    daemon_threads = True
+
+
+class _Quiet(WSGIRequestHandler):
+    def log_message(self, format: str, *args: Any) -> None:
+        """Nothing: a line for each request would hide what matters."""
+
+
+def _server(app: Any, host: str, port: int) -> WSGIServer:
+    try:
+        return make_server(host, port, app, server_class=_Server, handler_class=_Quiet)
+    except (OSError, OverflowError) as error:
+        raise InputError(f"the dashboard needs a free port, and {host}:{port} cannot be had: {error}") from error

@@ -1,0 +1,52 @@
+"""`python -m nas.export`: networks in the formats that programs take, from a study's front, files or presets.
+
+Architectures as JSON come from the storage alone; torch is imported only for a format that needs it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from nas.cli.command import Parser, run_command
+from proxies.export import DYNAMIC, FORMATS
+from studies.front import PICKS
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The exit status of the command."""
+    return run_command(make_parser(), _run, argv)
+
+
+def make_parser() -> Parser:
+    """The command's parser."""
+    parser = Parser(prog="python -m nas.export", description="Writes networks in the formats that programs take.")
+    add = parser.add_argument
+    add("networks", nargs="*", help="weights.safetensors of nas.train, JSON files, presets (default: a study's front)")
+    add("--format", default="json", help=f"all, or some of {', '.join(FORMATS)}, joined by commas")
+    add("--study", help="the study's name (default: the only one in the storage)")
+    add("--storage", help="database URL (default: the SQLite file of runs/STUDY, or the only one under runs)")
+    add("--out", type=Path, default=Path("export"), help="folder for the files")
+    add("--pick", help=f"{', '.join(PICKS)}, or the beginning of a key: that one instead of the whole front")
+    add("--max-latency", help="only networks of at most this latency, such as 5ms")
+    add("--untrained", action="store_true", help="random weights where there are no trained ones: for timing alone")
+    add("--batch", default="1", help=f"images at once, or {DYNAMIC} for any number")
+    add("--opset", type=int, help="ONNX's operator set, 11 to 23 (default: 20)")
+    add("--resolution", type=int, default=224, help="pixels, where weights are random")
+    add("--classes", type=int, default=1000, help="classes, where weights are random")
+    add("--data", help="images to compare on (default: those it was trained on, or the embedded ones)")
+    add("--data-root", type=Path, help="where torchvision sets lie (default: the user's cache folder)")
+    add("--no-latency", dest="latency", action="store_false", help="do not time the ONNX files")
+    return parser
+
+
+def _run(flags: argparse.Namespace) -> int:
+    from nas.export.run import export  # here, for what it needs takes seconds to import
+
+    return export(flags)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,128 @@
+"""What `python -m nas.export` does, once its flags are read."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from nas.cli.architectures import read_architecture
+from nas.cli.command import check_folder, make_folder
+from nas.search.outputs import findings_of, told_of, write_architectures, write_front
+from proxies.export import DYNAMIC, FORMATS, check_formats
+from search_space.architecture import Architecture
+from search_space.budget import Budget
+from search_space.errors import InputError
+from studies.display import render_table
+from studies.front import pick
+from studies.record import Record
+from studies.storage.studies import load_study, open_storage, references_of
+
+WEIGHTS = ".safetensors"
+
+Named = Sequence[tuple[str, Architecture | None]]
+"""Names with their architectures; of a file of weights, its path with None."""
+
+
+def export(flags: argparse.Namespace) -> int:
+    """The exit status of an export with these flags."""
+    formats = check_formats(flags.format)
+    batch, limit_ms = _batch(flags.batch), _limit_ms(flags.max_latency)
+    check_folder(flags.out)
+    if flags.networks:
+        if flags.study or flags.storage or flags.pick or flags.max_latency:
+            raise InputError("networks come from files and presets or from a study, and both were named: leave one out")
+        named = [(text, None if text.endswith(WEIGHTS) else read_architecture(text)) for text in flags.networks]
+    else:
+        named = [(record.name, record.architecture) for record in _from_study(flags, limit_ms, formats)]
+    if formats != ["json"] or any(architecture is None for _, architecture in named):
+        _check_weights(named, formats, flags)
+        for path in _written(named, formats, flags, batch):
+            print(f"wrote {path}", flush=True)
+    elif flags.networks:
+        raise InputError(f"an architecture's JSON is what came: give --format, such as {', '.join(list(FORMATS)[1:4])}")
+    return 0
+
+
+def _from_study(flags: argparse.Namespace, limit_ms: float | None, formats: Sequence[str]) -> list[Record]:
+    """The records of the study's front to export, printed as a table; JSON is written here if it is all."""
+    storage = open_storage(flags.storage or default_storage(flags.study), must_exist=True)
+    study = load_study(storage, flags.study)
+    findings = findings_of(study, references_of(study, storage))
+    if not findings.front:
+        raise InputError(f"the study {findings.name!r} holds no evaluated architecture to export: run it with --resume")
+    if flags.pick is not None:
+        chosen = [pick(findings.front, flags.pick, limit_ms)]
+    else:
+        fastest = pick(findings.front, "fastest", limit_ms)
+        chosen = [fastest, *(r for r in findings.front[1:] if limit_ms is None or r.latency_ms <= limit_ms)]
+    make_folder(flags.out)
+    print(render_table(chosen, findings.references, findings.scale))
+    for line in told_of(findings):
+        print(line)
+    if formats == ["json"]:
+        for path in write_architectures(chosen, flags.out):
+            print(f"wrote {path}")
+    if flags.pick is None and limit_ms is None:
+        print(f"wrote {write_front(findings, flags.out / 'front.json')}")
+    return chosen
+
+
+def _check_weights(named: Named, formats: Sequence[str], flags: argparse.Namespace) -> None:
+    """Nothing.
+
+    Raises:
+        InputError: weights are to be written that there are none of.
+    """
+    wanting = [name for name in formats if FORMATS[name].holds_weights]
+    lacking = [name for name, architecture in named if architecture is not None]
+    if wanting and lacking and not flags.untrained:
+        raise InputError(
+            f"{wanting[0]} holds weights, and of {lacking[0]} there are none: train it (python -m nas.train, of its "
+            f"JSON file) and export the weights{WEIGHTS} that leaves, or give --untrained for a file to time"
+        )
+
+
+def _written(named: Named, formats: Sequence[str], flags: argparse.Namespace, batch: int | None) -> Iterator[Path]:
+    from nas.export.files import write_network
+    from nas.export.networks import trained, untrained
+    from proxies.export.network import Options
+
+    make_folder(flags.out)
+    for name, architecture in named:
+        if architecture is None:
+            exported = trained(Path(name), flags.data, flags.data_root)
+        else:
+            exported = untrained(architecture, flags.resolution, flags.classes, flags.data, flags.data_root)
+        options = Options(batch, flags.opset)
+        yield from write_network(exported, formats, flags.out, options, is_timed=flags.latency)
+
+
+def _batch(text: str) -> int | None:
+    if text == DYNAMIC:
+        return None
+    if not text.isdecimal() or int(text) < 1:
+        raise InputError(f"--batch must be a number of at least 1, or {DYNAMIC}; got {text!r}")
+    return int(text)
+
+
+def _limit_ms(text: str | None) -> float | None:
+    if text is None:
+        return None
+    budget = Budget.parse(text)
+    if budget.latency_ms is None or budget.macs is not None or budget.params is not None:
+        raise InputError(f"--max-latency must be a time, such as 5ms; got {text!r}")
+    return budget.latency_ms
+
+
+def default_storage(study: str | None) -> str:
+    """The URL of the SQLite file of a study under `runs`, or of the only one there is.
+
+    Raises:
+        InputError: there is not exactly one.
+    """
+    found = sorted(Path("runs").glob(f"{study or '*'}/study.db"))
+    if len(found) != 1:
+        listed = ", ".join(str(path) for path in found) or "none"
+        raise InputError(f"say which study with --study or --storage: under runs there is {listed}")
+    return f"sqlite:///{found[0]}"

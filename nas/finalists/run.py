@@ -1,0 +1,75 @@
+"""What `python -m nas.finalists` does, once its flags are read."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from optuna.storages import RDBStorage
+from optuna.study import Study
+from sqlalchemy.engine import Engine
+
+from nas.calibrate.run import INTERRUPTED
+from nas.cli.command import clock
+from nas.cli.heartbeat import doing
+from nas.export.run import default_storage
+from nas.finalists.finish import expected_of
+from nas.finalists.flags import check_flags
+from nas.finalists.plan import Plan
+from nas.finalists.settings import FinalistsSettings, settings_for
+from nas.finalists.summary import PROGRAM, headline, result_lines
+from nas.finalists.training import carry_out, smoothed
+from nas.search.outputs import PROVENANCE
+from search_space.errors import InputError
+from studies.finalists import choose
+from studies.storage.database import engine_of
+from studies.storage.studies import load_study, locked, open_storage, records_of, references_of
+
+
+def run(flags: argparse.Namespace) -> int:
+    """The exit status of the command with these flags."""
+    check_flags(flags)
+    url = flags.storage or default_storage(flags.study)
+    with _opened(url) as (storage, engine):
+        study = load_study(storage, flags.study)
+        settings = settings_for(study, url, flags)
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        try:
+            with doing("reading the images"), locked(url):
+                return _run(settings, study, storage, engine, flags.most)
+        except KeyboardInterrupt:
+            print(f"{PROGRAM}: stopped; what was trained is kept, and the same line goes on", file=sys.stderr)
+            return INTERRUPTED
+
+
+@contextmanager
+def _opened(url: str) -> Iterator[tuple[RDBStorage, Engine]]:
+    """The studies and the ledger of a database, closed in the end."""
+    storage = open_storage(url, must_exist=True)
+    engine = engine_of(url)
+    try:
+        yield storage, engine
+    finally:
+        engine.dispose()
+        storage.engine.dispose()
+
+
+def _run(settings: FinalistsSettings, study: Study, storage: RDBStorage, engine: Engine, most: int) -> int:
+    records = records_of(study)
+    if not records:
+        name = study.study_name
+        raise InputError(f"the study {name!r} holds no evaluated architecture to train: run it with --resume")
+    choice = choose(records, *smoothed(records, settings.error), most)
+    plan = Plan(choice, tuple(records_of(references_of(study, storage))), settings.recipe, len(settings.seeds), 0.0)
+    print(headline(settings, plan), file=sys.stderr)
+    if PROVENANCE in study.user_attrs:
+        expected = expected_of(settings, study.user_attrs[PROVENANCE]["data"], engine)
+        seconds = expected.seconds(plan.records, plan.recipe, plan.seeds)
+        print(f"{len(plan.records)} networks to train and to time again: about {clock(seconds)}", file=sys.stderr)
+    results = carry_out(settings, plan.records, storage, engine)
+    for line in result_lines(settings, plan, results):
+        print(line)
+    return 1 if results.failures else 0

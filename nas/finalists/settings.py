@@ -1,0 +1,115 @@
+"""What finalists are told: the study's own settings, a recipe and seeds. Without torch."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass, replace
+from typing import Any
+
+from optuna.study import Study
+
+from nas.cli.command import Parser
+from nas.search.accuracy import Accuracy
+from nas.search.references import ANCHOR_MS
+from nas.search.settings import Settings, add_flags, settings_of
+from proxies.training.recipes import RECIPES, Recipe
+from search_space.errors import InputError
+from search_space.task import task_name
+from studies.accuracy_scale import ACCURACY
+from studies.storage.studies import SETTINGS
+
+NEEDED = {
+    *("budget", "data", "data_fingerprint", "image_size", "recipe", "seed"),
+    *("device", "runtime", "latency_device", "resolution", "classes"),
+}
+"""What a study must have kept of its settings."""
+
+
+@dataclass(frozen=True, slots=True)
+class FinalistsSettings:
+    """All that finalists need to know: `search` are the settings of the search that found them.
+
+    `fingerprint` is that of its data, `anchor_ms` what its latencies are scaled by, `accuracy` how its accuracies are
+    had (None: they are the trainings' own).
+    """
+
+    search: Settings
+    fingerprint: str
+    anchor_ms: float
+    accuracy: Accuracy | None
+    recipe: Recipe
+    seeds: tuple[int, ...]
+
+    @property
+    def error(self) -> float:
+        """How far the study's accuracies are off, as far as that is known; else 0."""
+        return self.accuracy.fit.error if self.accuracy and self.accuracy.fit else 0.0
+
+    @property
+    def are_predicted(self) -> bool:
+        """Whether the finalists' accuracies are predictions, as the search's own: by its own recipe they are."""
+        has_fit = self.accuracy is not None and self.accuracy.fit is not None
+        return has_fit and self.recipe.to_dict() == self.search.recipe.to_dict()
+
+    def identity(self) -> dict[str, Any]:
+        """What decides what the accuracies mean, as plain JSON."""
+        return {
+            "finalists_of": self.search.study,
+            "recipe": self.recipe.to_dict(),
+            "seeds": list(self.seeds),
+            "device": self.search.device,
+            "data_fingerprint": self.fingerprint,
+        }
+
+
+def settings_from(study: Study, search: Settings, recipe: Recipe, seeds: int) -> FinalistsSettings:
+    """The settings for finalists of an open study, `search` being its own; so many seeds, none of them its own.
+
+    Images a second are not measured: a front needs the latency alone.
+    """
+    kept = study.user_attrs.get(ACCURACY)
+    return FinalistsSettings(
+        search=replace(search, throughput_batch=0),
+        fingerprint=study.user_attrs[SETTINGS]["data_fingerprint"],
+        anchor_ms=study.user_attrs[ANCHOR_MS],
+        accuracy=Accuracy.from_dict(kept) if kept else None,
+        recipe=recipe,
+        seeds=tuple(search.seed + 1 + number for number in range(seeds)),
+    )
+
+
+def settings_for(study: Study, url: str, flags: argparse.Namespace) -> FinalistsSettings:
+    """The settings that those kept by the study and the flags of `nas.finalists` amount to.
+
+    Raises:
+        InputError: the study does not say how its networks were trained and timed, its data are not there, or they
+            cannot be timed here.
+    """
+    kept = study.user_attrs.get(SETTINGS, {})
+    if not kept.keys() >= NEEDED or ANCHOR_MS not in study.user_attrs:
+        raise InputError(
+            f"the study {study.study_name!r} does not say which data it was trained on and how it was timed: "
+            "search anew"
+        )
+    parser = Parser()
+    add_flags(parser)
+    of_search = parser.parse_args([])
+    for name in (
+        "budget",
+        "data",
+        "image_size",
+        "resolution",
+        "classes",
+        "device",
+        "runtime",
+        "latency_device",
+        "seed",
+    ):
+        setattr(of_search, name, kept[name])
+    of_search.task = task_name(kept["classes"])
+    of_search.latency_from = kept.get("latency_from")
+    of_search.study, of_search.storage = study.study_name, url
+    for name in ("data_root", "download", "workers", *(["device"] if flags.device else [])):
+        setattr(of_search, name, getattr(flags, name))
+    search = replace(settings_of(of_search), recipe=Recipe(**kept["recipe"]))
+    return settings_from(study, search, RECIPES[flags.recipe], flags.seeds)

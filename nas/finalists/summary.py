@@ -1,0 +1,84 @@
+"""What is said of finalists: who they are, what is planned, what came of it, and the line that goes on."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Sequence
+
+from sqlalchemy.engine import make_url
+
+from nas.cli.command import clock
+from nas.finalists.plan import Plan
+from nas.finalists.settings import FinalistsSettings
+from nas.finalists.training import Results
+from nas.search.settings import Settings
+from studies.accuracy_scale import PERCENT, AccuracyScale
+from studies.finalists import render_finalists
+from studies.record import Record
+
+PROGRAM = "python -m nas.finalists"
+
+
+def headline(settings: FinalistsSettings, plan: Plan) -> str:
+    """Who the finalists are and how they are trained."""
+    choice = plan.choice
+    left_out = f" ({choice.left_out} more left out)" if choice.left_out else ""
+    seeds = ("seeds " if len(settings.seeds) > 1 else "seed ") + ", ".join(map(str, settings.seeds))
+    references = ", ".join(record.reference or record.name for record in plan.references) or "no reference"
+    return (
+        f"finalists of {settings.search.study}: {len(choice.front)} on its smoothed front and {len(choice.near)} "
+        f"within one predicted standard deviation of it{left_out}, beside {references}; "
+        f"recipe {settings.recipe.name!r} by {seeds}"
+    )
+
+
+def plan_line(plan: Plan, seconds_left: float) -> str:
+    """How long the plan takes, of what is left."""
+    return f"{len(plan.records)} networks to train: about {clock(plan.seconds)} of the {clock(seconds_left)} left"
+
+
+def longer_line(settings: Settings, plan: Plan) -> str:
+    """What the whole plan would take, and the line that does it."""
+    how = f"recipe {plan.recipe.name!r} by {plan.seeds} seeds"
+    return f"{how} would take about {clock(plan.seconds)}: {command_line(settings)}"
+
+
+def nothing_line(settings: Settings, least: Plan, seconds_left: float) -> str:
+    """That there is no time for any training; `least` is the shortest plan."""
+    names = ", ".join(record.reference or record.name for record in least.records)
+    return (
+        f"no finalists: training {names} once by recipe {least.recipe.name!r} would take about "
+        f"{clock(least.seconds)}, and {clock(max(0.0, seconds_left))} is left"
+    )
+
+
+def command_line(settings: Settings, *flags: str) -> str:
+    """The command that trains the finalists of the study of these settings; a password in the URL is left out."""
+    return f"{PROGRAM} {shlex.join([*settings.study_flags, *flags])}"
+
+
+def scale_for(settings: FinalistsSettings, chosen: Sequence[Record]) -> AccuracyScale:
+    """How the search's accuracies of the chosen networks, references among them, are shown."""
+    if settings.accuracy is None:
+        return PERCENT
+    return settings.accuracy.scale(chosen, [record for record in chosen if record.reference])
+
+
+def result_lines(settings: FinalistsSettings, plan: Plan, results: Results) -> Iterator[str]:
+    """The table of the finalists, how they came about, and what failed."""
+    if results.finalists:
+        scale = scale_for(settings, [each.record for each in results.finalists])
+        yield render_finalists(results.finalists, settings.recipe.name, scale)
+        yield headline(settings, plan)
+        yield f"FLOPs, parameters and latency: at {settings.search.task.told}"
+        if settings.accuracy:
+            yield f"predicted {scale.unit}: {settings.accuracy.told}"
+        storage = make_url(settings.search.storage).render_as_string(hide_password=True)
+        yield f"kept as the study {results.study} in {storage}"
+    if results.undone:
+        yield f"{results.undone} of {len(plan.records) * len(settings.seeds)} trainings were left undone: time was up"
+    for failure in results.failures:
+        yield f"failed: {failure}"
+    if results.failures:
+        lost = {record.name for record in plan.records} - {each.record.name for each in results.finalists}
+        yield f"left out, for a training or a timing failed: {', '.join(sorted(lost))}; the same line tries again"

@@ -1,0 +1,116 @@
+"""The flags of each subcommand of `nas.latency`. Without optuna and plotly, which take seconds to import."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+from nas.cli.command import Parser
+from nas.cli.flags import add_task_flags
+from nas.search.settings import DEFAULT_RUNTIME, DEVICES
+from proxies.latency.protocol import TIMINGS
+from proxies.latency.runtimes import RUNTIMES
+from proxies.references.names import REFERENCE_NAMES
+
+CONDITIONS = ("quiet", "loaded")
+FILTERS = ("device", "runtime", "precision", "resolution", "batch_size", "classes")
+
+
+def _check(parser: Parser) -> None:
+    add = parser.add_argument
+    add("--time", default="5m", help="how long it may take, such as 5m; Ctrl-C ends it earlier with what there is")
+    add("--repeats", type=int, default=10, help="at most so many measurements of each network in each condition")
+    add(
+        "--conditions", default=",".join(CONDITIONS), help="quiet: as the machine is; loaded: work on every core beside"
+    )
+    add("--depths", default=",".join(TIMINGS), help="quick: as a search times candidates; full: as it times its front")
+    add("--runtime", default=DEFAULT_RUNTIME, help=f"one of {', '.join(RUNTIMES)}")
+    add("--device", default="cpu", help="cpu or cuda")
+    add("--resolution", type=int, default=224, help="pixels of the square input")
+    add("--out", type=Path, default=Path("runs/latency-check"), help="folder for all measurements as JSON")
+
+
+def _measure(parser: Parser) -> None:
+    add = parser.add_argument
+    add("architectures", nargs="*", help="presets and JSON files of architectures")
+    add("--random", type=int, default=0, help="so many random architectures of the space too")
+    add("--budget", default="140mflops", help="what random architectures keep to")
+    add("--space", type=Path, help="a TOML file with the choices of random ones (default: the space that ships)")
+    add("--seed", type=int, default=0, help="seed of the first random architecture; the next has the next seed")
+    add("--runtime", default=DEFAULT_RUNTIME, help=f"one of {', '.join(RUNTIMES)}")
+    add("--device", default="cpu", help="cpu or cuda")
+    add_task_flags(parser, "latency is measured")
+    add("--batch-size", type=int, default=1, help="images that run at once")
+    add("--storage", help="database URL of the ledger that keeps each measurement (default: none is kept)")
+
+
+def _time(parser: Parser) -> None:
+    add = parser.add_argument
+    add("files", nargs="+", type=Path, help="ONNX files, such as those of nas.export")
+    add("--runtime", default=DEFAULT_RUNTIME, help="onnxruntime or openvino")
+
+
+def _references(parser: Parser) -> None:
+    add = parser.add_argument
+    add("--runtime", default=DEFAULT_RUNTIME, help=f"where latency is measured: {', '.join(RUNTIMES)}")
+    add("--device", default="cpu", help=f"what it is measured on: {', '.join(DEVICES)}")
+    add("--resolution", type=int, default=224, help="pixels of the square input")
+    add("--classes", type=int, default=1000, help="classes of every classifier")
+    add("--only", help=f"names or beginnings of names, joined by commas, of: {', '.join(REFERENCE_NAMES)}")
+    add("--seed", type=int, default=0, help="seed of weights, input and order")
+    add("--storage", help="database URL of the ledger that keeps each measurement (default: none is kept)")
+    add("--out", type=Path, default=Path("runs/references"), help="folder for references.json and references.html")
+
+
+def _bundle(parser: Parser) -> None:
+    add = parser.add_argument
+    add("architectures", nargs="*", help="presets and JSON files of architectures")
+    add("--storage", help="database URL of a study whose front is bundled too")
+    add("--study", help="the study's name (default: the only one in the storage)")
+    add_task_flags(parser, "latency is measured")
+    add("--out", type=Path, default=Path("bundle"), help="a folder, or a file that ends in .zip")
+
+
+def _import(parser: Parser) -> None:
+    add = parser.add_argument
+    add("results", type=Path, help="the results file that the bundle's script wrote")
+    add("--bundle", type=Path, required=True, help="the bundle that was measured: folder or .zip")
+    add("--storage", required=True, help="database URL of the ledger")
+    add("--device", help="a name for the device (default: its fingerprint)")
+
+
+def _agent(parser: Parser) -> None:
+    add = parser.add_argument
+    add("--storage", required=True, help="database URL of the study that asks")
+    add("--device", required=True, help="the name that searches call this device by, with --latency-from")
+    add("--idle", help="end after this long without work, such as 1h (default: serve until stopped)")
+
+
+def _list(parser: Parser) -> None:
+    parser.add_argument("--storage", required=True, help="database URL of the ledger")
+
+
+def _predict(parser: Parser) -> None:
+    add = parser.add_argument
+    add("architectures", nargs="*", help="presets and JSON files to predict the latency of")
+    add("--storage", required=True, help="database URL of the ledger")
+    for name in FILTERS:
+        kind = int if name in FILTERS[3:] else str
+        add(f"--{name.replace('_', '-')}", type=kind, help=f"only measurements of this {name.replace('_', ' ')}")
+
+
+FLAGS: Mapping[str, Callable[[Parser], None]] = MappingProxyType(
+    {
+        "check": _check,
+        "measure": _measure,
+        "time": _time,
+        "references": _references,
+        "bundle": _bundle,
+        "import": _import,
+        "agent": _agent,
+        "list": _list,
+        "predict": _predict,
+    }
+)
+"""Subcommand -> what adds its flags to its parser."""

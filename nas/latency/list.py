@@ -1,0 +1,56 @@
+"""`python -m nas.latency list`: what a storage holds of latencies, a line for each device, runtime and task."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from search_space.task import task_name
+from studies.latency.repeatability import reference_drift
+from studies.ledger.latencies import Ledger, Measured
+from studies.storage.database import engine_of
+from studies.storage.studies import check_storage, check_storage_exists
+
+COLUMNS = ("device", "runtime", "precision", "task", "pixels", "batch", "networks", "ms", "noisy", "reference drift")
+
+
+def show(flags: argparse.Namespace) -> int:
+    """The exit status of a listing with these flags."""
+    check_storage_exists(flags.storage)
+    check_storage(flags.storage)
+    groups: dict[tuple[str, ...], list[Measured]] = {}
+    for measured in Ledger(engine_of(flags.storage)).measurements():
+        groups.setdefault(group_of(measured), []).append(measured)
+    if not groups:
+        print(f"{flags.storage} holds no latency yet: nas.run, nas.latency references and import enter them")
+        return 0
+    table = Table(box=box.SIMPLE_HEAD, caption="ms: fastest to slowest. Drift: largest over smallest own time, less 1.")
+    for name in COLUMNS:
+        table.add_column(name, justify="left" if name in COLUMNS[:4] else "right", overflow="fold")
+    for group, members in sorted(groups.items()):
+        table.add_row(*group, *_summary(members))
+    Console(width=150, highlight=False).print(table)
+    return 0
+
+
+def group_of(measured: Measured) -> tuple[str, ...]:
+    """What latencies must share to be compared: device, runtime and version, precision, task, pixels and batch."""
+    latency = measured.latency
+    runtime, task = f"{latency['runtime']} {latency['runtime_version']}", task_name(measured.classes)
+    return measured.device, runtime, latency["precision"], task, str(latency["resolution"]), str(latency["batch_size"])
+
+
+def _summary(members: Sequence[Measured]) -> tuple[str, ...]:
+    latencies = [member.latency for member in members]
+    times = [latency["latency_ms"] for latency in latencies]
+    drift, hours = reference_drift(latencies)
+    return (
+        str(len({member.network for member in members})),
+        f"{min(times):.3g} to {max(times):.3g}",
+        f"{sum(bool(latency['noisy']) for latency in latencies)} of {len(latencies)}",
+        f"{100 * drift:.1f} % in {hours:.1f} h",
+    )

@@ -1,0 +1,100 @@
+"""`python -m nas.latency measure`: latencies of chosen architectures, or of random ones of a space, into a storage."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from nas.cli.architectures import named_architectures
+from nas.cli.flags import task_of
+from nas.cli.heartbeat import Steps, doing
+from nas.search.settings import ANCHOR
+from proxies.latency.measure import Latency, check_runtime, compare, prepare
+from search_space.architecture import Architecture
+from search_space.budget import Budget
+from search_space.choices import Choices
+from search_space.choosers import RandomChooser
+from search_space.cost import cost_of
+from search_space.errors import InputError
+from search_space.presets import PRESETS
+from search_space.space import SearchSpace
+from search_space.task import Task
+from studies.ledger.latencies import Ledger, Measured
+from studies.storage.database import engine_of
+from studies.storage.studies import check_storage
+
+
+def measure(flags: argparse.Namespace) -> int:
+    """The exit status of a measurement with these flags: 1 where an architecture failed."""
+    for name, least in (("random", 0), ("seed", 0), ("batch_size", 1)):
+        if getattr(flags, name) < least:
+            raise InputError(f"--{name.replace('_', '-')} must be at least {least}, got {getattr(flags, name)}")
+    task = task_of(flags)
+    chosen = [(name, task.deployed(architecture)) for name, architecture in _chosen(flags, task)]
+    check_runtime(flags.runtime, flags.device)
+    ledger = None
+    if flags.storage:
+        check_storage(flags.storage)
+        ledger = Ledger(engine_of(flags.storage))
+    failed, steps = 0, Steps(len(chosen))
+    for name, architecture, result, seconds in _measured(flags, task, chosen, steps):
+        steps.done += 1
+        print(f"{steps.done} of {len(chosen)} {name} | {steps.left()}", file=sys.stderr, flush=True)
+        print(_line(name, architecture, result, task), flush=True)
+        failed += isinstance(result, str)
+        if ledger and isinstance(result, Latency):
+            how = {**result.to_dict(), "seconds": seconds}
+            ledger.add([Measured(architecture.key(), task.num_classes, result.fingerprint, "run", how, architecture)])
+    return 1 if failed else 0
+
+
+def _chosen(flags: argparse.Namespace, task: Task) -> Iterator[tuple[str, Architecture]]:
+    if not flags.architectures and not flags.random:
+        raise InputError("something must be measured: name presets or JSON files, or give --random 60")
+    yield from named_architectures(flags.architectures)
+    if flags.random:
+        choices = Choices.from_file(flags.space) if flags.space else Choices.default()
+        space = SearchSpace(choices, Budget.parse(flags.budget), task)
+        for number in range(flags.random):
+            architecture = space.suggest(RandomChooser(flags.seed + number))
+            yield f"{architecture.unit}-{architecture.key()[:8]}", architecture
+
+
+def _measured(
+    flags: argparse.Namespace, task: Task, chosen: list[tuple[str, Architecture]], steps: Steps
+) -> Iterator[tuple[str, Architecture, Latency | str, float]]:
+    """Each architecture with its latency, or with the cause why it has none, and the seconds that it took."""
+    from proxies.backbone import deployed
+
+    options = {
+        **{"resolution": task.resolution, "batch_size": flags.batch_size},
+        **{"runtime": flags.runtime, "device": flags.device},
+    }
+    with tempfile.TemporaryDirectory() as folder, doing(f"timing {ANCHOR}", steps.seconds_left) as at:
+        anchor = prepare(deployed(PRESETS[ANCHOR], task.num_classes), Path(folder, "anchor"), **options)
+        anchor_ms = compare(anchor, anchor).p10_ms
+        for number, (name, architecture) in enumerate(chosen):
+            at.now(f"timing {name}, {number + 1} of {len(chosen)}")
+            started = time.perf_counter()
+            result: Latency | str
+            try:
+                candidate = prepare(deployed(architecture, task.num_classes), Path(folder, "candidate"), **options)
+                result = compare(candidate, anchor, reference_ms=anchor_ms, seed=number)
+            except Exception as error:  # whatever an exporter or a runtime raises costs one network, not the rest
+                result = f"{type(error).__name__}: {' '.join(str(error).split())}"
+            yield name, architecture, result, time.perf_counter() - started
+
+
+def _line(name: str, architecture: Architecture, result: Latency | str, task: Task) -> str:
+    cost = cost_of(architecture, task.resolution, task.num_classes)
+    counts = f"{cost.macs / 1e6:.1f} MFLOPs, {cost.params / 1e6:.2f} M params"
+    if isinstance(result, str):
+        return f"{name}: {counts}, failed: {result}"
+    noisy = " noisy" if result.noisy else ""
+    images = f", {1000 * result.batch_size / result.latency_ms:.0f} images/s" if result.batch_size > 1 else ""
+    latency = f"{result.latency_ms:.3f} ms ±{50 * result.spread:.1f} %{noisy}{images}"
+    return f"{name}: {counts}, {latency} at {task.told}"

@@ -1,0 +1,123 @@
+"""`python -m nas.latency predict`: a model of latency fitted to a storage's measurements, with how far it is off."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from nas.cli.architectures import named_architectures
+from nas.latency.flags import FILTERS
+from nas.latency.list import group_of
+from search_space.architecture import Architecture
+from search_space.errors import InputError
+from studies.latency.model import (
+    BLOCKS,
+    FLOPS_ALONE,
+    LEAST_MEASUREMENTS,
+    Errors,
+    LatencyModel,
+    best_block,
+    errors_of,
+    fit,
+    leave_one_out,
+    matrix_of,
+    unseen_errors,
+)
+from studies.ledger.latencies import Ledger, Measured
+from studies.storage.database import engine_of
+from studies.storage.studies import check_storage, check_storage_exists
+
+TRAINED_ON = (20, 40, 60, 80)
+DRAWS = 20
+
+
+def predict(flags: argparse.Namespace) -> int:
+    """The exit status of a prediction with these flags."""
+    wanted = dict(named_architectures(flags.architectures))
+    check_storage_exists(flags.storage)
+    check_storage(flags.storage)
+    columns = {name: getattr(flags, name) for name in FILTERS if getattr(flags, name) is not None}
+    measured = [each for each in Ledger(engine_of(flags.storage)).measurements(**columns) if each.architecture]
+    architectures, latencies_ms = _medians(measured)
+    if len(architectures) < LEAST_MEASUREMENTS:
+        raise InputError(f"a model needs {LEAST_MEASUREMENTS} networks measured alike, got {len(architectures)}")
+    resolution, classes = int(measured[0].latency["resolution"]), measured[0].classes
+    model = fit(architectures, latencies_ms, resolution, classes)
+    console = Console(width=130, highlight=False)
+    _print_errors(console, model, architectures, latencies_ms)
+    _print_work(console, model, architectures)
+    for text, architecture in wanted.items():
+        off = 100 * model.errors.median
+        print(
+            f"{text}: {model.predict_ms(architecture):.3f} ms predicted, half of all predictions are within {off:.1f} %"
+        )
+    return 0
+
+
+def _medians(measured: Sequence[Measured]) -> tuple[list[Architecture], list[float]]:
+    """Each network once, with the median of its latencies.
+
+    Raises:
+        InputError: they were not measured alike.
+    """
+    kinds = {(*group_of(each), each.classes) for each in measured}
+    if len(kinds) > 1:
+        listed = "; ".join(" ".join(map(str, kind)) for kind in sorted(kinds))
+        raise InputError(
+            f"a model is of latencies measured alike, and these are not: choose with --device ... {listed}"
+        )
+    times: dict[str, list[float]] = {}
+    networks: dict[str, Architecture] = {}
+    for each in measured:
+        assert each.architecture is not None
+        times.setdefault(each.network, []).append(float(each.latency["latency_ms"]))
+        networks[each.network] = each.architecture
+    return list(networks.values()), [float(np.median(values)) for values in times.values()]
+
+
+def _print_errors(
+    console: Console, model: LatencyModel, architectures: Sequence[Architecture], latencies_ms: Sequence[float]
+) -> None:
+    table = Table(box=box.SIMPLE_HEAD, title=f"latency predicted from {model.measurements} networks")
+    for column in ("model", "fitted to", "median error", "within 5 %", "within 10 %", "worst", "Kendall tau"):
+        table.add_column(column, justify="left" if column in ("model", "fitted to") else "right")
+    for name, blocks in (("layers", BLOCKS), ("FLOPs alone", (FLOPS_ALONE,))):
+        for fitted_to, errors in _all_errors(architectures, latencies_ms, blocks, model):
+            table.add_row(name, fitted_to, *_texts(errors))
+    console.print(table)
+
+
+def _all_errors(
+    architectures: Sequence[Architecture], latencies_ms: Sequence[float], blocks: Sequence[int], model: LatencyModel
+) -> Iterator[tuple[str, Errors]]:
+    measured_ms = np.asarray(latencies_ms)
+    works = {block: matrix_of(architectures, block, model.resolution, model.classes)[1] for block in blocks}
+    yield "all but one", errors_of(leave_one_out(works[best_block(works, measured_ms)], measured_ms), measured_ms)
+    for count in TRAINED_ON:
+        if count + LEAST_MEASUREMENTS <= len(measured_ms):
+            yield f"{count}, {DRAWS} draws", unseen_errors(works, measured_ms, count, DRAWS, seed=0)
+
+
+def _texts(errors: Errors) -> Iterator[str]:
+    for share in (errors.median, errors.within_5_percent, errors.within_10_percent, errors.worst):
+        yield f"{100 * share:.1f} %"
+    yield f"{errors.tau:.3f}"
+
+
+def _print_work(console: Console, model: LatencyModel, architectures: Sequence[Architecture]) -> None:
+    table = Table(
+        box=box.SIMPLE_HEAD, title=f"what a mean network spends its time on, channels in blocks of {model.block}"
+    )
+    table.add_column("work")
+    table.add_column("ms", justify="right")
+    spent = [model.ms_by_kind(architecture) for architecture in architectures]
+    means = {kind: float(np.mean([each.get(kind, 0.0) for each in spent])) for kind in model.ms_by_work}
+    for kind, ms in sorted(means.items(), key=lambda row: -row[1]):
+        if ms > 0:
+            table.add_row(kind, f"{ms:.3f}")
+    console.print(table)

@@ -1,0 +1,57 @@
+"""`python -m nas.ledger`: every training and every latency that a storage holds, listed or exported as a table."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from nas.cli.command import Parser, run_command
+from studies.ledger.entry import KINDS
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The exit status of the command."""
+    return run_command(make_parser(), _run, argv)
+
+
+def make_parser() -> Parser:
+    """The command's parser."""
+    parser = Parser(prog="python -m nas.ledger", description=__doc__)
+    subparsers = parser.add_subparsers(dest="subcommand", required=True, parser_class=Parser, metavar="SUBCOMMAND")
+    shown = subparsers.add_parser("list", help="print the newest entries, and what all of them took")
+    shown.add_argument("--limit", type=int, default=40, help="how many entries are printed at the most")
+    export = subparsers.add_parser("export", help="write the entries as a table, one a row, oldest first")
+    export.add_argument("file", type=Path, metavar="FILE", help="a .csv file, or a .parquet file (needs pyarrow)")
+    for subparser in (shown, export):
+        _add_filters(subparser)
+    return parser
+
+
+def _add_filters(parser: Parser) -> None:
+    add = parser.add_argument
+    add("--storage", help="database URL (default: the SQLite file of runs/STUDY, or the only one under runs)")
+    add("--study", help="the study whose storage is read; with --storage: only latencies measured for that study")
+    add("--kind", choices=KINDS, help="only entries of this kind; scores are those at initialisation")
+    add("--network", help="only this preset, or what begins so: an architecture's key, a hand-designed network's name")
+    add("--recipe", help="only what was trained by the recipe of this name")
+    add("--data", help="only what was trained on data whose fingerprint begins so")
+    add("--seed", type=int, help="only what was trained by this seed")
+    add(
+        "--device",
+        help="only this device: its name, processor or fingerprint's beginning; of trainings cpu, cuda or the host",
+    )
+    add("--runtime", help="only latencies in this runtime")
+    add("--since", help="only what was taken at this time or later: 2026-11-01, or 2026-11-01T09:30, in UTC")
+    add("--until", help="only what was taken before this time, or on this day or before it")
+
+
+def _run(flags: argparse.Namespace) -> int:
+    from nas.ledger.run import run  # here, for what it needs takes seconds to import
+
+    return run(flags)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,180 @@
+"""What `python -m nas.ledger` does, once its flags are read."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from nas.cli.command import check_folder, make_folder
+from nas.export.run import default_storage
+from nas.ledger.files import check_file, write_entries
+from search_space.errors import InputError
+from search_space.task import DETECTION_BACKBONE
+from studies.ledger.entries import Entries, Filters, Totals
+from studies.ledger.entry import LATENCY, SCORES, Entry
+from studies.storage.database import engine_of, parsed_url, told_in_one_line
+from studies.storage.studies import check_storage, check_storage_exists
+
+COLUMNS = ("taken at, UTC", "kind", "network", "by", "data", "seed", "device", "result", "s")
+NUMBERS = ("seed", "result", "s")
+DIGITS = 8
+"""So much of a fingerprint is shown; a filter takes as much."""
+_UNBOUNDED = 10_000
+
+
+def run(flags: argparse.Namespace) -> int:
+    """The exit status of the subcommand that the flags name."""
+    command: Callable[[argparse.Namespace], int] = {"list": show, "export": export}[flags.subcommand]
+    return command(flags)
+
+
+def show(flags: argparse.Namespace) -> int:
+    """The exit status of a listing with these flags."""
+    if flags.limit < 1:
+        raise InputError(f"--limit must be at least 1, got {flags.limit}")
+    filters = filters_of(flags)
+    with _opened(flags) as (entries, shown_url):
+        totals = entries.totals(filters)
+        newest = entries.newest(filters, flags.limit)
+    if not newest:
+        print(_nothing(filters, shown_url))
+        return 0
+    print(render_entries(newest))
+    if (more := totals.entries - len(newest)) > 0:
+        print(f"{more} older {_plural(more, 'entry', 'entries')} not shown: --limit {totals.entries} shows all")
+    print(told(totals))
+    return 0
+
+
+def export(flags: argparse.Namespace) -> int:
+    """The exit status of an export with these flags."""
+    check_file(flags.file)
+    check_folder(flags.file.parent)
+    filters = filters_of(flags)
+    with _opened(flags) as (entries, shown_url):
+        make_folder(flags.file.parent)
+        count = write_entries(entries.all(filters), flags.file)
+    if not count:
+        print(_nothing(filters, shown_url))
+    print(f"wrote {flags.file}: {count} {_plural(count, 'row', 'rows')}")
+    return 0
+
+
+def filters_of(flags: argparse.Namespace) -> Filters:
+    """The filters that the flags ask for.
+
+    Raises:
+        InputError: a time that is none, or filters that no entry can pass.
+    """
+    since = _moment("--since", flags.since, timedelta()) if flags.since else None
+    until = _moment("--until", flags.until, timedelta(days=1)) if flags.until else None
+    if since is not None and until is not None and since >= until:
+        raise InputError(f"--since must lie before --until, got {flags.since} and {flags.until}: exchange them")
+    names = ("kind", "network", "recipe", "data", "seed", "device", "runtime")
+    study = flags.study if flags.storage else None
+    return Filters(**{name: getattr(flags, name) for name in names}, study=study, since_s=since, until_s=until)
+
+
+def told(totals: Totals) -> str:
+    """The totals in a line; "1 training, 0 scorings at initialisation, 2 latencies: 95.0 s in sum"."""
+    counted = ", ".join(
+        f"{count:,} {_plural(count, *words)}"
+        for count, words in (
+            (totals.trainings, ("training", "trainings")),
+            (totals.scores, ("scoring at initialisation", "scorings at initialisation")),
+            (totals.latencies, ("latency", "latencies")),
+        )
+    )
+    untimed = totals.entries - totals.timed
+    lacking = f" of those that say; {untimed:,} {_plural(untimed, 'does', 'do')} not" if untimed else ""
+    return f"{counted}: {totals.seconds:,.1f} s in sum{lacking}"
+
+
+def _moment(flag: str, text: str, day: timedelta) -> float:
+    """Seconds since 1970; of a date alone, its beginning and `day`."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        rule = f"{flag} must be a day or a time, such as 2026-11-01 or 2026-11-01T09:30"
+        raise InputError(f"{rule}; got {text!r}") from error
+    if len(text) <= len("2026-11-01"):
+        moment += day
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+@contextmanager
+def _opened(flags: argparse.Namespace) -> Iterator[tuple[Entries, str]]:
+    """The entries of the storage that the flags name, and its URL as it may be shown."""
+    url = flags.storage or default_storage(flags.study)
+    check_storage_exists(url)
+    check_storage(url)
+    engine = engine_of(url)
+    try:
+        with told_in_one_line(url):
+            yield Entries(engine), parsed_url(url).render_as_string(hide_password=True)
+    finally:
+        engine.dispose()
+
+
+def _nothing(filters: Filters, shown_url: str) -> str:
+    if filters == Filters():
+        return f"{shown_url} holds no training and no latency yet: nas.run and nas.calibrate enter them"
+    return f"{shown_url} holds nothing that matches all filters: leave one out"
+
+
+def render_entries(entries: Sequence[Entry]) -> str:
+    """The entries as a table in plain text, a line each, as wide as it needs to be."""
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    for name in COLUMNS:
+        table.add_column(name, justify="right" if name in NUMBERS else "left", no_wrap=True)
+    for entry in entries:
+        # Text, not str: a name is shown as it is, whatever brackets it holds.
+        table.add_row(*map(Text, _cells(entry)))
+    console = Console(file=io.StringIO(), width=_UNBOUNDED, color_system=None)
+    with console.capture() as capture:
+        console.print(table)
+    return "\n".join(line.rstrip() for line in capture.get().strip("\n").splitlines() if line.strip())
+
+
+def _cells(entry: Entry) -> tuple[str, ...]:
+    moment = (entry.taken_at or "")[: len("2026-11-01T09:30")].replace("T", " ")
+    by = f"{entry.runtime} {entry.precision}" if entry.kind == LATENCY else entry.recipe
+    task = f", {entry.task}" if entry.task == DETECTION_BACKBONE else ""
+    pixels = f", {entry.resolution_px} px" if entry.resolution_px else ""
+    batch = f", batch {entry.batch_size}" if (entry.batch_size or 1) > 1 else ""
+    device, fingerprint = entry.device, entry.device_fingerprint
+    known = f" ({fingerprint[:DIGITS]})" if fingerprint and fingerprint != device else ""
+    return (
+        moment,
+        entry.kind,
+        entry.name or entry.network,
+        f"{by}{task}{pixels}{batch}",
+        (entry.data or "")[:DIGITS],
+        "" if entry.seed is None else str(entry.seed),
+        f"{device}{known}",
+        _result(entry),
+        "" if entry.seconds is None else f"{entry.seconds:.1f}",
+    )
+
+
+def _result(entry: Entry) -> str:
+    if entry.kind == SCORES:
+        count = len(json.loads(entry.result or "{}").get("scores", {}))
+        return f"{count} {_plural(count, 'score', 'scores')}"
+    if entry.latency_ms is not None:
+        spread = f" ±{100 * entry.spread / 2:.1f} %" if entry.spread is not None else ""
+        return f"{entry.latency_ms:.3f} ms{spread}{' noisy' if entry.noisy else ''}"
+    return "" if entry.validation_accuracy is None else f"{100 * entry.validation_accuracy:.2f} %"
+
+
+def _plural(count: int, one: str, several: str) -> str:
+    return one if count == 1 else several

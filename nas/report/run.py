@@ -1,0 +1,62 @@
+"""What `python -m nas.report` does, once its flags are read."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from optuna.study import Study
+
+from nas.cli.command import check_folder, make_folder
+from nas.export.run import default_storage
+from nas.search.benchmark.problem import codes_of
+from nas.search.benchmark.run import digest_of
+from nas.search.outputs import analysis_of, findings_of, write_findings
+from search_space.budget import Budget
+from search_space.errors import InputError
+from studies.report.benchmark_page import write_table_report
+from studies.sampling.benchmark_table import ANY, FinishedTable
+from studies.storage.studies import SETTINGS, finalists_of, load_study, open_storage, references_of
+
+
+def report(flags: argparse.Namespace) -> int:
+    """The exit status of a report with these flags."""
+    storage = open_storage(flags.storage or default_storage(flags.study), must_exist=True)
+    study = load_study(storage, flags.study)
+    path = flags.out or Path("runs") / study.study_name / "report.html"
+    check_folder(path.parent)
+    table = table_of(study, flags.table)
+    if table is None:
+        findings = findings_of(study, references_of(study, storage))
+        analysis = analysis_of(study, finalists_of(study, storage))
+        make_folder(path.parent)
+        print(f"wrote {write_findings(findings, analysis, path)}")
+        return 0
+    settings = study.user_attrs[SETTINGS]
+    budget = Budget.parse(settings["budget"]) if settings["budget"] else ANY
+    make_folder(path.parent)
+    print(f"wrote {write_table_report(path, study.study_name, table, codes_of(study), settings, budget)}")
+    return 0
+
+
+def table_of(study: Study, path: Path | None) -> FinishedTable | None:
+    """The table that the study searched, from its file at `path`; None where the study trained its networks itself.
+
+    Raises:
+        InputError: the file is not given, is another one, or belongs to a study that searched none.
+    """
+    name, digest = study.study_name, study.user_attrs.get(SETTINGS, {}).get("table")
+    if digest is None:
+        if path is not None:
+            raise InputError(f"--table is for a study that searched one; {name!r} trained its networks: leave it out")
+        return None
+    if path is None:
+        raise InputError(
+            f"the study {name!r} searched a finished table, whose numbers its storage does not hold: add --table FILE"
+        )
+    table = FinishedTable.from_file(path)
+    if digest_of(path) != digest:
+        raise InputError(
+            f"the study {name!r} searched another table than {str(path)!r}: give the file that it searched"
+        )
+    return table

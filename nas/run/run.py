@@ -1,0 +1,259 @@
+"""What `python -m nas.run` does, once its flags are read."""
+
+from __future__ import annotations
+
+import shlex
+import signal
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from optuna.storages import RDBStorage
+from optuna.study import Study
+from sqlalchemy.engine import make_url
+
+from nas.cli.command import check_folder, clock, make_folder
+from nas.cli.heartbeat import doing
+from nas.finalists.finish import finish_run, seconds_needed
+from nas.search.accuracy import Accuracy, accuracy_for
+from nas.search.benchmark.run import run_on_table
+from nas.search.ledger_lookup import Replays, Where
+from nas.search.loop import Limits, Search, Spare
+from nas.search.outputs import PROVENANCE, analysis_of, findings_of, told_of, write_all
+from nas.search.progress import SearchProgress
+from nas.search.provenance import provenance_of
+from nas.search.references import ANCHOR_MS, references_for, sizing_budget
+from nas.search.retiming import Retiming, retime, seconds_of_retiming, to_retime
+from nas.search.settings import ANCHOR, Settings
+from nas.search.shufflenet_problem import ShuffleNets
+from nas.search.time.plan import Needs, SearchTimer, TimeKeeper
+from nas.workers.local import Workers, workers_for
+from search_space.space import SearchSpace
+from studies.accuracy_scale import ACCURACY
+from studies.display import render_table
+from studies.latency.repeatability import reference_drift
+from studies.ledger.latencies import Ledger
+from studies.ledger.trainings import Evaluations
+from studies.record import Record
+from studies.storage.coordinators import Coordinator
+from studies.storage.database import engine_of
+from studies.storage.retry import Patience
+from studies.storage.studies import (
+    SETTINGS,
+    check_storage,
+    finalists_of,
+    locked,
+    open_storage,
+    open_study,
+    records_of,
+    references_of,
+    settled,
+)
+
+TIME_PLAN = "time_plan"
+"""The study's attribute that keeps how its last run planned its time, and when each phase was over."""
+ANCHOR_LATENCY = "anchor_latency"
+"""The study's attribute that keeps all that is known of the anchor's latency."""
+
+
+def run(settings: Settings, began: float) -> int:
+    """The exit status of a run with these settings, whose time began at `time.monotonic()` of `began`."""
+    if settings.table is not None:
+        return run_on_table(settings, settings.table)
+    if settings.budget.macs or settings.budget.params:
+        space_for(settings, anchor_ms=0.0)
+    check_folder(settings.out)
+    check_storage(settings.storage)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    keeper = TimeKeeper(settings.seconds, began, _say, with_finalists=settings.finalists)
+    with ExitStack() as held:
+        at = held.enter_context(doing("reading the images", lambda: keeper.left("report")))
+        _say(f"starting {settings.workers} workers, which read the images: {clock(keeper.left('report'))} left")
+        with workers_for(settings.engine, settings) as workers:
+            data, made_by = workers.all[0].call("data_facts"), workers.all[0].call("made_by")
+            make_folder(settings.out)
+            held.enter_context(locked(settings.storage))
+            storage = open_storage(settings.storage)
+            study = open_study(storage, settings.study, _identity_of(settings, data), resume=settings.resume)
+            references = references_of(study, storage)
+            accuracy = accuracy_of(study, settings, data["fingerprint"])
+            study.set_user_attr(PROVENANCE, {**provenance_of(settings, data, made_by), ACCURACY: accuracy.told})
+            at.now(f"timing {ANCHOR}, beside which all are")
+            retiming = Retiming(settings, study, references, Ledger(engine_of(settings.storage)))
+            searched = search_with(settings, study, references, workers, accuracy, made_by, keeper, retiming)
+            lines = searched.lines
+            if not searched.is_stopped:
+                lines += _after_search(settings, study, storage, workers, keeper, retiming)
+        study.set_user_attr(TIME_PLAN, keeper.to_dict())
+        at.now("writing the report")
+        findings = findings_of(study, references)
+        print(render_table(findings.front, findings.references, findings.scale))
+        for line in filter(None, [*told_of(findings), *lines, drift_line([*findings.records, *findings.references])]):
+            print(line)
+        for path in write_all(findings, analysis_of(study, finalists_of(study, storage)), settings.out):
+            print(f"wrote {path}")
+        print(f"dashboard: python -m nas.dashboard {shlex.join(settings.study_flags)}")
+        keeper.end("report")
+        print(keeper.line())
+    return 0
+
+
+def _after_search(
+    settings: Settings,
+    study: Study,
+    storage: RDBStorage,
+    workers: Workers,
+    keeper: TimeKeeper,
+    retiming: Retiming,
+) -> Iterator[str]:
+    """What is printed of re-timing and finalists, once each is done in the time that the plan has for it."""
+    engine = engine_of(settings.storage)
+    try:
+        yield from retime(retiming, workers, seconds=keeper.left("retiming"), report=_say)
+    except KeyboardInterrupt:
+        _say("stopped; what was timed again is kept")
+        return
+    keeper.end("retiming")
+    if settings.finalists:
+        yield from finish_run(settings, study, storage, engine, workers, lambda: keeper.left("finalists"), _say).lines
+    keeper.end("finalists")
+
+
+def _say(line: str) -> None:
+    if line:
+        print(line, file=sys.stderr, flush=True)
+
+
+def _identity_of(settings: Settings, data: Mapping[str, Any]) -> dict[str, Any]:
+    return {**settings.identity(), "data_fingerprint": data["fingerprint"]}
+
+
+def accuracy_of(study: Study, settings: Settings, fingerprint: str) -> Accuracy:
+    """How the study's accuracies are had, fixed when it is first run: two fits' numbers cannot be compared."""
+    if ACCURACY in study.user_attrs:
+        return Accuracy.from_dict(study.user_attrs[ACCURACY])
+    return Accuracy.from_dict(settled(study, ACCURACY, accuracy_for(settings, fingerprint).to_dict()))
+
+
+def drift_line(records: Sequence[Record]) -> str:
+    """How far the machine itself wandered while the records were measured."""
+    drift, hours = reference_drift([record.latency for record in records])
+    return f"{ANCHOR}'s own time wandered by {100 * drift:.1f} % over {hours:.1f} hours, which is divided out"
+
+
+@dataclass(frozen=True, slots=True)
+class Searched:
+    """What the ledger spared a search, in a line; whether Ctrl-C ended it; references that there was no time for."""
+
+    saved: str
+    is_stopped: bool
+    left_out: Sequence[str] = ()
+
+    @property
+    def lines(self) -> list[str]:
+        """The same in lines for the user; an empty one where there is nothing to say."""
+        names = ", ".join(self.left_out)
+        without = f"not trained, for references take at most a quarter of the time: {names}" if names else ""
+        return [self.saved, without]
+
+
+def search_with(
+    settings: Settings,
+    study: Study,
+    references: Study,
+    workers: Workers,
+    accuracy: Accuracy,
+    made_by: Mapping[str, Any],
+    keeper: TimeKeeper,
+    retiming: Retiming,
+) -> Searched:
+    """What came of searching until trials or the time that the plan has for it are used up, or Ctrl-C.
+
+    Workers for which no evaluation would end in time begin with the re-timing.
+    """
+    anchor = anchor_of(settings, study, workers)
+    anchor_ms = float(anchor["p10_ms"])
+    space = space_for(settings, anchor_ms)
+    where = Where(
+        data=study.user_attrs[SETTINGS]["data_fingerprint"],
+        device=settings.latency_from or str(anchor["fingerprint"]),
+        fingerprint=str(anchor["fingerprint"]),
+        runtime_version=str(anchor["runtime_version"]),
+        anchor_ms=anchor_ms,
+        made_by=made_by,
+    )
+    engine = engine_of(settings.storage)
+    replays = Replays(settings, where, Ledger(engine), Evaluations(engine))
+    problem = ShuffleNets(settings, space, references, anchor_ms, accuracy, replays)
+    with (
+        SearchProgress(study, settings.trials, lambda: keeper.left("report"), problem.standing) as progress,
+        Coordinator(study, references) as coordinator,
+    ):
+        progress.report(_headline(settings, space, anchor_ms))
+        progress.report(f"accuracy: {accuracy.told}")
+        keeper.start()
+        limits = Limits(settings.trials, keeper.left("search"))
+        if others := coordinator.others():
+            progress.report(f"joined the study: {others} other processes are on it")
+        patience = Patience(settings.storage, progress.report)
+        timer = SearchTimer(keeper, lambda: _needs(settings, study, references, keeper.most_for_finalists))
+        spare = partial(_spare, retiming, keeper)
+        search = Search(problem, study, references, limits, coordinator, patience, progress.report, timer, spare)
+        try:
+            with doing(search.running):
+                left_out = search.run(workers, references_for(space.budget, space.task))
+        except KeyboardInterrupt:
+            progress.report("stopped; the same line with --resume goes on")
+            return Searched(replays.told(), is_stopped=True)
+    keeper.end("search")
+    return Searched(replays.told(), is_stopped=False, left_out=left_out)
+
+
+def _spare(retiming: Retiming, keeper: TimeKeeper) -> Spare | None:
+    """The next network to be timed again, where there is time for that."""
+    record = retiming.next(keeper.left("retiming"))
+    if record is None:
+        return None
+    return Spare(f"timing {record.name} again", retiming.begin(record), partial(retiming.end, record))
+
+
+def _needs(settings: Settings, study: Study, references: Study, most_for_finalists: float) -> Needs:
+    """What is known of what comes after the search, as the study stands."""
+    again = to_retime(records_of(study), records_of(references))
+    finalists = seconds_needed(settings, study, references, most_for_finalists) if settings.finalists else None
+    return Needs(seconds_of_retiming(again) if again else None, finalists)
+
+
+def anchor_of(settings: Settings, study: Study, workers: Workers) -> dict[str, Any]:
+    """The anchor's latency as the study was begun with: all of its latencies are scaled by it."""
+    if ANCHOR_LATENCY in study.user_attrs:
+        return dict(study.user_attrs[ANCHOR_LATENCY])
+    if settings.latency_from:
+        print(f"waiting for device {settings.latency_from!r}: {agent_line(settings)}", file=sys.stderr)
+    anchor: dict[str, Any] = settled(study, ANCHOR_LATENCY, workers.all[0].call("anchor"))
+    settled(study, ANCHOR_MS, anchor["p10_ms"])
+    return anchor
+
+
+def space_for(settings: Settings, anchor_ms: float) -> SearchSpace:
+    """The search space of the settings; a budget of latency alone is given a bound on FLOPs by the anchor's latency."""
+    budget = sizing_budget(settings.budget, anchor_ms, settings.task)
+    return SearchSpace(settings.choices, budget, settings.task)
+
+
+def agent_line(settings: Settings) -> str:
+    """The command that starts the agent that a run waits for; a password in the URL is left out."""
+    storage = make_url(settings.storage).render_as_string(hide_password=True)
+    return f"python -m nas.latency agent --device {settings.latency_from} --storage {storage}"
+
+
+def _headline(settings: Settings, space: SearchSpace, anchor_ms: float) -> str:
+    where = settings.latency_from or f"this {settings.latency_device}"
+    return (
+        f"study {settings.study}: networks up to {space.budget} at {space.task.told} (1 FLOP = 1 multiply-add); "
+        f"{ANCHOR} takes {anchor_ms:.3f} ms there in {settings.runtime} on {where}; "
+        f"accuracy from recipe {settings.recipe.name!r} on {settings.data}"
+    )

@@ -1,0 +1,52 @@
+"""`python -m nas.score NETWORK ...`: what a search would take each network's accuracy to be, and what that rests on."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from nas.calibrate.settings import CALIBRATIONS
+from nas.cli.command import Parser, run_command
+from nas.search.settings import WORKERS
+from proxies.data.names import EMBEDDED
+from proxies.training.recipes import RECIPES
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The exit status of the command."""
+    return run_command(make_parser(), _run, argv)
+
+
+def make_parser() -> Parser:
+    """The command's parser."""
+    parser = Parser(
+        prog="python -m nas.score",
+        description="Trains networks as a search does and prints their scores: the accuracy that a search would take "
+        "each to have, beside the prior, which needs no training, and the short training's own accuracy. Stop it at "
+        "any moment: the same line goes on, and what is known is not trained again.",
+    )
+    add = parser.add_argument
+    add("networks", nargs="+", metavar="NETWORK", help="JSON files of architectures, or presets such as v2-1.0x")
+    add("--data", default=EMBEDDED, help="fashion-mnist-12k, a torchvision set such as cifar10, or folder:PATH")
+    add("--data-root", type=Path, help="where torchvision sets lie (default: the user's cache folder)")
+    add("--download", action="store_true", help="download a torchvision set that is missing")
+    add("--image-size", type=int, help="train on images of this many pixels (default: the data's own)")
+    add("--recipe", default="short", help=f"how they are trained: {', '.join(RECIPES)}")
+    add("--seed", type=int, default=0, help="seed of the trainings")
+    add("--device", default="cpu", help="where networks are trained: cpu, cuda")
+    add("--workers", type=int, help=f"processes that train, one thread each ({WORKERS})")
+    add("--storage", default=CALIBRATIONS, help="database URL that keeps trainings, and may hold calibrations")
+    add("--json", type=Path, metavar="OUT", help="write the scores to this file as JSON too")
+    return parser
+
+
+def _run(flags: argparse.Namespace) -> int:
+    from nas.score.run import run  # here, for what it needs takes seconds to import
+
+    return run(flags)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,169 @@
+"""What `python -m nas.score` does, once its flags are read."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import signal
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from nas.calibrate.run import CALIBRATOR, INTERRUPTED, train_missing
+from nas.cli.architectures import named_architectures
+from nas.cli.command import Parser, check_folder, make_folder
+from nas.search.accuracy import Accuracy, accuracy_for
+from nas.search.settings import ANCHOR, Settings, settings_of
+from nas.search.settings import add_flags as add_run_flags
+from nas.workers.local import Workers
+from search_space.architecture import Architecture
+from search_space.cost import cost_of
+from search_space.errors import InputError
+from search_space.presets import PRESETS
+from studies.display import FLOP
+from studies.ledger.trainings import Evaluations, Question
+from studies.storage.database import engine_of, parsed_url
+from studies.storage.studies import check_storage
+
+PROGRAM = "python -m nas.score"
+_UNBOUNDED = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """One network's: all in [0, 1].
+
+    `prior` is what its architecture alone lets expect, `proxy_accuracy` the short training's own, `score` what a search
+    takes as its objective, `error` the standard deviation of that.
+    """
+
+    name: str
+    key: str
+    macs: int
+    prior: float
+    proxy_accuracy: float
+    score: float
+    error: float
+
+
+def run(flags: argparse.Namespace) -> int:
+    """The exit status of scoring with these flags."""
+    networks = dict(named_architectures(flags.networks))
+    if len(networks) < len(flags.networks):
+        raise InputError(
+            f"every network needs a name of its own, the file's without .json; got {' '.join(flags.networks)}"
+        )
+    settings = _settings_of(flags)
+    for folder in _folders(flags):
+        check_folder(folder)
+    check_storage(settings.storage)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with Workers(settings, CALIBRATOR) as workers:
+            fingerprint = workers.all[0].call("data_fingerprint")
+            for folder in _folders(flags):
+                make_folder(folder)
+            evaluations = Evaluations(engine_of(settings.storage))
+            asked = {name: _question(settings, each, fingerprint, name) for name, each in networks.items()}
+            failures = train_missing(list(asked.values()), workers, evaluations)
+    except KeyboardInterrupt:
+        print(f"{PROGRAM}: stopped; what was trained is kept, and the same line goes on", file=sys.stderr)
+        return INTERRUPTED
+    accuracy = accuracy_for(settings, fingerprint)
+    scores = list(_scores(networks, asked, evaluations.answers(fingerprint), accuracy))
+    if scores:
+        print(render_scores(scores, accuracy))
+    for failure in failures:
+        print(f"failed: {failure}")
+    if flags.json is not None:
+        content = {"data": settings.data, "recipe": settings.recipe.name, "accuracy": accuracy.told}
+        rows = {"is_level_known": accuracy.is_level_known, "scores": [asdict(score) for score in scores]}
+        flags.json.write_text(json.dumps({**content, **rows}, indent=1) + "\n", encoding="utf-8")
+        print(f"wrote {flags.json}")
+    return 1 if failures else 0
+
+
+def render_scores(scores: Sequence[Score], accuracy: Accuracy) -> str:
+    """The scores as a table, best first, with what they are: percentages only where the data's level is known."""
+    is_known, zero = accuracy.is_level_known, _zero_of(scores)
+    unit, sign = ("%", "") if is_known else ("points", "+")
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    for name in ("name", "MFLOPs", f"prior {unit}", "proxy %", f"score {unit}", "±"):
+        table.add_column(name, justify="left" if name == "name" else "right", no_wrap=True)
+    for each in sorted(scores, key=lambda each: -each.score):
+        prior, score = (each.prior, each.score) if is_known else (each.prior - zero.prior, each.score - zero.score)
+        # Adding 0.0 turns a rounded -0.0 into 0.0.
+        prior, score = (round(100 * share, 1) + 0.0 for share in (prior, score))
+        shown = (
+            f"{prior:{sign}.1f}",
+            f"{100 * each.proxy_accuracy:.1f}",
+            f"{score:{sign}.1f}",
+            f"{100 * each.error:.1f}",
+        )
+        table.add_row(*map(Text, (each.name, f"{each.macs / 1e6:.1f}", *shown)))
+    console = Console(file=io.StringIO(), width=_UNBOUNDED, color_system=None)
+    with console.capture() as capture:
+        console.print(table)
+    lines = [line.rstrip() for line in capture.get().strip("\n").splitlines()]
+    level = "" if is_known else f"Points are above {zero.name}: only differences mean something here. "
+    return "\n".join([*lines, f"{level}{accuracy.told}", FLOP])
+
+
+def _zero_of(scores: Sequence[Score]) -> Score:
+    """What points are counted from: V2 1.0x or the largest of the presets among them, else the mean of all."""
+    presets = [score for score in scores if score.name in PRESETS]
+    if presets:
+        return max(presets, key=lambda score: (score.name == ANCHOR, score.macs))
+    prior, score = (fmean(values) for values in ([each.prior for each in scores], [each.score for each in scores]))
+    return Score("the mean of these networks", "", 0, prior, 0.0, score, 0.0)
+
+
+def _scores(
+    networks: Mapping[str, Architecture],
+    asked: Mapping[str, Question],
+    answers: Mapping[str, Mapping[str, Any]],
+    accuracy: Accuracy,
+) -> Iterator[Score]:
+    fit = accuracy.prior
+    assert fit is not None  # what ships has one, and so has every calibration
+    for name, architecture in networks.items():
+        training = answers.get(asked[name].digest)
+        if training is None:
+            continue
+        macs = cost_of(architecture).macs
+        prior, score = fit.expect(architecture), fit.score(architecture, training)
+        proxy = float(training["validation_accuracies"][-1])
+        yield Score(
+            name, architecture.key(), macs, fit.as_accuracy(prior), proxy, fit.as_accuracy(score), fit.as_error(score)
+        )
+
+
+def _question(settings: Settings, architecture: Architecture, fingerprint: str, name: str) -> Question:
+    recipe = settings.recipe.to_dict()
+    return Question(architecture, recipe, fingerprint, settings.seed, settings.device, name=name)
+
+
+def _folders(flags: argparse.Namespace) -> list[Path]:
+    """The folders that are written to."""
+    url = parsed_url(flags.storage)
+    file = url.database if url.get_backend_name() == "sqlite" else None
+    return [Path(each).parent for each in (file, flags.json) if each]
+
+
+def _settings_of(flags: argparse.Namespace) -> Settings:
+    """The settings of a run that trains as these flags say; its budget plays no part."""
+    parser = Parser()
+    add_run_flags(parser)
+    of_run = parser.parse_args(["--budget", "140mflops"])
+    for name in ("data", "data_root", "download", "image_size", "recipe", "seed", "device", "workers", "storage"):
+        setattr(of_run, name, getattr(flags, name))
+    return settings_of(of_run)

@@ -1,0 +1,188 @@
+"""What a study's accuracies are: predictions of full training by a fit, and how far that fit may be believed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine
+from sqlalchemy.engine import make_url
+
+from nas.calibrate.settings import CALIBRATIONS
+from nas.search.settings import Settings
+from search_space.task import CLASSIFICATION
+from studies.accuracy_scale import AccuracyScale
+from studies.calibration import store as calibrations
+from studies.calibration.accuracy_fit import AccuracyFit, Example, best_fit
+from studies.calibration.four_feature_fit import FourFeatureFit
+from studies.calibration.known_trainings import known_trainings, shipped_fit
+from studies.calibration.results import FEWEST, PREDICTION, Calibration, verdict_of
+from studies.ledger.trainings import Evaluations
+from studies.record import Record
+from studies.storage.database import engine_of
+
+SHORT = "short"
+"""The recipe whose fit stands in for that of a recipe without one: what losses say is much the same."""
+MANY_IMAGES = 50_000
+"""What a recipe without a bound on them is taken to see, to tell which of two trains for longer."""
+
+NO_BETTER_THAN_CHANCE = "the calibration of this data ranks no better than chance and is not used"
+OF_A_BACKBONE = (
+    "backbones are scored as classifiers of whole images, with a pool and a classifier on their last map, and no "
+    "detector is trained"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Accuracy:
+    """How a study's accuracy is had of a short training; `told` says it in a sentence or two.
+
+    Without a fit, as in studies of some time ago, it is the short training's own.
+    """
+
+    fit: AccuracyFit | FourFeatureFit | None
+    told: str
+
+    @property
+    def is_level_known(self) -> bool:
+        """Whether accuracies are those of these data; if not, differences alone mean something."""
+        return self.fit is None or self.fit.is_level_known
+
+    def scale(self, records: Sequence[Record], references: Sequence[Record]) -> AccuracyScale:
+        """How accuracies of these records and references are shown."""
+        return AccuracyScale.of(self.is_level_known, self.fit.error if self.fit else None, records, references)
+
+    @property
+    def prior(self) -> AccuracyFit | None:
+        """What knows of an architecture before it is trained; None where nothing does."""
+        return self.fit if isinstance(self.fit, AccuracyFit) else None
+
+    def predicted(self, record: Record) -> Record:
+        """The record with the accuracy that its training stands for, and how far that may be off."""
+        if self.fit is None:
+            return record
+        if isinstance(self.fit, FourFeatureFit):
+            return replace(record, accuracy=self.fit.predict(record.architecture, record.training))
+        score = self.fit.score(record.architecture, record.training)
+        return replace(record, accuracy=self.fit.as_accuracy(score), accuracy_error=self.fit.as_error(score))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The same as plain JSON."""
+        kept: dict[str, Any] = {"fit": self.fit.to_dict() if self.fit else None, "told": self.told}
+        if isinstance(self.fit, FourFeatureFit):
+            kept |= {"resolution": self.fit.resolution, "classes": self.fit.classes}
+        return kept
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Accuracy:
+        """What `to_dict` wrote."""
+        kept = data["fit"]
+        if not kept:
+            return cls(None, data["told"])
+        if "prior" not in kept:
+            return cls(FourFeatureFit.from_dict(kept, data["resolution"], data["classes"]), data["told"])
+        return cls(AccuracyFit.from_dict(kept), data["told"])
+
+
+def accuracy_for(settings: Settings, fingerprint: str) -> Accuracy:
+    """By the newest calibration of this recipe on this data that ranks better than chance, else by the fit that ships.
+
+    A backbone is scored as a classifier too, and that is said.
+    """
+    found = _accuracy_for(settings, fingerprint)
+    return found if settings.task.name == CLASSIFICATION else replace(found, told=f"{OF_A_BACKBONE}; {found.told}")
+
+
+def _accuracy_for(settings: Settings, fingerprint: str) -> Accuracy:
+    recipe, not_used = settings.recipe.name, ""
+    found = next(_own(settings, fingerprint), None)
+    if found is not None:
+        if beats_chance(found, recipe):
+            fit = found.fits[recipe]
+            return Accuracy(
+                fit, f"{what_it_is(fit)}; calibrated on this data ({fit.source}): {verdict_of(found, recipe)}"
+            )
+        not_used = (
+            f"the calibration of this data ranks no better than chance and is not used: {verdict_of(found, recipe)}; "
+        )
+    fit, of_recipe = _shipped(settings)
+    examples, trained_by = level_from(settings, fingerprint)
+    fit = best_fit(examples, known_trainings(), SHORT)[0] if len(examples) >= FEWEST else fit.at_level(examples)
+    cure = f"python -m nas.calibrate --data {settings.data} tells how well it ranks here"
+    told = f"{not_used}{what_it_is(fit, trained_by)}; prior and fit {fit.source}{of_recipe}; {cure}"
+    return Accuracy(fit, told)
+
+
+def what_it_is(fit: AccuracyFit, trained_by: str = "the full recipe") -> str:
+    """In words what the accuracy of a fit is."""
+    if fit.is_level_known:
+        return f"accuracy is what training by {trained_by} is predicted to reach, ±{100 * fit.error:.1f} points"
+    return (
+        f"accuracies are points above or below a reference, ±{100 * fit.error:.1f}: the level of these data is not "
+        "known until networks were trained on them by a longer recipe"
+    )
+
+
+def beats_chance(calibration: Calibration, recipe: str) -> bool:
+    """Whether the default score ranks the calibration's networks better than chance in one of its sets at least."""
+    rankings = calibration.row(PREDICTION, recipe).rankings
+    return any(ranking.tau.low > 0 for ranking in rankings.values())
+
+
+def _shipped(settings: Settings) -> tuple[AccuracyFit, str]:
+    """The fit that ships for the recipe, and a word where it is another recipe's."""
+    recipe = settings.recipe
+    calibrated = calibrations.shipped(calibrations.SHIPPED[0]).made.recipes
+    if calibrated.get(recipe.name) == recipe.to_dict():
+        return shipped_fit(recipe.name), ""
+    return shipped_fit(SHORT), f", which know recipe {SHORT!r} and not {recipe.name!r}"
+
+
+def level_from(settings: Settings, fingerprint: str) -> tuple[list[Example], str]:
+    """Networks that the ledger has trained on these data by this recipe and a longer one, and the latter's name.
+
+    Of several longer recipes the longest counts.
+    """
+    kept = [each for engine in _engines(settings) for each in Evaluations(engine).trainings(fingerprint)]
+    own = _without_name(settings.recipe.to_dict())
+    short = {each.architecture.key(): each.training for each in kept if _without_name(each.recipe) == own}
+    longer = [each for each in kept if _work(each.recipe) > _work(own) and each.architecture.key() in short]
+    if not longer:
+        return [], ""
+    longest = max((each.recipe for each in longer), key=_work)
+    of_longest = [each for each in longer if _work(each.recipe) == _work(longest)]
+    examples = [
+        Example(each.architecture, short[each.architecture.key()], (_last_accuracy(each.training),), settings.data)
+        for each in of_longest
+    ]
+    return examples, f"recipe {longest['name']!r}"
+
+
+def _last_accuracy(training: Mapping[str, Any]) -> float:
+    return float(training["validation_accuracies"][-1])
+
+
+def _without_name(recipe: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in recipe.items() if name != "name"}
+
+
+def _work(recipe: Mapping[str, Any]) -> float:
+    """How long a recipe trains, in a unit of its own."""
+    return float(recipe["epochs"] * (recipe["max_images"] or MANY_IMAGES) * recipe["image_scale"] ** 2)
+
+
+def _own(settings: Settings, fingerprint: str) -> Iterator[Calibration]:
+    """The newest calibrations in the study's database, and where calibrations are kept by default."""
+    for engine in _engines(settings):
+        found = calibrations.newest(engine, fingerprint, settings.recipe.to_dict())
+        if found is not None and settings.recipe.name in found.fits:
+            yield found
+
+
+def _engines(settings: Settings) -> Iterator[Engine]:
+    for url in (settings.storage, CALIBRATIONS):
+        parsed = make_url(url)
+        if parsed.get_backend_name() != "sqlite" or Path(parsed.database or "").is_file():
+            yield engine_of(url)

@@ -1,0 +1,119 @@
+"""`nas.run --scorer table:FILE`: the same search, over a table of finished trainings; seconds, no images, no torch."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shlex
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+from optuna.study import Study
+
+from nas.cli.command import check_folder, make_folder
+from nas.cli.heartbeat import doing
+from nas.search.benchmark.problem import OBJECTIVES, FinishedNetworks, codes_of, front_of
+from nas.search.loop import Limits, Search
+from nas.search.outputs import PROVENANCE
+from nas.search.progress import SearchProgress
+from nas.search.provenance import environment
+from nas.search.settings import Settings
+from nas.workers.local import workers_for
+from search_space.errors import InputError
+from studies.record import KEY
+from studies.report.benchmark_page import write_table_report
+from studies.sampling.benchmark_table import FinishedTable, Price
+from studies.storage.coordinators import Coordinator
+from studies.storage.retry import Patience
+from studies.storage.studies import check_storage, locked, open_storage, open_study, references_of
+
+SCORER = "nas.search.benchmark.evaluator:TableScorer"
+
+
+def run_on_table(settings: Settings, path: Path) -> int:
+    """The exit status of a run on the table in that file.
+
+    Raises:
+        InputError: it is no table, or the budget is one of latency, of which a table knows nothing.
+    """
+    table = FinishedTable.from_file(path)
+    if settings.budget.latency_ms is not None:
+        raise InputError(f"a table knows FLOPs and parameters, and no latency; got the budget {settings.budget}")
+    check_folder(settings.out)
+    check_storage(settings.storage)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    make_folder(settings.out)
+    with locked(settings.storage):
+        storage = open_storage(settings.storage)
+        identity = _identity_of(settings, path)
+        study = open_study(storage, settings.study, identity, resume=settings.resume, objectives=OBJECTIVES)
+        study.set_user_attr(PROVENANCE, environment())
+        _search(settings, study, references_of(study, storage), table)
+    for line in _found(study, table):
+        print(line)
+    print(f"wrote {_write(study, identity, settings.out / 'front.json')}")
+    report = settings.out / "report.html"
+    codes = codes_of(study)
+    print(f"wrote {write_table_report(report, study.study_name, table, codes, identity, settings.budget)}")
+    print(f"dashboard: python -m nas.dashboard {shlex.join(settings.study_flags)}")
+    return 0
+
+
+def digest_of(path: Path) -> str:
+    """What tells the file from others, as a study of it keeps it."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+
+
+def _identity_of(settings: Settings, path: Path) -> dict[str, Any]:
+    return {
+        "table": digest_of(path),
+        "budget": str(settings.budget),
+        "sampler": settings.sampler,
+        "seed": settings.seed,
+    }
+
+
+def _search(settings: Settings, study: Study, references: Study, table: FinishedTable) -> None:
+    problem = FinishedNetworks(table, settings.budget, settings.sampler, settings.seed)
+    limits = Limits(settings.trials, settings.seconds)
+    began = time.monotonic()
+    with (
+        workers_for(settings.engine, settings, SCORER) as workers,
+        SearchProgress(
+            study, limits.trials, lambda: limits.seconds - (time.monotonic() - began), problem.standing
+        ) as progress,
+        Coordinator(study, references) as coordinator,
+    ):
+        patience = Patience(settings.storage, progress.report)
+        try:
+            search = Search(problem, study, references, limits, coordinator, patience, progress.report)
+            with doing(search.running):
+                search.run(workers, ())
+        except KeyboardInterrupt:
+            progress.report("stopped; the same line with --resume goes on")
+
+
+def _found(study: Study, table: FinishedTable) -> list[str]:
+    rows = [
+        f"{trial.user_attrs[KEY]:16}{trial.values[1] / 1e6:10.1f}{100 * trial.values[0]:12.2f}"
+        f"{100 * trial.user_attrs['mean_accuracy']:10.2f}"
+        for trial in front_of(study)
+    ]
+    codes = codes_of(study)
+    share = Price.of_table(table).of(codes)
+    told = f"{len(codes)} of {len(table.entries)} networks scored; they dominate {100 * share:.1f} % of what all do"
+    return [f"{'network':16}{'MFLOPs':>10}{'accuracy %':>12}{'mean %':>10}", *rows, told]
+
+
+def _write(study: Study, settings: dict[str, Any], path: Path) -> Path:
+    front = [
+        {"network": trial.user_attrs[KEY], "accuracy": trial.values[0], "macs": int(trial.values[1])}
+        | {name: trial.user_attrs[name] for name in ("params", "mean_accuracy")}
+        for trial in front_of(study)
+    ]
+    provenance = study.user_attrs[PROVENANCE]
+    content = {"study": study.study_name, "settings": settings, "provenance": provenance, "front": front}
+    path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    return path

@@ -1,0 +1,141 @@
+"""What is known of a ShuffleNet before it is evaluated: its cost exactly, its latency by a prior and measured ones."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
+from optuna.study import Study
+
+from search_space.architecture import Architecture
+from search_space.choosers import FixedChooser, RandomChooser
+from search_space.cost import Cost, cost_of
+from search_space.space import SearchSpace
+from studies.calibration.accuracy_fit import AccuracyFit
+from studies.calibration.accuracy_prior import CLASSES, RESOLUTION
+from studies.latency.model import LEAST_MEASUREMENTS
+from studies.latency.prior import ENOUGH, ExpectedLatency, expected_latency
+from studies.record import Record
+from studies.sampling.objective_model import Known
+from studies.sampling.samplers import Ahead
+from studies.storage.studies import records_of
+
+DOUBT = 1.05
+"""A latency budget is held against predictions with so much room: what is measured decides."""
+MOST_REMEMBERED = 20_000
+FIXED_MACS = 50_000_000
+"""Timing and validating a network take about as long as SHORT takes for so many FLOPs more."""
+
+
+class Foresight:
+    """Of a space; remembers what parameters mean, for a sampler asks of each point anew."""
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        anchor_ms: float,
+        latency_limit_ms: float | None,
+        fit: AccuracyFit | None = None,
+    ) -> None:
+        self._fit = fit
+        self._space = space
+        self._anchor_ms = anchor_ms
+        self._limit_ms = latency_limit_ms
+        self._distributions = distributions_of(space)
+        self._fitted: tuple[list[float], ExpectedLatency] | None = None
+        self._built: dict[tuple[Any, ...], tuple[Architecture, Cost] | None] = {}
+
+    def of(self, studies: Sequence[Study]) -> Ahead:
+        """What a sampler may know in advance, given what these studies have measured."""
+        model = self._model([record for study in studies for record in records_of(study)])
+
+        def foresee(params: Mapping[str, Any]) -> Known | None:
+            built = self._build(params)
+            if built is None:
+                return None
+            architecture, cost = built
+            latency_ms = model.predict_ms(architecture)
+            allowed = self._limit_ms is None or latency_ms <= DOUBT * self._limit_ms
+            features = (math.log(cost.macs), math.log(cost.params), math.log(cost.memory_access_bytes))
+            expected = self._expected(architecture, cost.macs)
+            return Known((latency_ms,), features, architecture.key(), allowed, expected, FIXED_MACS + cost.macs)
+
+        return Ahead(foresee, self._distributions, ideal=1.0)
+
+    def _expected(self, architecture: Architecture, macs: int) -> tuple[float, float] | None:
+        """The accuracy that the architecture alone lets expect, and its standard deviation; None without a prior."""
+        if self._fit is None:
+            return None
+        task = self._space.task
+        is_papers = (task.resolution, task.num_classes) == (RESOLUTION, CLASSES)
+        expected = self._fit.expect(architecture, macs if is_papers else None)
+        return self._fit.as_accuracy(expected), self._fit.as_error(expected)
+
+    def _model(self, records: Sequence[Record]) -> ExpectedLatency:
+        """What the prior and the records make expect; of many, as many as are a multiple of some number count."""
+        count = len(records)
+        if count >= ENOUGH:  # a fit to so many takes longer than a proposal
+            count -= count % LEAST_MEASUREMENTS
+        architectures = [record.architecture for record in records[:count]]
+        measured = [record.latency_ms for record in records[:count]]
+        if self._fitted is None or self._fitted[0] != measured:
+            task = self._space.task
+            model = expected_latency(architectures, measured, self._anchor_ms, task.resolution, task.num_classes)
+            self._fitted = measured, model
+        return self._fitted[1]
+
+    def _build(self, params: Mapping[str, Any]) -> tuple[Architecture, Cost] | None:
+        """The architecture of these parameters and its cost; None where the budget leaves no room for them."""
+        key = tuple(params.get(name) for name in self._distributions)
+        if key not in self._built:
+            if len(self._built) >= MOST_REMEMBERED:
+                self._built.clear()
+            self._built[key] = self._suggested(params)
+        return self._built[key]
+
+    def _suggested(self, params: Mapping[str, Any]) -> tuple[Architecture, Cost] | None:
+        task = self._space.task
+        try:
+            architecture = self._space.suggest(_OfferedChooser(params))
+        except _NotOffered:
+            return None
+        return architecture, cost_of(architecture, task.resolution, task.num_classes, task.in_channels)
+
+
+def distributions_of(space: SearchSpace) -> dict[str, BaseDistribution]:
+    """All parameters of the space with all their values, from which a small budget may leave some out."""
+    chooser = _Recorder()
+    space.suggest(chooser)
+    return dict(sorted(chooser.distributions.items()))
+
+
+class _NotOffered(Exception):
+    """The budget does not leave room for a wanted value."""
+
+
+class _OfferedChooser(FixedChooser):
+    """Gives back known parameters, where they are offered."""
+
+    def suggest_int(self, name: str, low: int, high: int, *, step: int = 1) -> int:
+        value = super().suggest_int(name, low, high, step=step)
+        if value not in range(low, high + 1, step):
+            raise _NotOffered
+        return value
+
+
+class _Recorder(RandomChooser):
+    """Chooses the least number and the first category, and keeps what was offered."""
+
+    def __init__(self) -> None:
+        super().__init__(0)
+        self.distributions: dict[str, BaseDistribution] = {}
+
+    def suggest_int(self, name: str, low: int, high: int, *, step: int = 1) -> int:
+        self.distributions[name] = IntDistribution(low, high, step=step)
+        return low
+
+    def suggest_categorical(self, name: str, choices: Any) -> Any:
+        self.distributions[name] = CategoricalDistribution(tuple(choices))
+        return choices[0]

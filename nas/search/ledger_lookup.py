@@ -1,0 +1,109 @@
+"""What the ledger spares a search: latencies and trainings that were had before, for whatever study."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from nas.search.settings import Settings
+from proxies.latency.runtimes import RUNTIMES
+from search_space.architecture import Architecture
+from studies.ledger.latencies import Ledger, Measured, scaled
+from studies.ledger.trainings import Evaluations, Question
+from studies.record import REPLAYED, Record, Rejected
+
+Parts = tuple[dict[str, Any] | None, dict[str, Any] | None]
+"""A latency and a training, as far as they are known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """On what a search evaluates: data and device by their fingerprints, the anchor's latency, the workers' versions.
+
+    `device` is the name that the user gave it where there is one.
+    """
+
+    data: str
+    device: str
+    fingerprint: str
+    runtime_version: str
+    anchor_ms: float
+    made_by: Mapping[str, Any] = field(hash=False)
+
+
+class Replays:
+    """A ledger as one study uses it; counts what it spared."""
+
+    def __init__(self, settings: Settings, where: Where, ledger: Ledger, evaluations: Evaluations) -> None:
+        self._settings = settings
+        self._where = where
+        self._ledger = ledger
+        self._evaluations = evaluations
+        self.latencies = self.trainings = 0
+        self.seconds = 0.0
+
+    def of(self, architecture: Architecture) -> Parts:
+        """Latency, scaled to this study's anchor, and training of the architecture; None for what is not known."""
+        return self._latency(architecture), self._training(architecture)
+
+    def keep(self, architecture: Architecture, answer: Record | Rejected) -> None:
+        """Nothing: enters what was done for the answer, and counts what was not. It may be kept once more."""
+        is_timed = not answer.latency.get(REPLAYED)
+        is_trained = isinstance(answer, Record) and not answer.training.get(REPLAYED)
+        if is_timed:
+            self._ledger.add([self._measured(architecture, answer.latency)])
+        if isinstance(answer, Record) and is_trained:
+            made_by = {**self._where.made_by, "host": answer.where}
+            self._evaluations.add(self._question(architecture), answer.training, made_by, time.time())
+        self.latencies += not is_timed
+        self.trainings += isinstance(answer, Record) and not is_trained
+        parts = [answer.latency, *([answer.training] if isinstance(answer, Record) else [])]
+        self.seconds += sum(float(part["seconds"]) for part in parts if part.get(REPLAYED))
+
+    def told(self) -> str:
+        """What was spared, in a line; "" where it is nothing."""
+        if not self.latencies and not self.trainings:
+            return ""
+        spared = f"{self.trainings} trainings and {self.latencies} latencies"
+        return f"{spared} were known from the ledger: {self.seconds / 60:.1f} minutes of a core saved"
+
+    def _training(self, architecture: Architecture) -> dict[str, Any] | None:
+        found = self._evaluations.find(self._question(architecture))
+        return {**found, REPLAYED: True} if found is not None else None
+
+    def _latency(self, architecture: Architecture) -> dict[str, Any] | None:
+        settings = self._settings
+        found = self._ledger.latest(
+            network=architecture.key(),
+            classes=settings.classes,
+            resolution=settings.resolution,
+            runtime=settings.runtime,
+            runtime_version=self._where.runtime_version,
+            precision=RUNTIMES[settings.runtime].precision,
+            device=self._where.device,
+            fingerprint=self._where.fingerprint,
+            batch_size=1,
+        )
+        # One that came of a bundle knows neither what it took nor the throughput.
+        if found is None or "seconds" not in found.latency:
+            return None
+        if settings.throughput_batch != found.latency.get("throughput_batch", 0):
+            return None
+        return {**scaled(found.latency, self._where.anchor_ms), REPLAYED: True}
+
+    def _question(self, architecture: Architecture) -> Question:
+        settings = self._settings
+        return Question(architecture, settings.recipe.to_dict(), self._where.data, settings.seed, settings.device)
+
+    def _measured(self, architecture: Architecture, latency: Mapping[str, Any]) -> Measured:
+        return Measured(
+            network=architecture.key(),
+            classes=self._settings.classes,
+            device=self._where.device,
+            source="run",
+            latency=latency,
+            architecture=architecture,
+            study=self._settings.study,
+        )

@@ -1,0 +1,149 @@
+"""The files that a run leaves: the front as JSON, the report, one JSON per architecture of the front."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from optuna.study import Study
+
+from search_space.task import Task
+from studies.accuracy_scale import ACCURACY, PERCENT, AccuracyScale
+from studies.finalists import Finalist, finalists_from
+from studies.front import front_of, nearest_reference
+from studies.record import Record
+from studies.report.study.common_choices import Importances, importances_of
+from studies.report.study.growth import minutes_of
+from studies.report.study.study_report import write_report
+from studies.storage.studies import SETTINGS, failures_of, records_of
+
+PROVENANCE = "provenance"
+FRONT_SCHEMA = 1
+FLOP = "1 FLOP = 1 multiply-add of convolution and linear layers"
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What a study holds, read once: its front, its records, its references, and how they came about and are shown."""
+
+    name: str
+    front: list[Record]
+    records: list[Record]
+    references: list[Record]
+    failures: list[tuple[int, str]]
+    settings: Mapping[str, Any]
+    provenance: Mapping[str, Any]
+    scale: AccuracyScale = PERCENT
+
+
+@dataclass(frozen=True, slots=True)
+class Analysis:
+    """What the report says beyond the findings: `minutes` searched by trial, importances of choices, finalists."""
+
+    minutes: Mapping[int, float] = field(default_factory=dict)
+    importances: Importances | None = None
+    finalists: Sequence[Finalist] = ()
+
+
+def findings_of(study: Study, references: Study) -> Findings:
+    """The findings of a study and the study of its references."""
+    records, beside = records_of(study), records_of(references)
+    return Findings(
+        name=study.study_name,
+        front=front_of(records),
+        records=records,
+        references=beside,
+        failures=failures_of(study),
+        settings=study.user_attrs.get(SETTINGS, {}),
+        provenance=study.user_attrs.get(PROVENANCE, {}),
+        scale=AccuracyScale.of_study(study.user_attrs, records, beside),
+    )
+
+
+def told_of(findings: Findings) -> list[str]:
+    """What the numbers of a table of the findings are those of, as far as the study says it, a line each."""
+    settings, accuracy = findings.settings, findings.provenance.get(ACCURACY)
+    lines = [f"accuracy: {accuracy}"] if accuracy else []
+    if {"resolution", "classes"} <= settings.keys():
+        task = Task(settings["resolution"], settings["classes"])
+        lines.insert(0, f"FLOPs, parameters and latency: at {task.told}")
+    return lines
+
+
+def analysis_of(study: Study, finalists: Study | None) -> Analysis:
+    """The analysis of a study, and of the study of its finalists where there is one; takes seconds."""
+    found = finalists_from(finalists.get_trials(deepcopy=False)) if finalists else ()
+    return Analysis(minutes_of(study), importances_of(study), found)
+
+
+def write_front(findings: Findings, path: Path) -> Path:
+    """`path`, which now holds the front, the references and all that a reader needs to judge them."""
+    scale = findings.scale
+    front = []
+    for record in findings.front:
+        nearest = nearest_reference(record, findings.references)
+        front.append({**_with_error(record, scale), "nearest_reference": nearest.name if nearest else None})
+    content = {
+        "schema": FRONT_SCHEMA,
+        "study": findings.name,
+        "flop": FLOP,
+        "settings": dict(findings.settings),
+        "provenance": dict(findings.provenance),
+        "trials": len(findings.records),
+        "failures": [{"number": number, "cause": cause} for number, cause in findings.failures],
+        "accuracy_is_level_known": scale.is_level_known,
+        "front": front,
+        "references": [_with_error(record, scale) for record in findings.references],
+    }
+    return _write(path, json.dumps(content, indent=1))
+
+
+def _with_error(record: Record, scale: AccuracyScale) -> dict[str, Any]:
+    return {**record.to_dict(), "accuracy_error": scale.error_of(record)}
+
+
+def write_architectures(records: Sequence[Record], folder: Path) -> list[Path]:
+    """The files written to `folder`, one a record."""
+    folder.mkdir(parents=True, exist_ok=True)
+    return [
+        _write(folder / f"{record.name}.json", json.dumps(record.architecture.to_dict(), indent=1))
+        for record in records
+    ]
+
+
+def write_all(findings: Findings, analysis: Analysis, out: Path) -> list[Path]:
+    """The paths of all that is written to the folder `out`; files of networks that left the front are removed."""
+    front = write_front(findings, out / "front.json")
+    report = write_findings(findings, analysis, out / "report.html")
+    current = write_architectures(findings.front, out / "front")
+    for stale in set((out / "front").glob("v[12]-" + 8 * "[0-9a-f]" + ".json")) - set(current):
+        stale.unlink()
+    return [front, report, out / "front"]
+
+
+def write_findings(findings: Findings, analysis: Analysis, path: Path) -> Path:
+    """`path`, which is the report of the findings now."""
+    return write_report(
+        path,
+        front=findings.front,
+        references=findings.references,
+        records=findings.records,
+        settings=findings.settings,
+        provenance=findings.provenance,
+        title=findings.name,
+        minutes=analysis.minutes,
+        importances=analysis.importances,
+        finalists=analysis.finalists,
+        scale=findings.scale,
+    )
+
+
+def _write(path: Path, text: str) -> Path:
+    # Renamed into place, so that a reader never meets half a file.
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(text + "\n", encoding="utf-8")
+    partial.replace(path)
+    return path

@@ -1,0 +1,87 @@
+"""`python -m nas.train ARCHITECTURE --data ...`: trains one architecture fully, tests it once and keeps its weights."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
+from typing import Any
+
+from rich.console import Console
+
+from nas.cli.command import Parser, check_folder, run_command
+from nas.cli.heartbeat import doing
+from nas.train.settings import TrainSettings, add_flags, settings_of
+from search_space.errors import InputError
+
+INTERRUPTED = 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The exit status of the command."""
+    return run_command(make_parser(), train, argv)
+
+
+def make_parser() -> Parser:
+    """The command's parser."""
+    parser = Parser(
+        prog="python -m nas.train",
+        description="Trains one architecture, and keeps its weights and accuracies. Stop it at any moment: the same "
+        "line with --resume goes on exactly. On several GPUs: torchrun --nproc-per-node N -m nas.train ... "
+        "1 FLOP = 1 multiply-add of convolution and linear layers.",
+    )
+    add_flags(parser)
+    return parser
+
+
+def train(flags: argparse.Namespace) -> int:
+    """The exit status of a training with these flags; of several processes the first one speaks."""
+    try:
+        settings = settings_of(flags)
+        check_folder(settings.out)
+    except InputError:
+        if os.environ.get("LOCAL_RANK", "0") != "0":
+            return 2  # every process of this machine finds the same, and its first one tells it
+        raise
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    try:
+        from nas.train.run import run  # here, for torch takes seconds to import
+
+        with doing("reading the images") if settings.rank == 0 else nullcontext():
+            outcome = run(settings, lambda line: console.print(line, markup=False))
+    except KeyboardInterrupt:
+        if settings.rank == 0:
+            console.print(_how_to_go_on(settings), markup=False)
+        return INTERRUPTED
+    if outcome:
+        for line in [*_result_lines(outcome.metrics), *(f"wrote {path}" for path in outcome.files)]:
+            print(line)
+    return 0
+
+
+def _how_to_go_on(settings: TrainSettings) -> str:
+    if settings.checkpoint.exists():
+        return f"stopped; the same line with --resume goes on from {settings.checkpoint}"
+    return "stopped before the first epoch was over: the same line starts anew"
+
+
+def _result_lines(metrics: Mapping[str, Any]) -> Iterator[str]:
+    data, cost = metrics["data"], metrics["cost"]["training"]
+    images = data["validation_images"]
+    yield f"validation accuracy: {100 * metrics['validation_accuracy']:.2f} % of {images} images"
+    if metrics["test_accuracy"] is None:
+        yield f"test accuracy: unknown, for {metrics['no_test_because']}"
+    else:
+        yield f"test accuracy: {100 * metrics['test_accuracy']:.2f} % of {data['test_images']} images, tested once"
+    yield (
+        f"{metrics['name']}: {cost['params'] / 1e6:.4f} M params, {cost['macs'] / 1e6:.3f} MFLOPs "
+        f"at {cost['resolution']} px, {cost['classes']} classes"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

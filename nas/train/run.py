@@ -1,0 +1,227 @@
+"""One architecture trained, a checkpoint after every epoch, and at the end its test accuracy, once, and its files."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, closing, nullcontext
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from nas.cli.command import make_folder
+from nas.cli.heartbeat import doing
+from nas.train.result import digest_of, result_of, trained_architecture
+from nas.train.settings import TrainSettings
+from proxies.data.load import ImageData, load
+from proxies.data.test_images import HeldOut, load_test
+from proxies.training.checkpoint import Checkpoint, read_checkpoint, write_checkpoint, write_whole
+from proxies.training.distributed import Processes, process_group
+from proxies.training.result import TrainingError
+from proxies.training.trainer import Trainer
+from proxies.weights import TrainedFor, start_from, write_weights
+from search_space.errors import InputError
+
+_CPU_IS_FULL = "DefaultCPUAllocator"
+"""Stands in torch's RuntimeError for a CPU's memory; a GPU's has a class of its own."""
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a training came to, as plain JSON values, and the files written."""
+
+    metrics: dict[str, Any]
+    files: tuple[Path, ...]
+
+
+def run(settings: TrainSettings, tell: Tell) -> Outcome | None:
+    """The outcome of the training that the settings ask for, in the first process; None in the others.
+
+    `tell` is given a line for each epoch.
+
+    Raises:
+        InputError: the data, the weights to start from or the checkpoint cannot be used.
+        TrainingError: the training gave no network.
+        MemoryError: memory is too small for it.
+        SystemExit: in place of a TrainingError where this is not the first process, which tells it.
+    """
+    try:
+        with process_group(settings.rank, settings.world, settings.local_rank, settings.device) as processes:
+            return _run(settings, processes, tell if processes.is_first else _say_nothing)
+    except TrainingError as error:
+        if settings.rank == 0:
+            raise
+        raise SystemExit(1) from error
+    except (RuntimeError, MemoryError) as error:
+        if not _memory_is_full(error):
+            raise
+    # Only here has the error let go of the tensors that filled the memory.
+    raise MemoryError(f"no room for batches of {settings.recipe.batch_size} images: lower --batch-size")
+
+
+def _run(settings: TrainSettings, processes: Processes, tell: Tell) -> Outcome | None:
+    data, identity, kept, test = processes.first_alone(lambda: _prepare(settings, is_first=processes.is_first))
+    with closing(_trainer(settings, processes, data)) as trainer:
+        started_from = processes.first_alone(lambda: _start(settings, trainer))
+        if kept:
+            trainer.load_state_dict(kept.trainer)
+        elif started_from:
+            tell(started_from)
+        while not trainer.is_done:
+            before = trainer.seconds
+            with _doing_epoch(trainer) if processes.is_first else nullcontext():
+                trainer.run_epoch()
+            if processes.is_first:
+                write_checkpoint(settings.checkpoint, Checkpoint(identity, trainer.state_dict()))
+            tell(_epoch_line(trainer, trainer.seconds - before))
+    if not processes.is_first:
+        return None
+    result = kept.result if kept else None
+    if result is None:
+        with doing("testing the network"):
+            result = result_of(settings, trainer, data, test, started_from)
+        # With the result, so that the test images are looked at once whatever happens from here on.
+        write_checkpoint(settings.checkpoint, Checkpoint(identity, trainer.state_dict(), result))
+    return Outcome(result, _write(settings, trainer, data, result))
+
+
+def _prepare(
+    settings: TrainSettings, *, is_first: bool
+) -> tuple[ImageData, dict[str, Any], Checkpoint | None, HeldOut | None]:
+    """The data, the training's identity, the checkpoint to go on from, and the test images where they will be needed.
+
+    The latter before the training, so that what is wrong with them is told at once.
+    """
+    data = _load(settings)
+    identity = _identity(settings, data)
+    kept = _kept(settings, identity)
+    is_tested = kept is not None and kept.result is not None
+    test = _load_test(settings) if is_first and not is_tested else None
+    if is_first:
+        make_folder(settings.out)
+    return data, identity, kept, test
+
+
+def _load(settings: TrainSettings) -> ImageData:
+    data = load(settings.data, root=settings.data_root, image_size=settings.image_size, download=settings.download)
+    if len(data.train_images) < 2 * settings.world:
+        raise InputError(
+            f"every process needs two images to train on, and for {settings.world} there are {len(data.train_images)}"
+        )
+    return data
+
+
+def _load_test(settings: TrainSettings) -> HeldOut | None:
+    return load_test(settings.data, root=settings.data_root, image_size=settings.image_size, download=settings.download)
+
+
+def _trainer(settings: TrainSettings, processes: Processes, data: ImageData) -> Trainer:
+    return Trainer(
+        settings.architecture,
+        data,
+        settings.recipe,
+        seed=settings.seed,
+        device=processes.device,
+        rank=processes.rank,
+        world=processes.world,
+    )
+
+
+def _start(settings: TrainSettings, trainer: Trainer) -> str | None:
+    """What was taken from --weights-from, which the moving average starts at as well; None without it."""
+    if settings.weights_from is None:
+        return None
+    told = start_from(trainer.network, settings.weights_from)
+    trainer.trained_network.load_state_dict(trainer.network.state_dict())
+    return told
+
+
+def _identity(settings: TrainSettings, data: ImageData) -> dict[str, Any]:
+    """What must be the same for a training to go on as if it had never stopped, as plain JSON values."""
+    return {
+        "architecture": settings.architecture.key(),
+        "data fingerprint": data.fingerprint,
+        "classes": data.num_classes,
+        "image size": data.image_size,
+        **{f"recipe {name}": value for name, value in settings.recipe.to_dict().items()},
+        "seed": settings.seed,
+        "weights-from": digest_of(settings.weights_from),
+        "device": settings.device,
+        "processes": settings.world,
+    }
+
+
+def _kept(settings: TrainSettings, identity: Mapping[str, Any]) -> Checkpoint | None:
+    """The checkpoint to go on from; None where none has been written yet."""
+    if not settings.resume or not settings.checkpoint.exists():
+        return None
+    kept = read_checkpoint(settings.checkpoint)
+    names = [*identity, *(name for name in kept.identity if name not in identity)]
+    changes = [(name, kept.identity.get(name), identity.get(name)) for name in names]
+    if told := "; ".join(f"{name} was {was!r}, now {now!r}" for name, was, now in changes if was != now):
+        raise InputError(
+            f"the training in {str(settings.out)!r} can only go on with its own settings: {told}; "
+            f"give those, or name another --out"
+        )
+    return kept
+
+
+def _doing_epoch(trainer: Trainer) -> AbstractContextManager[object]:
+    began = time.monotonic()
+
+    def seconds_left() -> float | None:
+        return _seconds_left(trainer) - (time.monotonic() - began) if trainer.epoch else None
+
+    return doing(f"epoch {trainer.epoch + 1} of {trainer.recipe.epochs}", seconds_left)
+
+
+def _seconds_left(trainer: Trainer) -> float:
+    return (trainer.recipe.epochs - trainer.epoch) * trainer.seconds / trainer.epoch
+
+
+def _epoch_line(trainer: Trainer, seconds: float) -> str:
+    training, recipe = trainer.training, trainer.recipe
+    accuracy = ""
+    if training.validated_epochs and training.validated_epochs[-1] == trainer.epoch:
+        accuracy = f"validation accuracy {100 * training.accuracy:.2f} %, "
+    left = timedelta(seconds=round(_seconds_left(trainer)))
+    return (
+        f"epoch {trainer.epoch} of {recipe.epochs}: training loss {training.training_losses[-1]:.4f}, {accuracy}"
+        f"{training.images_seen / trainer.epoch / seconds:.0f} images/s, {left} left"
+    )
+
+
+def _write(settings: TrainSettings, trainer: Trainer, data: ImageData, result: dict[str, Any]) -> tuple[Path, ...]:
+    """The files written: weights, architecture and metrics."""
+    architecture, training = trained_architecture(settings), trainer.training
+    mean, std = trainer.data.channel_stats
+    trained_for = TrainedFor(
+        architecture, data.classes, data.channels, training.stem_stride, training.image_size, mean, std
+    )
+    return (
+        write_weights(settings.out / "weights.safetensors", trainer.trained_network, trained_for),
+        _write_json(settings.out / "architecture.json", architecture.to_dict()),
+        _write_json(settings.out / "metrics.json", result),
+    )
+
+
+def _write_json(path: Path, content: dict[str, Any]) -> Path:
+    return write_whole(path, (json.dumps(content, indent=1) + "\n").encode())
+
+
+def _memory_is_full(error: BaseException | None) -> bool:
+    """Whether memory is what lacked, also where an error came of that."""
+    if error is None:
+        return False
+    is_it = isinstance(error, torch.OutOfMemoryError | MemoryError) or _CPU_IS_FULL in str(error)
+    return is_it or _memory_is_full(error.__cause__)
+
+
+def _say_nothing(line: str) -> None:
+    """Nothing: the first process speaks for all."""

@@ -1,0 +1,143 @@
+"""What a training of one architecture is told: flags in, one checked, frozen value out. Without torch."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from nas.cli.architectures import named_architectures
+from nas.cli.command import Parser
+from nas.search.settings import DEVICES, check_device
+from proxies.data.names import EMBEDDED, check_images
+from proxies.training.recipes import RECIPES, Recipe
+from search_space.architecture import Architecture
+from search_space.errors import InputError
+from search_space.presets import PRESETS
+
+CHECKPOINT = "checkpoint.pt"
+LEAST_PER_PROCESS = 4
+"""Images of a batch: half a batch is trained on as well, and batch norms need two images."""
+LEAST = {"epochs": 1, "image_size": 8, "seed": 0}
+"""Flag -> the smallest number that it takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainSettings:
+    """All that a training needs to know; `rank`, `world` and `local_rank` are torchrun's, 0, 1 and 0 without it."""
+
+    name: str
+    architecture: Architecture
+    data: str
+    data_root: Path | None
+    download: bool
+    image_size: int | None
+    recipe: Recipe
+    weights_from: Path | None
+    device: str
+    seed: int
+    out: Path
+    resume: bool
+    rank: int
+    world: int
+    local_rank: int
+
+    @property
+    def checkpoint(self) -> Path:
+        """The file of the last checkpoint."""
+        return self.out / CHECKPOINT
+
+
+def add_flags(parser: Parser) -> None:
+    """Nothing: adds the flags of `nas.train` to the parser."""
+    add = parser.add_argument
+    add("architecture", help=f"a JSON file, or a preset: {', '.join(PRESETS)}")
+    add("--data", default=EMBEDDED, help="fashion-mnist-12k, a torchvision set such as cifar10, or folder:PATH")
+    add("--data-root", type=Path, help="where torchvision sets lie (default: the user's cache folder)")
+    add("--download", action="store_true", help="download a torchvision set that is missing")
+    add("--image-size", type=int, help="train on images of this many pixels (default: the data's own)")
+    add("--recipe", default="full", help=f"how the network is trained: {', '.join(RECIPES)}")
+    add("--epochs", type=int, help="instead of the recipe's")
+    add("--batch-size", type=int, help="instead of the recipe's; of all processes together")
+    add("--learning-rate", type=float, help="instead of the recipe's")
+    add("--weights-from", type=Path, metavar="FILE", help="start from weights.safetensors, or torchvision's .pth")
+    add("--device", default="cpu", help=f"where it is trained: {', '.join(DEVICES)}")
+    add("--seed", type=int, default=0, help="seed of the first weights and of all that training draws")
+    add("--out", type=Path, help="folder for what is written (default: runs/train-NAME)")
+    add("--resume", action="store_true", help="go on from the folder's checkpoint, if there is one")
+
+
+def settings_of(flags: argparse.Namespace, environment: Mapping[str, str] = os.environ) -> TrainSettings:
+    """The settings that the flags, and torchrun's environment, amount to.
+
+    Raises:
+        InputError: any of them is not usable, found before anything is started or written.
+    """
+    ((name, architecture),) = named_architectures([flags.architecture])
+    check_images(flags.data)
+    _check_numbers(flags)
+    rank, world, local_rank = _processes(environment)
+    recipe = _recipe(flags, world)
+    if flags.weights_from is not None and not flags.weights_from.is_file():
+        raise InputError(f"--weights-from must be a file, got {str(flags.weights_from)!r}")
+    out = flags.out or Path("runs", f"train-{name}")
+    if (out / CHECKPOINT).exists() and not flags.resume:
+        raise InputError(
+            f"{str(out)!r} already holds a training's {CHECKPOINT}: go on with --resume, or name another --out"
+        )
+    check_device(flags.device)
+    return TrainSettings(
+        name=name,
+        architecture=architecture,
+        data=flags.data,
+        data_root=flags.data_root,
+        download=flags.download,
+        image_size=flags.image_size,
+        recipe=recipe,
+        weights_from=flags.weights_from,
+        device=flags.device,
+        seed=flags.seed,
+        out=out,
+        resume=flags.resume,
+        rank=rank,
+        world=world,
+        local_rank=local_rank,
+    )
+
+
+def _check_numbers(flags: argparse.Namespace) -> None:
+    for name, least in LEAST.items():
+        value = getattr(flags, name)
+        if value is not None and value < least:
+            raise InputError(f"--{name.replace('_', '-')} must be at least {least}, got {value}")
+    rate = flags.learning_rate
+    if rate is not None and not (rate > 0 and math.isfinite(rate)):
+        raise InputError(f"--learning-rate must be a number above 0, such as 0.05; got {rate}")
+
+
+def _recipe(flags: argparse.Namespace, world: int) -> Recipe:
+    if flags.recipe not in RECIPES:
+        raise InputError(f"--recipe must be one of {', '.join(RECIPES)}, got {flags.recipe!r}")
+    changed = {name: getattr(flags, name) for name in ("epochs", "batch_size", "learning_rate")}
+    recipe = replace(RECIPES[flags.recipe], **{name: value for name, value in changed.items() if value is not None})
+    least = LEAST_PER_PROCESS * world
+    if recipe.batch_size < least:
+        told = f" for {world} processes" if world > 1 else ""
+        raise InputError(f"--batch-size must be at least {least}{told}, got {recipe.batch_size}")
+    return recipe
+
+
+def _processes(environment: Mapping[str, str]) -> tuple[int, int, int]:
+    """This process's rank, how many there are, and its rank on this machine."""
+    try:
+        world = int(environment.get("WORLD_SIZE", "1"))
+        if world == 1:
+            return 0, 1, 0
+        return int(environment["RANK"]), world, int(environment["LOCAL_RANK"])
+    except (KeyError, ValueError) as error:
+        raise InputError(
+            f"several processes are started by torchrun, which sets WORLD_SIZE, RANK and LOCAL_RANK; got {error}"
+        ) from error

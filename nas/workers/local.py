@@ -1,0 +1,242 @@
+"""Worker processes that call methods of an evaluator, each on a core of its own, and never outlive their parent."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Collection, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
+from multiprocessing import get_context
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Self
+
+from nas.workers.cores import cores_here
+from proxies.latency.machine import KEPT_CORE
+from search_space.errors import InputError
+
+PARENT_CHECK_SECONDS = 1.0
+TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3
+"""What mallopt(3) calls M_TRIM_THRESHOLD and M_MMAP_THRESHOLD."""
+EVALUATOR = "nas.workers.evaluator:Evaluator"
+ENGINES = {"local": "nas.workers.local:Workers", "ray": "nas.workers.ray_cluster:RayWorkers"}
+"""What runs the evaluators, by the name that --engine takes; imported where it is used only."""
+LAST_SECONDS = 5.0
+"""What a worker has to end in an orderly way: one long call into torch may hold it up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A call that gave no result: its cause, and whether that is a mistake of the user's."""
+
+    cause: str
+    is_input_error: bool = False
+
+
+class Worker:
+    """A process with an evaluator; one call at a time."""
+
+    def __init__(
+        self, evaluator: str, settings: Any, folder: Path, core: int | None, timing_core: int | None = None
+    ) -> None:
+        context = get_context("spawn")
+        self.connection, theirs = context.Pipe()
+        folder.mkdir()
+        places = core, timing_core, os.getpid()
+        self._process = context.Process(target=_serve, args=(theirs, evaluator, settings, folder, *places))
+        self._process.start()
+        # The child's end is closed here, so that its death shows as the end of the stream.
+        theirs.close()
+
+    def send(self, method: str, *arguments: Any) -> None:
+        """Nothing: starts a call whose result `receive` gives; a worker that has died shows there."""
+        with suppress(BrokenPipeError, ConnectionResetError):
+            self.connection.send((method, arguments))
+
+    def receive(self) -> Any:
+        """The result of the call, or a `Failure`; a worker that died is one."""
+        try:
+            return self.connection.recv()
+        except (EOFError, ConnectionResetError):
+            self._process.join()
+            return Failure(f"the worker process died with exit code {self._process.exitcode}")
+
+    def call(self, method: str, *arguments: Any) -> Any:
+        """The result of a call.
+
+        Raises:
+            InputError: a mistake of the user's showed.
+            RuntimeError: the call failed.
+        """
+        self.send(method, *arguments)
+        return value_of(self.receive())
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process runs."""
+        return self._process.is_alive()
+
+    def stop(self) -> None:
+        """Nothing: ends the process, in the midst of a call if need be."""
+        self._process.terminate()
+        self._process.join(LAST_SECONDS)
+        # What it runs may have swallowed the exit it was asked for.
+        self._process.kill()
+        self._process.join()
+        self.connection.close()
+
+
+class Workers:
+    """Several workers, each pinned to a core where the system lets them be; a context that stops them.
+
+    From a few cores on the last one trains nothing: latencies are measured there, one at a time.
+
+    `settings.workers` of them; `evaluator` names, as "module:Class", what each makes of the settings and a folder of
+    its own: imported there only, so that this process need not wait for torch.
+    """
+
+    def __init__(self, settings: Any, evaluator: str = EVALUATOR) -> None:
+        self._settings, self._evaluator = settings, evaluator
+        self._folder = TemporaryDirectory(prefix="shufflenet-nas-")
+        self._started = 0
+        self._cores = cores_here()
+        self.all = [self._start(number) for number in range(settings.workers)]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        for worker in self.all:
+            worker.stop()
+        self._folder.cleanup()
+
+    def ready(self, busy: Sequence[Worker], timeout_seconds: float) -> list[Worker]:
+        """Those of `busy` whose result can be received, after waiting for one for at most the timeout."""
+        connections = {worker.connection: worker for worker in busy}
+        return [connections[each] for each in wait(list(connections), timeout_seconds) if isinstance(each, Connection)]
+
+    def replace_dead(self, busy: Collection[Worker]) -> None:
+        """Nothing: starts a new worker for each that died; one of `busy` shows that by its result first."""
+        for number, worker in enumerate(self.all):
+            if not worker.alive and worker not in busy:
+                worker.stop()
+                self.all[number] = self._start(number)
+
+    def _start(self, number: int) -> Worker:
+        self._started += 1
+        folder = Path(self._folder.name, str(self._started))
+        return Worker(self._evaluator, self._settings, folder, self._cores.of(number), self._cores.timing)
+
+
+def check_engine(engine: str) -> None:
+    """Nothing.
+
+    Raises:
+        InputError: there is no such engine, or what it needs is not installed.
+    """
+    if engine not in ENGINES:
+        raise InputError(f"--engine must be one of {', '.join(ENGINES)}, got {engine!r}")
+    if engine == "ray" and find_spec("ray") is None:
+        raise InputError("--engine ray needs Ray, which is not installed: python -m pip install -e '.[ray]'")
+
+
+def workers_for(engine: str, settings: Any, evaluator: str = EVALUATOR) -> Workers:
+    """The workers of that engine, started: `Workers`, or what offers the same.
+
+    Raises:
+        InputError: as `check_engine`, or the engine has no room for a single worker.
+    """
+    check_engine(engine)
+    workers: Workers = named(ENGINES[engine])(settings, evaluator)
+    return workers
+
+
+def named(name: str) -> Any:
+    """What "module:Class" names, imported."""
+    module, _, cls = name.partition(":")
+    return getattr(import_module(module), cls)
+
+
+def value_of(result: Any) -> Any:
+    """The result of a call.
+
+    Raises:
+        InputError: it is a failure, and a mistake of the user's.
+        RuntimeError: it is another failure.
+    """
+    if isinstance(result, Failure):
+        raise (InputError if result.is_input_error else RuntimeError)(result.cause)
+    return result
+
+
+def _serve(
+    connection: Connection,
+    name: str,
+    settings: Any,
+    folder: Path,
+    core: int | None,
+    timing_core: int | None,
+    parent: int,
+) -> None:
+    """Nothing: answers calls until the parent closes the connection or dies."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
+    signal.signal(signal.SIGTERM, _exit)
+    threading.Thread(target=_die_with, args=(parent,), daemon=True).start()
+    take_place(core, timing_core)
+    evaluator = named(name)(settings, folder)
+    while True:
+        try:
+            method, arguments = connection.recv()
+        except EOFError:
+            return
+        connection.send(answer_of(evaluator, method, arguments))
+
+
+def answer_of(evaluator: Any, method: str, arguments: tuple[Any, ...]) -> Any:
+    """What the method gives back, or a `Failure` with what it raised."""
+    try:
+        return getattr(evaluator, method)(*arguments)
+    except Exception as error:  # whatever it is, it is the cause of this trial's failure, and is stored as that
+        text = " ".join(str(error).split())
+        if isinstance(error, InputError):
+            return Failure(text, is_input_error=True)
+        return Failure(f"{type(error).__name__}: {text}")
+
+
+def take_place(core: int | None, timing_core: int | None) -> None:
+    """Pins this process to its core, names the one that is kept for latencies to it, and lets it keep its memory."""
+    if core is not None:
+        os.sched_setaffinity(0, {core})
+    if timing_core is not None:
+        os.environ[KEPT_CORE] = str(timing_core)
+    keep_freed_memory()
+
+
+def keep_freed_memory() -> None:
+    """Nothing: glibc keeps what is freed, or each of a training's steps would be given its pages anew."""
+    with suppress(OSError, AttributeError):  # another C library
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(TRIM_THRESHOLD, 2**31 - 1)
+        mallopt(MMAP_THRESHOLD, 32 * 2**20)
+
+
+def _exit(number: int, frame: object) -> None:
+    # In an orderly way: what was imported may have semaphores to give back.
+    sys.exit(0)
+
+
+def _die_with(parent: int) -> None:
+    """Nothing: ends this process when its parent is gone, even killed and in the midst of a training."""
+    while os.getppid() == parent:
+        time.sleep(PARENT_CHECK_SECONDS)
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(LAST_SECONDS)
+    os._exit(1)

@@ -1,0 +1,88 @@
+"""What runs in a Ray actor: an evaluator with a core and a folder of its own. Without ray, and without torch."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import signal
+import tempfile
+from functools import cached_property
+from itertools import count
+from pathlib import Path
+from typing import Any, TextIO
+
+from nas.workers.cores import cores_here
+from nas.workers.local import answer_of, named, take_place
+from search_space.errors import InputError
+
+
+class EvaluatorActor:
+    """Answers calls as a process of `nas.workers.local` does; Ray makes it on a node of its choice.
+
+    The evaluator is made by the first call: what keeps it from being made is then that call's failure.
+    """
+
+    def __init__(self, settings: Any, evaluator: str) -> None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the coordinator decides
+        os.environ["OMP_NUM_THREADS"] = "1"  # Ray sets it too, unless the node was started with another number
+        self._settings, self._name = settings, evaluator
+        self._place = Place(Path(tempfile.gettempdir(), f"shufflenet-nas-{os.getuid()}"))
+        take_place(self._place.core, self._place.timing_core)
+
+    def answer(self, method: str, arguments: tuple[Any, ...]) -> Any:
+        """What the evaluator's method gives back, or a `Failure`."""
+        return answer_of(self, "_call", (method, arguments))
+
+    def leave(self) -> None:
+        """Nothing: removes what lies on the node and frees its core; the actor is of no use any more."""
+        self._place.clear()
+        self._place.release()
+
+    def _call(self, method: str, arguments: tuple[Any, ...]) -> Any:
+        return getattr(self._evaluator, method)(*arguments)
+
+    @cached_property
+    def _evaluator(self) -> Any:
+        return named(self._name)(self._settings, self._place.folder)
+
+
+class Place:
+    """A core of this machine and a folder that no other process has which took one under the same root.
+
+    It is free again when the process ends, however it ends: what a killed one left is removed by the next that takes
+    its place. Where there are more places than cores, they share cores in turn; `core` is None where none can be had.
+    `timing_core` is the one that is kept for latencies, if there is one.
+    """
+
+    def __init__(self, root: Path) -> None:
+        root.mkdir(mode=0o700, exist_ok=True)
+        if root.stat().st_uid != os.getuid():
+            raise InputError(f"{str(root)!r} must belong to the user whose worker this is: remove it, or set TMPDIR")
+        number, self._lock = _first_free(root)
+        cores = cores_here()
+        self.core, self.timing_core = cores.of(number), cores.timing
+        self.folder = root / str(number)
+        self.clear()
+        self.folder.mkdir()
+
+    def clear(self) -> None:
+        """Nothing: removes the folder and what it holds."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def release(self) -> None:
+        """Nothing: the place is free now."""
+        self._lock.close()
+
+
+def _first_free(root: Path) -> tuple[int, TextIO]:
+    """The lowest number whose lock file no process holds, and that file, which this one holds now."""
+    for number in count():
+        lock = (root / f"{number}.lock").open("w")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.close()
+        else:
+            return number, lock
+    raise AssertionError("count() has no end")

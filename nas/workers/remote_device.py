@@ -1,0 +1,81 @@
+"""Latency from another device, the search's side: it sends networks through the storage and waits for the answers."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from proxies.latency.measure import Latency, Prepared, Timing
+from proxies.latency.protocol import DEFAULT_TIMING
+from studies.ledger.latency_queue import DONE, FAILED, WAITING, Answer, LatencyQueue
+
+POLL_SECONDS = 0.5
+SILENT_SECONDS = 60.0
+"""An agent in mid-measurement that gives no sign of life for this long is taken to be gone."""
+
+
+@dataclass(frozen=True)
+class RemoteDevice:
+    """A device that measures for a search; `compare` is `proxies.latency.measure.compare`, done there."""
+
+    queue: LatencyQueue
+    name: str
+    timeout_seconds: float
+
+    def compare(
+        self,
+        candidate: Prepared,
+        reference: Prepared,
+        *,
+        timing: Timing = DEFAULT_TIMING,
+        reference_ms: float | None = None,
+        seed: int = 0,
+    ) -> Latency:
+        """The candidate's latency as the device measured it.
+
+        Raises:
+            RuntimeError: the device did not answer in time, vanished in mid-measurement, or could not measure it.
+        """
+        networks = {"candidate": self._sent(candidate), "reference": self._sent(reference)}
+        job = self.queue.post(
+            self.name, {**networks, "timing": asdict(timing), "reference_ms": reference_ms, "seed": seed}
+        )
+        try:
+            answer = self._wait(job)
+        finally:
+            self.queue.give_up(job, "the search no longer waits for it")
+            if networks["candidate"]["sha256"] != networks["reference"]["sha256"]:
+                self.queue.drop_file(networks["candidate"]["sha256"])
+        if answer.state == FAILED or answer.result is None:
+            raise RuntimeError(f"device {self.name!r} could not measure: {answer.cause}")
+        return Latency.from_dict(answer.result)
+
+    def _sent(self, network: Prepared) -> dict[str, Any]:
+        content = Path(network.file).read_bytes()
+        return {**asdict(network), "sha256": self.queue.put_file(content)}
+
+    def _wait(self, job: int) -> Answer:
+        started = changed = time.monotonic()
+        last: tuple[str, int] | None = None
+        while True:
+            answer = self.queue.answer(job)
+            if answer.state in (DONE, FAILED):
+                return answer
+            beats = self.queue.beats(self.name)
+            now = time.monotonic()
+            if beats != last:
+                last, changed = beats, now
+            self._check_patience(answer, beats is not None, now - started, now - changed)
+            time.sleep(POLL_SECONDS)
+
+    def _check_patience(self, answer: Answer, known: bool, waited: float, silent: float) -> None:
+        if answer.state != WAITING and silent > SILENT_SECONDS:
+            raise RuntimeError(f"device {self.name!r} vanished in mid-measurement: no sign of life for {silent:.0f} s")
+        if waited > self.timeout_seconds:
+            what = "its agent is silent or busy" if known else "no agent of that name ever asked for work"
+            raise RuntimeError(
+                f"device {self.name!r} gave no latency within {self.timeout_seconds:.0f} s: {what}; "
+                f"start one there with python -m nas.latency agent --device {self.name} --storage URL"
+            )

@@ -1,0 +1,48 @@
+"""The test images of a data set, which no search and no training ever sees."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from proxies.data.image_folder import read_test_folder
+from proxies.data.load import FOLDER_IMAGE_SIZE, check_image_size, read_torchvision_set
+from proxies.data.names import EMBEDDED, FOLDER, TORCHVISION_SETS, check_name, folder_path
+
+
+class HeldOut(NamedTuple):
+    """Test images, uint8 ``(n, c, h, w)``, with their labels, int64 ``(n,)``, numbered as the training images'."""
+
+    images: Tensor
+    labels: Tensor
+
+
+def load_test(
+    name: str,
+    *,
+    root: Path | None = None,
+    image_size: int | None = None,
+    download: bool = False,
+    cache: Path | None = None,
+) -> HeldOut | None:
+    """Returns the test images of the data called ``name``, or None where it has none.
+
+    A torchvision set has its official test split, a folder the class folders in its ``test/`` beside its ``train/``.
+    The embedded ``fashion-mnist-12k`` has none: all its images come from Fashion-MNIST's training set, so that
+    ``fashion-mnist`` has the test images for it. The arguments are those of ``proxies.data.load``, and images are
+    resized and kept as there.
+
+    Raises:
+        InputError: for an unknown name, data that is missing or cannot be read, or test classes that are not those
+            of the training images.
+    """
+    check_name(name)
+    check_image_size(image_size)
+    if name == EMBEDDED:
+        return None
+    if name.startswith(FOLDER):
+        labelled = read_test_folder(folder_path(name), image_size or FOLDER_IMAGE_SIZE, cache)
+    else:
+        labelled, _ = read_torchvision_set(name, TORCHVISION_SETS[name].test_options, root, image_size, download)
+    return labelled and HeldOut(*map(torch.from_numpy, labelled))

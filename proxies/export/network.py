@@ -1,0 +1,122 @@
+"""A network as it is exported: its weights, what they are for, and images to compare what is written on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torchvision.transforms.v2.functional import resize
+
+from proxies.data.load import normalise
+from proxies.weights import TrainedFor
+
+COMPARED = 8
+"""Images that every file's outputs are compared on."""
+ROUNDING, SHARE_OF_CHANGE = 3e-6, 1e-4
+"""Of the largest output, and of the largest change between images: what another order of float32 sums may change."""
+
+
+class WrongExport(RuntimeError):
+    """A file whose outputs are not the network's: the message says by how much."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a user may choose of a file: images at once (None: any number), and ONNX's operator set (None: 20)."""
+
+    batch: int | None = 1
+    opset: int | None = None
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Network:
+    """A network in evaluation mode on the CPU: (n, channels, h, w) to (n, classes).
+
+    `images` are real ones, uint8 (n, channels, h, w), of `about.image_size`; `calibration` are training images, for
+    what must know the range of activations. `is_trained` is False where weights are random, for timing alone.
+    """
+
+    module: nn.Module
+    about: TrainedFor
+    images: Tensor
+    calibration: Tensor
+    is_trained: bool
+
+    @property
+    def plain_name(self) -> str:
+        """What files are called that hold no weights."""
+        return f"{self.about.architecture.unit}-{self.about.architecture.key()[:8]}"
+
+    @property
+    def name(self) -> str:
+        """What files are called that hold weights."""
+        return self.plain_name if self.is_trained else f"{self.plain_name}.untrained"
+
+    def normalised(self, images: Tensor) -> Tensor:
+        """The uint8 images as the network takes them: float32 (n, c, h, w), contiguous."""
+        return normalise(images, self.about.mean, self.about.std).contiguous()
+
+    def metadata(self) -> dict[str, str]:
+        """What a file says of itself."""
+        about = self.about.to_dict()
+        texts = {name: json.dumps(about[name]) for name in ("classes", "mean", "std", "image_size", "architecture")}
+        return {"name": self.name, "trained": str(self.is_trained).lower(), **texts}
+
+    @torch.inference_mode()
+    def outputs(self) -> NDArray[np.float32]:
+        """Its logits for the first images."""
+        logits: Tensor = self.module(self.normalised(self.images[:COMPARED]))
+        return logits.numpy()
+
+    def check(self, run: Callable[[NDArray[np.float32]], Any], batch: int | None) -> float:
+        """The largest difference between a file's outputs on the real images and the network's own.
+
+        Raises:
+            WrongExport: it is more than rounding makes.
+        """
+        expected = self.outputs()
+        found = in_batches(run, self.normalised(self.images[:COMPARED]).numpy(), batch)
+        allowed = ROUNDING * np.abs(expected).max() + SHARE_OF_CHANGE * np.ptp(expected, axis=0).max()
+        difference = float(np.abs(found - expected).max())
+        if not difference <= allowed:  # so put, a NaN is refused too
+            raise WrongExport(
+                f"what was written must compute what torch does to within {allowed:.3g}; it is off by {difference:.3g}"
+            )
+        return difference
+
+
+def in_batches(
+    run: Callable[[NDArray[np.float32]], Any], images: NDArray[np.float32], batch: int | None
+) -> NDArray[np.float32]:
+    """The logits of all images (n, c, h, w) by a file that takes `batch` at once (None: any number).
+
+    Of the last, incomplete batch, the last image is repeated.
+    """
+    size = batch or len(images)
+    logits = []
+    for start in range(0, len(images), size):
+        part = images[start : start + size]
+        filled = np.concatenate([part, np.repeat(part[-1:], size - len(part), axis=0)])
+        logits.append(np.asarray(run(filled))[: len(part)])
+    return np.concatenate(logits)
+
+
+def as_taken(images: Tensor, channels: int, image_size: int) -> Tensor:
+    """The uint8 images (n, c, h, w) with so many channels and pixels: grey is repeated, colours are averaged."""
+    if images.shape[1] != channels:
+        grey = images.float().mean(dim=1, keepdim=True).round().to(torch.uint8)
+        images = grey.expand(-1, channels, -1, -1)
+    return resize(images, [image_size, image_size]) if images.shape[-1] != image_size else images.contiguous()
+
+
+def plain_task(num_classes: int, image_size: int, statistics: Sequence[Sequence[float]]) -> dict[str, Any]:
+    """What untrained weights are for, but for their architecture: numbered classes and the data's own statistics."""
+    mean, std = (tuple(3 * [sum(values) / len(values)]) for values in statistics)
+    classes = tuple(str(number) for number in range(num_classes))
+    return {"classes": classes, "channels": 3, "stem_stride": 4, "image_size": image_size, "mean": mean, "std": std}

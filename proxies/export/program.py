@@ -1,0 +1,31 @@
+"""Networks as programs of `torch.export`: graph and weights in one file, for a torch without their source."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from proxies.export.network import Network, Options
+
+
+def write_program(network: Network, file: Path, options: Options) -> None:
+    """Nothing; the file then holds the network as a `torch.export` program."""
+    about = network.about
+    example = torch.zeros(options.batch or 2, about.channels, about.image_size, about.image_size)
+    shapes = None if options.batch else ({0: torch.export.Dim("n")},)
+    program = torch.export.export(network.module, (example,), dynamic_shapes=shapes)
+    torch.export.save(program, file, extra_files=network.metadata())
+
+
+def load_program(file: Path, network: Network) -> Callable[[Any], Any]:
+    """The file's network in torch."""
+    module = torch.export.load(file).module()
+
+    @torch.inference_mode()
+    def run(images: Any) -> Any:
+        return module(torch.from_numpy(images)).numpy()
+
+    return run

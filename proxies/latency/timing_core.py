@@ -1,0 +1,25 @@
+"""The core that latencies are measured on: one kept for that, where each waits for its turn, or the quietest."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock
+
+from proxies.latency.machine import KEPT_CORE, quietest_core
+
+
+@contextmanager
+def timing_core() -> Iterator[int | None]:
+    """The core to measure on, while nobody else measures there if it is kept; None where none can be chosen."""
+    kept = os.environ.get(KEPT_CORE)
+    if kept is None:
+        yield quietest_core()
+        return
+    user = os.getuid() if hasattr(os, "getuid") else ""
+    with FileLock(Path(tempfile.gettempdir(), f"shufflenet-nas-core-{kept}-{user}.lock")):
+        yield int(kept)

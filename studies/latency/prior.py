@@ -1,0 +1,150 @@
+"""Latency before anything was measured on a device: ratios to V2 1.0x that ship, corrected by its own latencies."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache, lru_cache
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from search_space.architecture import Architecture
+from search_space.errors import InputError
+from search_space.presets import PRESETS
+from studies.latency.model import fit, matrix_of, rates_of, work_of
+
+SCHEMA = 1
+FOLDER, FILE = "shipped", "onnxruntime-amd-epyc.json"
+ANCHOR = "v2-1.0x"
+"""The network that ratios are to."""
+COUNTS_AS = 12
+"""The shipped networks together weigh as much as so many of the device's own."""
+ENOUGH = 48
+"""From so many of its own on, a device needs no others."""
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class LatencyPrior:
+    """Networks with their latencies as ratios to `ANCHOR`'s; `made` says how, when and on what they were measured.
+
+    `block` is how many channels that device computes at a time, as far as it predicts its latencies.
+    """
+
+    architectures: tuple[Architecture, ...]
+    ratios: tuple[float, ...]
+    resolution: int
+    classes: int
+    block: int
+    made: Mapping[str, Any] = field(hash=False)
+
+    def ratios_at(self, resolution: int, classes: int) -> Array:
+        """The ratios as they are expected to be for another task: what each layer does there, by what it takes here."""
+        kinds, work = matrix_of(self.architectures, self.block, self.resolution, self.classes)
+        rates = dict(zip(kinds, rates_of(work, np.asarray(self.ratios)).tolist(), strict=True))
+
+        def grows(architecture: Architecture) -> float:
+            there = _predicted(rates, architecture, self.block, resolution, classes)
+            return there / _predicted(rates, architecture, self.block, self.resolution, self.classes)
+
+        anchors = grows(PRESETS[ANCHOR])
+        growths = [grows(architecture) / anchors for architecture in self.architectures]
+        return np.asarray(np.multiply(self.ratios, growths))
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectedLatency:
+    """Milliseconds by kind of work on a device, for networks of one task, by the prior and its own latencies."""
+
+    ms_by_work: Mapping[str, float] = field(hash=False)
+    block: int
+    resolution: int
+    classes: int
+
+    def predict_ms(self, architecture: Architecture) -> float:
+        """The latency that the architecture is expected to have."""
+        return _predicted(self.ms_by_work, architecture, self.block, self.resolution, self.classes)
+
+
+def expected_latency(
+    architectures: Sequence[Architecture],
+    latencies_ms: Sequence[float],
+    anchor_ms: float,
+    resolution: int,
+    classes: int,
+    prior: LatencyPrior | None = None,
+) -> ExpectedLatency:
+    """What latencies are to be expected on a device where these networks took so long, none at first.
+
+    `anchor_ms` is the latency of `ANCHOR` there. The device's own latencies correct the prior's, the shipped one where
+    none is given, and replace it from `ENOUGH` on.
+    """
+    if len(architectures) >= ENOUGH:
+        own = fit(architectures, latencies_ms, resolution, classes)
+        return ExpectedLatency(own.ms_by_work, own.block, resolution, classes)
+    prior = prior or shipped_prior()
+    ratios = _ratios_at(prior, resolution, classes)
+    all_architectures = (*prior.architectures, *architectures)
+    works = [_work(architecture, prior.block, resolution, classes) for architecture in all_architectures]
+    kinds = sorted({kind for work in works for kind in work})
+    matrix = np.array([[work.get(kind, 0.0) for kind in kinds] for work in works])
+    measured_ms = np.concatenate([anchor_ms * ratios, np.asarray(latencies_ms, dtype=np.float64)])
+    weights = np.concatenate([np.full(len(ratios), COUNTS_AS / len(ratios)), np.ones(len(architectures))])
+    rates = rates_of(matrix, measured_ms, weights)
+    return ExpectedLatency(dict(zip(kinds, rates.tolist(), strict=True)), prior.block, resolution, classes)
+
+
+@cache
+def shipped_prior() -> LatencyPrior:
+    """The prior that ships.
+
+    Raises:
+        InputError: its file is damaged, or of another schema.
+    """
+    return prior_from(files("studies.latency").joinpath(FOLDER, FILE).read_text(encoding="utf-8"), FILE)
+
+
+def prior_from(text: str, name: str) -> LatencyPrior:
+    """The prior that the text of a file of this name holds.
+
+    Raises:
+        InputError: it is damaged, or of another schema.
+    """
+    again = "install the project anew"
+    try:
+        content = json.loads(text)
+        if content["schema"] != SCHEMA:
+            raise InputError(
+                f"shipped latencies must be of schema {SCHEMA}, got {content['schema']} in {name}: {again}"
+            )
+        rows = [(Architecture.from_dict(row["architecture"]), float(row["ratio"])) for row in content["networks"]]
+        if not rows or not all(0 < ratio < math.inf for _, ratio in rows):
+            raise ValueError("a ratio is no number above 0")
+        architectures, ratios = zip(*rows, strict=True)
+        task = int(content["resolution"]), int(content["classes"])
+        return LatencyPrior(architectures, ratios, *task, int(content["block"]), content["made"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"shipped latencies cannot be read from {name}, {error!r}: {again}") from error
+
+
+@lru_cache(maxsize=8)
+def _ratios_at(prior: LatencyPrior, resolution: int, classes: int) -> Array:
+    return prior.ratios_at(resolution, classes)
+
+
+@lru_cache(maxsize=4096)
+def _work(architecture: Architecture, block: int, resolution: int, classes: int) -> dict[str, float]:
+    return work_of(architecture, block, resolution, classes)
+
+
+def _predicted(
+    rates: Mapping[str, float], architecture: Architecture, block: int, resolution: int, classes: int
+) -> float:
+    work = work_of(architecture, block, resolution, classes)
+    return sum(rates.get(kind, 0.0) * amount for kind, amount in work.items())

@@ -1,0 +1,102 @@
+"""A calibration as a table, a verdict and a page: how each score ranks, what it costs, and what picking by it loses."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from studies.calibration.ranking import CONFIDENCE
+from studies.calibration.results import PREDICTION, SETS, TOO_FEW, Calibration, Row, verdict_of
+from studies.display import FLOP
+from studies.report.calibration_figures import agreement_figure, ranking_figure
+from studies.report.page import figure_html, section, table_html, write_page
+
+TITLE = "How far the scores may be believed"
+_UNBOUNDED = 10_000
+EXPLAINED = (
+    f"tau is Kendall's, with each seed of the full training and then the mean, so that it may be held against the seed "
+    f"ceiling, that of two seeds with each other; brackets hold {100 * CONFIDENCE:.0f} % bootstrap intervals over the "
+    "architectures. Regret is what the best one has over the one that the score would pick, in points of accuracy. "
+    "A network's prediction is that of a fit which had not seen it."
+)
+
+
+def columns_of(calibration: Calibration) -> tuple[str, ...]:
+    """The names of the table's columns."""
+    of_sets = [f"{what} {SETS[name]}" for name in calibration.sets for what in ("tau", "Spearman", "regret")]
+    return ("score", "recipe", "seconds", *of_sets)
+
+
+def rows_of(calibration: Calibration) -> list[tuple[str, ...]]:
+    """A row of texts for each score, best first."""
+    sets = calibration.sets
+    ordered = sorted(calibration.rows, key=lambda row: -row.rankings[sets[-1]].tau.order) if sets else []
+    return [_cells(row, sets) for row in ordered]
+
+
+def render_calibration(calibration: Calibration) -> str:
+    """The table and the verdicts as plain text, as wide as they need to be."""
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    for position, name in enumerate(columns_of(calibration)):
+        table.add_column(name, justify="right" if position > 1 else "left", no_wrap=True)
+    for row in rows_of(calibration):
+        table.add_row(*map(Text, row))
+    console = Console(file=io.StringIO(), width=_UNBOUNDED, color_system=None)
+    with console.capture() as capture:
+        console.print(table)
+    lines = [line.rstrip() for line in capture.get().strip("\n").splitlines()]
+    return "\n".join([*lines, EXPLAINED, FLOP, "", *verdict_lines(calibration)])
+
+
+def verdict_lines(calibration: Calibration) -> list[str]:
+    """What it comes to, a line each: the verdict by recipe, its advantage, how far the fit is off, what failed."""
+    lines = [] if calibration.sets else [f"{TOO_FEW.capitalize()}."]
+    for recipe, fit in calibration.fits.items():
+        if calibration.sets:
+            lines.append(verdict_of(calibration, recipe))
+        for name, advantage in calibration.row(PREDICTION, recipe).advantages.items():
+            where = f"the best of FLOPs, params and NASWOT {SETS[name]}"
+            lines.append(f"{recipe.upper()}'s tau is {advantage} above {where}")
+        lines.append(
+            f"{recipe.upper()}'s prediction is off by {100 * fit.error:.1f} points (root mean square, {fit.networks} "
+            f"networks of {100 * fit.low:.1f} to {100 * fit.high:.1f} %, each left out of its fit)"
+        )
+    return [*lines, *(f"failed: {failure}" for failure in calibration.made.failures)]
+
+
+def write_calibration_page(path: Path, calibration: Calibration) -> Path:
+    """The path of the page, written: the verdict, the scores' ranks with their intervals, scores against accuracy."""
+    made = calibration.made
+    trained = sum(bool(network.accuracies) for network in calibration.networks)
+    header = (
+        f"<header><h1>{TITLE}</h1><p>{trained} architectures of up to {escape(made.budget)}, trained by recipe "
+        f"{escape(made.full)} ({made.recipes[made.full]['epochs']} epochs, {len(made.seeds)} seeds) and by the short "
+        f"ones on {escape(made.data)}.</p></header>"
+    )
+    verdict = "".join(f"<li>{escape(line)}</li>" for line in verdict_lines(calibration))
+    sections = [header, section("Verdict", f"<ul>{verdict}</ul>")]
+    for number, name in enumerate(calibration.sets):
+        figure = figure_html(ranking_figure(calibration, name), f"ranking-{number}")
+        sections.append(section(f"Kendall tau {SETS[name]}", figure))
+    for number, recipe in enumerate(calibration.fits):
+        figure = figure_html(agreement_figure(calibration, recipe), f"agreement-{number}")
+        sections.append(section(f"Full accuracy against {recipe.upper()}", figure))
+    columns = columns_of(calibration)
+    table = table_html(columns, (("", row) for row in rows_of(calibration)), columns[2:])
+    notes = f'<p class="note">{escape(EXPLAINED)} {FLOP}</p>'
+    return write_page(path, TITLE, [*sections, section("Scores", table + notes)])
+
+
+def _cells(row: Row, sets: Sequence[str]) -> tuple[str, ...]:
+    cells = [row.score, row.recipe, f"{row.seconds:.3g}" if row.seconds else "0"]
+    for name in sets:
+        ranking = row.rankings[name]
+        cells += [str(ranking.tau), ranking.spearman.estimate, f"{100 * ranking.regret:.1f}"]
+    return tuple(cells)

@@ -1,0 +1,186 @@
+"""A comparison as tables for a terminal, and as a page: every network beside the others, and beside the papers."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from studies.calibration.ranking import CONFIDENCE
+from studies.display import FLOP, SPREAD
+from studies.papers.comparison import (
+    Agreement,
+    Compared,
+    Comparison,
+    accuracy_agreement,
+    rows_beside,
+    speed_agreement,
+    tables_of,
+)
+from studies.papers.published_accuracies import PUBLISHED, PublishedAccuracies, PublishedNetwork
+from studies.report.comparison_figure import comparison_figure, drawn_of
+from studies.report.page import figure_html, section, table_html, write_page
+
+TITLE = "Networks compared"
+COLUMNS = ("name", "family", "MFLOPs", "M params", "latency ms", "accuracy %", "note")
+NUMBERS = COLUMNS[2:6]
+BESIDE = ("in the paper", "network", "paper MFLOPs", "MFLOPs", "paper error %", "error %", "paper images/s", "images/s")
+UNKNOWN = "-"
+NOT_COMPARED = ""
+_SPEEDS = 2
+"""How many of the last columns are about speed, which most tables have none of."""
+_UNBOUNDED = 10_000
+SEEDS = "± of an accuracy is the standard error of its mean over the seeds; of one seed nobody knows it."
+
+
+def rows_of(comparison: Comparison) -> list[tuple[str, ...]]:
+    """A row of texts for each network, a cell for each of `COLUMNS`: fastest first, what was not timed last."""
+    front = comparison.front
+    ordered = sorted(comparison.networks, key=lambda network: network.latency_ms or float("inf"))
+    return [_cells(network, network.name in front) for network in ordered]
+
+
+def beside_rows(table: PublishedAccuracies, comparison: Comparison) -> list[tuple[str, ...]]:
+    """A row of texts for each of a published table's, a cell for each of `BESIDE`; empty where it was not compared."""
+    return [_beside(row, ours) for row, ours in rows_beside(table, comparison)]
+
+
+def agreement_lines(table: PublishedAccuracies, comparison: Comparison) -> list[str]:
+    """How our order agrees with the paper's, a line for errors and one for speeds where it has them."""
+    lines = [_agreement_line("errors", accuracy_agreement(table, comparison))]
+    if any(row.images_per_second for row in table.rows):
+        lines.append(_agreement_line("speeds on an ARM core", speed_agreement(table, comparison)))
+    return lines
+
+
+def render_comparison(comparison: Comparison) -> str:
+    """Everything as plain text, as wide as it needs to be, for terminals, pipes and files."""
+    parts = [_text_table(COLUMNS, rows_of(comparison), NUMBERS), f"{FLOP} {SPREAD} {SEEDS}", made_text(comparison)]
+    for table in tables_of(comparison, PUBLISHED).values():
+        columns = _columns_of(table)
+        rows = [row[: len(columns)] for row in beside_rows(table, comparison)]
+        parts += ["", f"{table.title} ({table.source}), and here", _text_table(columns, rows, columns[2:])]
+        parts += agreement_lines(table, comparison)
+    failures = failure_lines(comparison)
+    return "\n".join([*parts, *(["", *failures] if failures else [])])
+
+
+def failure_lines(comparison: Comparison) -> list[str]:
+    """What failed and why, a line each."""
+    return [f"failed: {cause}" for network in comparison.networks for cause in network.causes]
+
+
+def made_text(comparison: Comparison) -> str:
+    """How the numbers came about, and why the papers' are not theirs."""
+    made = comparison.made
+    recipe = made["recipe"]
+    seeds = len(made["seeds"])
+    return (
+        f"Trained by recipe {recipe['name']} ({recipe['epochs']} epochs, {seeds} seed{'s' if seeds > 1 else ''}) on "
+        f"{made['data']}, images of {made['image_size']} px; timed at {made['resolution']} px, {made['classes']} "
+        f"classes, {made['runtime']} on {made['latency_device']}. The papers trained on ImageNet at 224 px for 240 "
+        f"epochs or more, so errors are not the same thing: only their order is compared. The shorter a training, the "
+        "more it under-rates large and deep networks."
+    )
+
+
+def write_comparison_page(path: Path, comparison: Comparison) -> Path:
+    """The path of the page, written: the figure, the table, and the papers' tables beside, in one file."""
+    header = f"<header><h1>{TITLE}</h1><p>{escape(made_text(comparison))}</p></header>"
+    kinds = ["found" if row[-1].startswith("front") else "reference" for row in rows_of(comparison)]
+    table = table_html(COLUMNS, zip(kinds, rows_of(comparison), strict=True), NUMBERS)
+    sections = [
+        header,
+        section("Accuracy against latency", _drawn(comparison)),
+        section("Fastest first", f'{table}<p class="note">{FLOP} {SPREAD} {SEEDS}</p>'),
+        *(_table_section(published, comparison) for published in tables_of(comparison, PUBLISHED).values()),
+    ]
+    if failures := failure_lines(comparison):
+        sections.append(section("Failed", "".join(f"<p>{escape(line)}</p>" for line in failures)))
+    return write_page(path, TITLE, sections)
+
+
+def _drawn(comparison: Comparison) -> str:
+    """The figure, and what it leaves out."""
+    drawn = {network.name for network in drawn_of(comparison)}
+    left_out = [
+        network for network in comparison.networks if network.name not in drawn and network.accuracy is not None
+    ]
+    told = ", ".join(f"{network.name} ({_accuracy(network)} %)" for network in left_out)
+    note = f'<p class="note">Not drawn: {escape(told)}.</p>' if told else ""
+    return figure_html(comparison_figure(comparison), "comparison") + note
+
+
+def _table_section(table: PublishedAccuracies, comparison: Comparison) -> str:
+    columns = _columns_of(table)
+    rows = [row[: len(columns)] for row in beside_rows(table, comparison)]
+    kinds = ["found" if ours else "reference" for _, ours in rows_beside(table, comparison)]
+    lines = "".join(f"<p>{escape(line)}</p>" for line in agreement_lines(table, comparison))
+    content = table_html(columns, zip(kinds, rows, strict=True), columns[2:])
+    return section(f"{escape(table.title)} ({escape(table.source)}), and here", lines + content)
+
+
+def _columns_of(table: PublishedAccuracies) -> tuple[str, ...]:
+    return BESIDE if any(row.images_per_second for row in table.rows) else BESIDE[:-_SPEEDS]
+
+
+def _cells(network: Compared, is_on_front: bool) -> tuple[str, ...]:
+    note = "failed" if network.causes else ("front" if is_on_front else "")
+    counts = _millions(network.macs, 1), _millions(network.params, 2)
+    return network.name, network.family, *counts, _latency(network.latency), _accuracy(network), note
+
+
+def _beside(row: PublishedNetwork, ours: Compared | None) -> tuple[str, ...]:
+    speed = f"{row.images_per_second:g}" if row.images_per_second is not None else ""
+    published = row.label, row.network or "none here", f"{row.mflops:g}"
+    if ours is None:
+        return *published, NOT_COMPARED, f"{row.error_percent:.1f}", NOT_COMPARED, speed, NOT_COMPARED
+    error = UNKNOWN if ours.accuracy is None else f"{100 * (1 - ours.accuracy):.1f}"
+    per_second = UNKNOWN if ours.latency_ms is None else f"{1000 / ours.latency_ms:.1f}"
+    return *published, _millions(ours.macs, 1), f"{row.error_percent:.1f}", error, speed, per_second
+
+
+def _agreement_line(what: str, agreement: Agreement) -> str:
+    if agreement.tau is None:
+        return f"Order of {what}: too few networks ({agreement.networks}) to say."
+    return (
+        f"Order of {what}: Kendall tau {agreement.tau} between paper and here, over {agreement.networks} networks "
+        f"(1: the same order, 0: none; brackets hold {100 * CONFIDENCE:.0f} % bootstrap intervals)."
+    )
+
+
+def _accuracy(network: Compared) -> str:
+    if network.accuracy is None:
+        return UNKNOWN
+    error = network.accuracy_error
+    return f"{100 * network.accuracy:.1f}" + (f" ±{100 * error:.1f}" if error is not None else "")
+
+
+def _latency(latency: Any) -> str:
+    if not latency:
+        return UNKNOWN
+    noisy = " noisy" if latency["noisy"] else ""
+    return f"{latency['latency_ms']:#.3g} ±{50 * latency['spread']:.1f} %{noisy}"
+
+
+def _millions(count: int | None, decimals: int) -> str:
+    return UNKNOWN if count is None else f"{count / 1e6:.{decimals}f}"
+
+
+def _text_table(columns: Sequence[str], rows: Sequence[Sequence[str]], numbers: Sequence[str]) -> str:
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    for name in columns:
+        table.add_column(name, justify="right" if name in numbers else "left", no_wrap=True)
+    for row in rows:
+        table.add_row(*map(Text, row))
+    console = Console(file=io.StringIO(), width=_UNBOUNDED, color_system=None)
+    with console.capture() as capture:
+        console.print(table)
+    return "\n".join(line.rstrip() for line in capture.get().strip("\n").splitlines())

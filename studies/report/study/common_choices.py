@@ -1,0 +1,162 @@
+"""What a front's networks have in common: which choices matter for what, and what the front chose in each stage."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from html import escape
+
+import optuna
+import plotly.graph_objects as go
+from optuna.distributions import BaseDistribution, IntDistribution
+from optuna.importance import FanovaImportanceEvaluator, get_param_importances
+from optuna.study import Study
+from optuna.trial import FrozenTrial, TrialState
+
+from search_space.architecture import Stage
+from studies.record import OBJECTIVES, Record
+from studies.report.figures import BLUE, ORANGE, styled
+from studies.report.page import figure_html, scrolled, section
+
+HEADING = "What the front has in common"
+LEAST_TRIALS = 20
+"""From fewer no importance is drawn: a forest finds a pattern in any few numbers."""
+SEED = 0
+LABELS = {"accuracy": "accuracy", "latency_ms": "latency"}
+CHOICES: Mapping[str, Callable[[Stage], object]] = {
+    "groups": lambda stage: stage.groups,
+    "split": lambda stage: "none (v1)" if stage.split is None else stage.split,
+    "kernel": lambda stage: stage.kernel,
+    "SE": lambda stage: "yes" if stage.se else "no",
+    "depth": lambda stage: stage.depth,
+}
+"""What is chosen for each stage, by the name that the table shows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Importances:
+    """By objective: each parameter's share of what the objective varies by, all parameters together 1.
+
+    `narrowed` are those of which some networks were offered fewer values than others, since not all would have fitted.
+    """
+
+    shares: Mapping[str, Mapping[str, float]] = field(hash=False)
+    narrowed: tuple[str, ...] = ()
+
+
+def importances_of(study: Study) -> Importances | None:
+    """The importance of the search's parameters for each objective, by fANOVA (Hutter et al. 2014) as Optuna has it.
+
+    None where fewer than `LEAST_TRIALS` trials are completed, or all of them reached the same.
+    """
+    trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    complete = [trial for trial in trials if trial.params]
+    if len(complete) < LEAST_TRIALS or any(
+        len(set(values)) == 1 for values in zip(*(t.values for t in complete), strict=True)
+    ):
+        return None
+    offered = {name: list({t.distributions[name] for t in complete}) for name in complete[0].params}
+    common = _over_all(study, complete, {name: _whole(values) for name, values in offered.items()})
+    shares = {
+        name: get_param_importances(
+            common,
+            evaluator=FanovaImportanceEvaluator(seed=SEED),
+            target=lambda trial, place=place: float(trial.values[place]),  # type: ignore[misc]
+        )
+        for place, name in enumerate(OBJECTIVES)
+    }
+    return Importances(shares, tuple(name for name, values in offered.items() if len(values) > 1))
+
+
+def _whole(distributions: Sequence[BaseDistribution]) -> BaseDistribution:
+    """The one distribution that was offered, or one of all whole numbers between the ends of those that were."""
+    numbers = [each for each in distributions if isinstance(each, IntDistribution)]
+    if len(distributions) == 1 or len(numbers) < len(distributions):
+        return distributions[0]
+    return IntDistribution(min(each.low for each in numbers), max(each.high for each in numbers))
+
+
+def _over_all(study: Study, trials: Sequence[FrozenTrial], space: Mapping[str, BaseDistribution]) -> Study:
+    """A study of the same trials as if each had been offered all of `space`: Optuna leaves out what differs."""
+    common = optuna.create_study(directions=study.directions)
+    common.add_trials(
+        [optuna.create_trial(values=each.values, params=each.params, distributions=dict(space)) for each in trials]
+    )
+    return common
+
+
+def winners_section(front: Sequence[Record], records: Sequence[Record], importances: Importances | None) -> str:
+    """The section of the report, as HTML; empty where the front is."""
+    if not front:
+        return ""
+    if importances is None:
+        drawn = (
+            f"<p>Which choice matters is told from {LEAST_TRIALS} networks on that differ in accuracy and in latency; "
+            f"there are {len(records)} in all.</p>"
+        )
+    else:
+        note = (
+            "Share of what accuracy and latency varied by over the search that a choice alone accounts for (fANOVA, a "
+            f"random forest on {len(records)} networks): of few networks it is a hint, and the budget ties choices "
+            f"to each other.{_of_narrowed(importances)}"
+        )
+        drawn = f"<p>{note}</p>{figure_html(importance_figure(importances), 'importance')}"
+    return section(HEADING, f"{drawn}<h3>Choices by stage</h3>{choices_table(front, records)}")
+
+
+def _of_narrowed(importances: Importances) -> str:
+    if not importances.narrowed:
+        return ""
+    names = ", ".join(name.replace("_", " ") for name in importances.narrowed)
+    return (
+        f" Not every network was offered every value of {escape(names)}, since not all would have fitted the budget: "
+        "their bars count as if all had been."
+    )
+
+
+def importance_figure(importances: Importances) -> go.Figure:
+    """Bars by parameter, those for accuracy beside those for latency; what matters most stands on top."""
+    shares = importances.shares
+    names = sorted(shares["accuracy"], key=lambda name: max(each.get(name, 0.0) for each in shares.values()))
+    bars = [
+        go.Bar(
+            name=LABELS[objective],
+            y=[name.replace("_", " ") for name in names],
+            x=[100 * shares[objective].get(name, 0.0) for name in names],
+            orientation="h",
+            marker={"color": colour},
+        )
+        for objective, colour in zip(OBJECTIVES, (BLUE, ORANGE), strict=True)
+    ]
+    return styled(go.Figure(bars), "importance, %", "").update_layout(barmode="group")
+
+
+def choices_table(front: Sequence[Record], records: Sequence[Record]) -> str:
+    """A heat map: the share of the front's networks with each value, by stage, beside that of all searched."""
+    rows = "".join(f"<tr>{''.join(cells)}</tr>" for cells in _rows(front, [*records] or [*front]))
+    head = "".join(f'<th scope="col">{text}</th>' for text in ("choice", "value", "stage 2", "stage 3", "stage 4"))
+    note = '<p class="note">Share of the front\'s networks; in brackets, of all that were searched.</p>'
+    table = f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+    return scrolled(table, "choices by stage") + note
+
+
+def _rows(front: Sequence[Record], records: Sequence[Record]) -> Iterator[list[str]]:
+    for name, value_of in CHOICES.items():
+        found = {value_of(stage) for record in records for stage in record.architecture.stages}
+        for value in sorted(found, key=lambda value: (isinstance(value, str), value)):
+            texts = f'<td class="text">{name}</td><td class="text">{escape(str(value))}</td>'
+            shares = zip(_shares(front, value_of, value), _shares(records, value_of, value), strict=True)
+            yield [texts, *(_cell(*pair) for pair in shares)]
+
+
+def _shares(records: Sequence[Record], value_of: Callable[[Stage], object], value: object) -> list[float]:
+    """For each stage the share of the records that have the value there."""
+    stages = zip(*(record.architecture.stages for record in records), strict=True)
+    return [sum(value_of(stage) == value for stage in column) / len(records) for column in stages]
+
+
+def _cell(front: float, searched: float) -> str:
+    # Half transparent at most, so that the text is read on it in light and dark.
+    shade = f"background: rgb(47 143 224 / {0.5 * front:.2f})"
+    text = f'{100 * front:.0f} % <span class="soft">({100 * searched:.0f} %)</span>'
+    return f'<td class="number" style="{shade}">{text}</td>'

@@ -1,0 +1,144 @@
+"""The report's section of a study's finalists: accuracy by several seeds against latency, error bars both ways."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from html import escape
+from itertools import pairwise
+
+import plotly.graph_objects as go
+
+from studies.accuracy_scale import PERCENT, AccuracyScale
+from studies.display import TIE, mflops_text, ms_text, spread_text
+from studies.finalists import Finalist, final_front, own_text, scale_of_finals
+from studies.record import Record
+from studies.report.figures import BLUE, GREY, LATENCY, ORANGE, axes_of, on_axes, styled, ties_drawn
+from studies.report.label_placement import FONT_PX, PHONE_PX, sides_of
+from studies.report.page import Cell, Link, figure_html, section, table_html
+from studies.report.study.cards import anchor_of, name_cell, row_anchor_of
+from studies.ties import RULE, Pairs, letters_of, tied_pairs
+
+HEADING = "Finalists"
+
+_MOST_COVERED_PX = 2 * FONT_PX**2
+"""A name may lie on the front's line."""
+
+
+def finalists_section(
+    finalists: Sequence[Finalist], front: Sequence[Record] = (), scale: AccuracyScale = PERCENT
+) -> str:
+    """The section, as HTML; empty where there are none. Those on the search's `front` or their own lead to cards.
+
+    The scale is the study's: what was measured of finalists is a percentage, whatever that is.
+    """
+    if not finalists:
+        return ""
+    on_front = {record.architecture.key() for record in final_front(finalists)}
+    alone = finalists_alone(finalists, front)
+    shown = sorted(finalists, key=lambda each: each.final.latency_ms)
+    ties, own = letters_of(len(shown), _tied(shown)), scale_of_finals(finalists, scale)
+    rows = [
+        (
+            "reference" if each.record.reference else "found",
+            (
+                _name(each.record, front, alone),
+                *_cells(each, each.record.architecture.key() in on_front, own, scale),
+                tie,
+            ),
+        )
+        for each, tie in zip(shown, ties, strict=True)
+    ]
+    note = (
+        "Trained anew with other seeds and timed again together, so these are the numbers to choose by. Bars: standard "
+        "deviation over the seeds (none for a single one), and a latency's standard error. Of latencies within "
+        f"{100 * (TIE - 1):.0f} % of each other the most accurate stands on the front. A pale band joins networks that "
+        f"are tied, and they share a letter: {RULE}, or unknown."
+    )
+    drawn = figure_html(finalists_figure(finalists, own), "finalists")
+    numbers = ("MFLOPs", "latency ms", own.column, "seeds", f"predicted {scale.unit}")
+    table = table_html(("name", *numbers, "on the front", "tie"), rows, numbers)
+    return section(HEADING, f"<p>{escape(note)}</p>{drawn}{table}")
+
+
+def finalists_alone(finalists: Sequence[Finalist], front: Sequence[Record]) -> list[Record]:
+    """The records of the networks that are on the finalists' front and not on the search's, fastest first."""
+    on_front = {record.architecture for record in final_front(finalists)} - {record.architecture for record in front}
+    found = [each.record for each in finalists if each.record.architecture in on_front and not each.record.reference]
+    return sorted(found, key=lambda record: record.latency_ms)
+
+
+def _name(record: Record, front: Sequence[Record], alone: Sequence[Record]) -> Cell:
+    """The name, which leads to its card where it has one; a card leads back here if the front's table lacks it."""
+    is_alone = record in alone
+    return Link(record.name, anchor_of(record), row_anchor_of(record)) if is_alone else name_cell(record, front)
+
+
+def finalists_figure(finalists: Sequence[Finalist], own: AccuracyScale = PERCENT) -> go.Figure:
+    """Mean accuracy, on their `own` scale, against latency; the front as a line, ties as bands, most by name."""
+    y = own.height_of
+    front, finals = final_front(finalists), [each.final for each in finalists]
+    found = [each for each in finalists if not each.record.reference]
+    references = [each for each in finalists if each.record.reference]
+    line = go.Scatter(
+        name="front",
+        x=[record.latency_ms for record in front],
+        y=[y(record) for record in front],
+        mode="lines",
+        line={"color": GREY, "shape": "hv"},
+    )
+    axes = axes_of(finals, y, 100 * max(each.deviation or 0.0 for each in finalists))
+    named = {each.name: each for each in [*front, *(each.final for each in references)]}
+    points = {name: (each.latency_ms, y(each)) for name, each in named.items()}
+    drawn = [(each.latency_ms, y(each)) for each in finals if each.name not in named]
+    others = [*drawn, *_along_steps(front, y)]
+    sides = sides_of(points, *axes, size_px=PHONE_PX, others=others, most_covered_px=_MOST_COVERED_PX)
+    ties = ties_drawn(finals, _tied(finalists), y)
+    traces = _points("finalists", found, BLUE, sides, y), _points("references", references, ORANGE, sides, y)
+    return on_axes(
+        styled(go.Figure([*ties, line, *traces]), LATENCY, "accuracy, %" if own.is_level_known else own.axis), axes
+    )
+
+
+def _tied(finalists: Sequence[Finalist]) -> Pairs:
+    return tied_pairs([each.final for each in finalists], [each.deviation for each in finalists])
+
+
+def _along_steps(front: Sequence[Record], y: Callable[[Record], float]) -> Iterator[tuple[float, float]]:
+    """Points of the line from each network of the front to the next: along, and then up."""
+    for one, other in pairwise(front):
+        for part in (0.25, 0.5, 0.75):
+            yield one.latency_ms + part * (other.latency_ms - one.latency_ms), y(one)
+            yield other.latency_ms, y(one) + part * (y(other) - y(one))
+
+
+def _points(
+    name: str, finalists: Sequence[Finalist], colour: str, sides: Mapping[str, str], y: Callable[[Record], float]
+) -> go.Scatter:
+    """The points of finalists; those of `sides` have their names there, the others when they are pointed at."""
+    finals = [each.final for each in finalists]
+    errors = [each.latency_ms * each.latency_spread / 2 for each in finals]
+    return go.Scatter(
+        name=name,
+        x=[each.latency_ms for each in finals],
+        y=[y(each) for each in finals],
+        error_x={"type": "data", "array": errors, "thickness": 1.5, "width": 4},
+        error_y={"type": "data", "array": [100 * (each.deviation or 0.0) for each in finalists], "width": 4},
+        text=[escape(each.name) if each.name in sides else "" for each in finals],
+        hovertext=[escape(each.name) for each in finals],
+        textposition=[sides.get(each.name, "top center") for each in finals],
+        textfont={"size": FONT_PX},
+        mode="markers+text",
+        marker={"color": colour, "size": 9},
+    )
+
+
+def _cells(finalist: Finalist, is_on_front: bool, own: AccuracyScale, scale: AccuracyScale) -> tuple[str, ...]:
+    final, record = finalist.final, finalist.record
+    return (
+        mflops_text(record),
+        f"{ms_text(final)} {spread_text(final)}",
+        own_text(finalist, own),
+        str(len(finalist.accuracies)),
+        scale.text(record),
+        "yes" if is_on_front else "",
+    )

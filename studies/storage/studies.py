@@ -1,0 +1,291 @@
+"""A study on a database: opened or resumed, with the settings it was made with, and read back."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import optuna
+import sqlalchemy
+from optuna.storages import RDBStorage
+from optuna.study import Study
+from optuna.trial import FrozenTrial, TrialState
+
+from search_space.errors import InputError
+from studies.calibration import store as calibrations
+from studies.ledger import latencies as ledger
+from studies.ledger import latency_queue
+from studies.ledger import trainings as evaluations
+from studies.record import DIRECTIONS, KEY, OBJECTIVES, Record, record_of
+from studies.storage import coordinators
+from studies.storage.database import engine_options, making_tables, parsed_url, told_in_one_line
+from studies.storage.retimed_latencies import as_retimed, retimed_in
+from studies.storage.transactions import at_once, hold
+from studies.storage.trials import CAUSE as CAUSE
+from studies.storage.trials import FIXED_PARAMS as FIXED_PARAMS
+from studies.storage.trials import INTERRUPTED as INTERRUPTED
+from studies.storage.trials import requeue_interrupted as requeue_interrupted
+
+SETTINGS = "settings"
+REFERENCES = "-references"
+FINALISTS = "-finalists"
+KEPT_ENDINGS = {REFERENCES: "references", FINALISTS: "finalists"}
+"""How the names of studies end that belong to another one, and what they hold."""
+
+
+def check_storage(url: str) -> None:
+    """Nothing; makes nothing either. An SQLite file that is not there yet is fine.
+
+    Raises:
+        InputError: no database URL, a database that cannot be opened, or one that holds something else.
+    """
+    database = parsed_url(url).database
+    if url.startswith("sqlite") and not Path(database or "").is_file():
+        return
+    with told_in_one_line(url):
+        _check_is_ours(url)
+
+
+def check_storage_exists(url: str) -> None:
+    """Nothing; the next step would make an SQLite file that is not there.
+
+    Raises:
+        InputError: the URL names such a file.
+    """
+    database = parsed_url(url).database
+    if url.startswith("sqlite") and not Path(database or "").is_file():
+        raise InputError(f"a storage must exist to be read, and there is no file {database!r}: check --storage")
+
+
+def open_storage(url: str, *, must_exist: bool = False) -> RDBStorage:
+    """The Optuna storage at a database URL; an SQLite file is made in write-ahead mode where there is none.
+
+    Raises:
+        InputError: as `check_storage`, or `must_exist` and there is no such file.
+    """
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    is_sqlite = url.startswith("sqlite")
+    if must_exist:
+        check_storage_exists(url)
+    check_storage(url)
+    with told_in_one_line(url):
+        storage = _with_tables(url)
+        if is_sqlite:
+            with storage.engine.connect() as connection:
+                connection.execute(sqlalchemy.text("PRAGMA journal_mode=WAL"))
+    return storage
+
+
+def _with_tables(url: str) -> RDBStorage:
+    """The storage, whose tables and ours are there now, however many processes come at the same time."""
+    engine = sqlalchemy.create_engine(url, **engine_options(url))
+    try:
+        with making_tables(engine):
+            coordinators.make_tables(engine)
+            for tables in (ledger.Ledger, latency_queue.LatencyQueue, evaluations.Evaluations):
+                tables(engine)
+            return RDBStorage(url, engine_kwargs=engine_options(url))
+    finally:
+        engine.dispose()
+
+
+def _check_is_ours(url: str) -> None:
+    engine = sqlalchemy.create_engine(url)
+    try:
+        tables = sqlalchemy.inspect(engine).get_table_names()
+    finally:
+        engine.dispose()
+    modules = (ledger, latency_queue, evaluations, calibrations, coordinators)
+    ours = {name for module in modules for name in module.TABLES}
+    if not set(tables) <= ours and "studies" not in tables:
+        raise InputError(f"a storage must be empty or hold studies; {url!r} holds the tables {', '.join(tables[:3])}")
+
+
+def open_study(
+    storage: RDBStorage,
+    name: str,
+    settings: Mapping[str, Any],
+    *,
+    resume: bool,
+    objectives: Sequence[str] = OBJECTIVES,
+) -> Study:
+    """The study of that name, made with `settings` or, to resume, checked against them.
+
+    On a server whoever comes with the same settings joins it; several may come at once.
+
+    Raises:
+        InputError: it exists in a file and is not to be resumed, was made with other settings, or has a name kept for
+            what belongs to another study.
+    """
+    for ending, held in KEPT_ENDINGS.items():
+        if name.endswith(ending):
+            raise InputError(f"a study's name must not end in {ending!r}, which is kept for {held}; got {name!r}")
+    is_new = name not in study_names(storage)
+    study = _created(storage, name, objectives)
+    if not is_new and not resume and storage.engine.dialect.name == "sqlite":
+        raise InputError(
+            f"the study {name!r} exists with {len(study.trials)} trials: add --resume to go on with it, "
+            "or name a new one with --study"
+        )
+    kept = settled(study, SETTINGS, dict(settings))
+    if differences := "; ".join(_differences(kept, settings)):
+        raise InputError(f"the study {name!r} can only be resumed with its own settings: {differences}")
+    _created(storage, name + REFERENCES, objectives)
+    return study
+
+
+def settled(study: Study, name: str, value: Any) -> Any:
+    """The study's attribute of that name: `value`, unless it had one already or another process was faster."""
+    with at_once(study) as connection:
+        hold(study, connection)
+        attributes = study.user_attrs
+        if name in attributes:
+            return attributes[name]
+        study.set_user_attr(name, value)
+    return value
+
+
+def _differences(kept: Mapping[str, Any], given: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    for name in sorted(kept.keys() | given.keys()):
+        was, now = kept.get(name), given.get(name)
+        if isinstance(was, Mapping) and isinstance(now, Mapping):
+            yield from _differences(was, now, f"{prefix}{name}.")
+        elif was != now:
+            yield f"{prefix}{name} was {was!r}, now {now!r}"
+
+
+def _created(storage: RDBStorage, name: str, objectives: Sequence[str] = OBJECTIVES) -> Study:
+    """The study of that name, which is there now: made by this process or by another one."""
+    study = optuna.create_study(storage=storage, study_name=name, directions=DIRECTIONS, load_if_exists=True)
+    with warnings.catch_warnings():
+        # Experimental by name since Optuna 3.2 and still there in 5; without it the dashboard shows numbers for names.
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        if study.metric_names is None:
+            study.set_metric_names(list(objectives))
+    return study
+
+
+def load_study(storage: RDBStorage, name: str | None) -> Study:
+    """The study of that name; None means the only one there is.
+
+    Raises:
+        InputError: there is no such study, or several where none is named.
+    """
+    names = [each for each in study_names(storage) if not each.endswith(tuple(KEPT_ENDINGS))]
+    if name is None and len(names) == 1:
+        name = names[0]
+    if name not in names:
+        asked = "name one with --study" if name is None else f"there is no study {name!r}"
+        raise InputError(f"{asked}; this storage holds {', '.join(names) or 'none'}")
+    return optuna.load_study(study_name=name, storage=storage)
+
+
+def references_of(study: Study, storage: RDBStorage) -> Study:
+    """The study that holds the references of `study`.
+
+    They stand apart since they are no points of the search space: a sampler must not learn from them.
+    """
+    return optuna.load_study(study_name=study.study_name + REFERENCES, storage=storage)
+
+
+def finalists_of(study: Study, storage: RDBStorage) -> Study | None:
+    """The study that holds the finalists of `study`; None where it has none."""
+    name = study.study_name + FINALISTS
+    return optuna.load_study(study_name=name, storage=storage) if name in study_names(storage) else None
+
+
+def keep_results(storage: RDBStorage, name: str, settings: Mapping[str, Any], trials: Sequence[FrozenTrial]) -> Study:
+    """The study `name`, which no search is on: it holds these completed trials now, each once, and no others.
+
+    What is missing is added. Where it holds something else, or was made with other settings, it is made anew.
+
+    Raises:
+        InputError: it exists and is a study of another kind: `settings` of the same kind have the same names.
+    """
+    study = optuna.load_study(study_name=name, storage=storage) if name in study_names(storage) else None
+    wanted = [(trial.values, trial.user_attrs) for trial in trials]
+    kept = [(trial.values, trial.user_attrs) for trial in study.get_trials(deepcopy=False)] if study else []
+    if study is not None:
+        was = study.user_attrs.get(SETTINGS, {})
+        if (was or kept) and was.keys() != settings.keys():
+            raise InputError(f"the study {name!r} is in the way: its name is kept for what belongs to another study")
+        if was != settings or any(each not in wanted for each in kept):
+            optuna.delete_study(study_name=name, storage=storage)
+            study, kept = None, []
+    if study is None:
+        study = _created(storage, name)
+        study.set_user_attr(SETTINGS, dict(settings))
+    for trial, content in zip(trials, wanted, strict=True):
+        if content not in kept:
+            study.add_trial(trial)
+    return study
+
+
+def study_names(storage: RDBStorage) -> list[str]:
+    """The names of the studies in a storage."""
+    return list(optuna.get_all_study_names(storage))
+
+
+def records_of(study: Study) -> list[Record]:
+    """The records of the trials that were completed, in the order of their numbers, as they were last timed."""
+    found = [record for record in map(record_of, study.get_trials(deepcopy=False)) if record is not None]
+    retimed = retimed_in(study.user_attrs)
+    return [as_retimed(record, retimed) for record in found]
+
+
+def failures_of(study: Study) -> list[tuple[int, str]]:
+    """Number and cause of every trial that failed; one that was interrupted is none."""
+    failed = study.get_trials(deepcopy=False, states=(TrialState.FAIL,))
+    causes = [(trial.number, str(trial.user_attrs.get(CAUSE, "unknown"))) for trial in failed]
+    return [(number, cause) for number, cause in causes if cause != INTERRUPTED]
+
+
+def position_of(study: Study) -> int:
+    """How many trials were asked for, interrupted ones not counted."""
+    return len(_asked_for(study))
+
+
+def networks_in(study: Study) -> int:
+    """How many different networks those trials asked for: what is asked for once more is answered from the first."""
+    # A trial that was asked for just now has no key yet.
+    return len({trial.user_attrs.get(KEY, trial.number) for trial in _asked_for(study)})
+
+
+def _asked_for(study: Study) -> list[FrozenTrial]:
+    states = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL, TrialState.RUNNING)
+    trials = study.get_trials(deepcopy=False, states=states)
+    return [trial for trial in trials if trial.user_attrs.get(CAUSE) != INTERRUPTED]
+
+
+@contextmanager
+def locked(url: str) -> Iterator[None]:
+    """Nothing, inside, while no other process searches on the same SQLite file; the lock dies with its process.
+
+    Optuna on SQLite hands a queued trial to two askers and loses results without an error.
+
+    Raises:
+        InputError: another process holds it, or there is no such place.
+    """
+    database = parsed_url(url).database
+    if not url.startswith("sqlite") or not database or os.name != "posix":
+        yield
+        return
+    import fcntl
+
+    try:
+        file = Path(database + ".lock").open("w")  # noqa: SIM115
+    except OSError as error:
+        raise InputError(f"a storage in an SQLite file needs a folder to write to, got {url!r}: {error}") from error
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise InputError(
+                f"one process at a time searches on an SQLite file, and another is on {database!r}: "
+                "wait for it, or use a PostgreSQL storage"
+            ) from error
+        yield

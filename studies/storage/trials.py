@@ -1,0 +1,71 @@
+"""How a trial ends: told with all that is kept of it, failed with its cause, or interrupted and queued once more."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import optuna
+from optuna.study import Study
+from optuna.trial import FrozenTrial, Trial, TrialState
+
+from studies.storage.transactions import at_once, hold, hold_running, runs, set_attributes
+
+CAUSE = "cause"
+INTERRUPTED = "interrupted"
+FIXED_PARAMS = "fixed_params"
+"""Optuna's name for the parameters of a trial that waits in the queue."""
+REQUEUED_FROM = "requeued_from"
+"""The system attribute of a trial in the queue that names the interrupted one whose parameters it has."""
+
+
+def tell(
+    study: Study,
+    trial: Trial | FrozenTrial,
+    values: Sequence[float] | None,
+    state: TrialState,
+    attributes: Mapping[str, Any],
+) -> bool:
+    """Whether the trial ends so, with these user attributes, all at once: not if it had ended before.
+
+    So it may be told once more when the first time was not answered, and nothing is told twice.
+    """
+    with at_once(study) as connection:
+        if not runs(trial._trial_id, connection):
+            return False
+        set_attributes(trial._trial_id, attributes, connection)
+        study.tell(trial.number, values, state=state)
+    return True
+
+
+def fail(study: Study, number: int, cause: str) -> None:
+    """Nothing: ends a running trial as failed, with its cause and without a number."""
+    trial_id = study._storage.get_trial_id_from_study_id_trial_number(study._study_id, number)
+    study._storage.set_trial_user_attr(trial_id, CAUSE, cause)
+    study.tell(number, state=TrialState.FAIL)
+
+
+def requeue(study: Study, trials: Sequence[FrozenTrial]) -> int:
+    """How many trials these are; each is ended as interrupted and its parameters wait in the queue, all or none.
+
+    A trial without parameters, such as a reference's, is only ended.
+    """
+    with at_once(study):
+        for trial in trials:
+            if params := {**trial.system_attrs.get(FIXED_PARAMS, {}), **trial.params}:
+                # With all that its sampler noted of it, such as NSGA-II's generation; `enqueue_trial` leaves that out.
+                attributes = {**trial.system_attrs, FIXED_PARAMS: params, REQUEUED_FROM: trial.number}
+                study.add_trial(optuna.create_trial(state=TrialState.WAITING, system_attrs=attributes))
+            fail(study, trial.number, INTERRUPTED)
+    return len(trials)
+
+
+def requeue_interrupted(study: Study) -> int:
+    """How many trials were found running; each is ended as interrupted and its parameters wait in the queue.
+
+    Only where no one else can be running them.
+    """
+    with at_once(study) as connection:
+        hold(study, connection)
+        hold_running(study, connection)
+        return requeue(study, study.get_trials(states=(TrialState.RUNNING,)))

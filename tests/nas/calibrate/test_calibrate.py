@@ -1,0 +1,577 @@
+"""`nas.calibrate`: what it asks for in which order, what a failure costs, and that it goes on where it was ended."""
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import PROJECT, WAIT_SECONDS, read_json
+
+import nas.calibrate.run as calibrate_module
+from nas.calibrate.__main__ import main, make_parser
+from nas.calibrate.questions import MOST_FAILURES, Sets, draw, name_of, questions, run_all
+from nas.calibrate.sets import EQUAL_SHARES, at_equal_cost, stratified
+from nas.calibrate.settings import CalibrationSettings, settings_of
+from nas.workers.local import Failure, Workers
+from proxies.training.recipes import RECIPES
+from search_space import Architecture, Budget, SearchSpace, cost_of
+from search_space.choices import Choices
+from search_space.errors import InputError
+from search_space.task import Task
+from studies.calibration.known_trainings import known_trainings
+from studies.calibration.scores import AT_INITIALISATION
+from studies.calibration.store import from_dict, newest
+from studies.ledger.trainings import Evaluations, Question
+from studies.storage.database import engine_of
+
+Captured = pytest.CaptureFixture[str]
+SPACE = """
+units = ["v2"]
+stem = 8
+groups = [1]
+splits = ["1/2"]
+kernels = [3, 5]
+se = [false]
+depths = [[1, 2], [1, 2], [1, 2]]
+growths_percent = [150, 200]
+heads = [0, 16]
+activations = ["relu", "hardswish"]
+fills_percent = [50, 60, 70, 80, 90, 100]
+alignment = 2
+max_width = 256
+"""
+TINY = ("--budget", "0.4mflops", "--resolution", "32", "--classes", "10", "--image-size", "16", "--workers", "1")
+FEW = ("--architectures", "4", "--seeds", "1", "--epochs", "1", "--proxies", "short")
+STORAGE = "sqlite:///ledger/calibrations.db"
+
+
+@pytest.fixture
+def line(images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The arguments of the smallest calibration, to be run in an empty folder."""
+    (tmp_path / "space.toml").write_text(SPACE)
+    work = tmp_path / "work"
+    work.mkdir()
+    monkeypatch.chdir(work)
+    told = ("--data", f"folder:{images}", "--space", str(tmp_path / "space.toml"), "--storage", STORAGE, "--out", "out")
+    return [*TINY, *FEW, *told]
+
+
+def settings_from(*flags: str) -> CalibrationSettings:
+    return settings_of(make_parser().parse_args(flags))
+
+
+def answers_kept() -> list[tuple[str, str, int]]:
+    """Recipe, network and seed of each answer in the ledger, in the order in which they were entered."""
+    if not Path("ledger/calibrations.db").exists():
+        return []
+    with closing(sqlite3.connect("file:ledger/calibrations.db?mode=ro", uri=True)) as connection:
+        try:
+            rows = connection.execute("SELECT method, network, seed FROM evaluations ORDER BY taken_at").fetchall()
+        except sqlite3.OperationalError:  # the table is not made yet
+            return []
+    return [(json.loads(method)["name"], network, seed) for method, network, seed in rows]
+
+
+def made_up(architecture: Architecture, method: dict[str, Any], seed: int) -> dict[str, Any]:
+    """An answer such as a worker's, the better the dearer the network is."""
+    if "epochs" not in method:
+        each = {name: float(number) for number, name in enumerate(AT_INITIALISATION)}
+        return {"scores": each, "score_seconds": each, "seconds": 0.5}
+    quality = cost_of(architecture).macs / 1e8 + 0.001 * (int(architecture.key()[:4], 16) % 7 + seed)
+    return {
+        "training_losses": [1.0 - quality] * method["epochs"],
+        "validation_losses": [1.0 - quality],
+        "validation_accuracies": [quality],
+        "num_classes": 2,
+        "seconds": 2.0,
+    }
+
+
+class Stub:
+    """Stands in for the evaluator, in a worker process; kills itself where it is told to."""
+
+    def __init__(self, settings: CalibrationSettings, folder: Path) -> None:
+        pass
+
+    def data_fingerprint(self) -> str:
+        return "made up"
+
+    def made_by(self) -> dict[str, Any]:
+        return {"host": "here"}
+
+    def answer(self, architecture: Architecture, method: dict[str, Any], seed: int) -> dict[str, Any]:
+        if architecture.key() == os.environ.get("DEADLY") and method["name"] == "full":
+            os.kill(os.getpid(), signal.SIGKILL)
+        return made_up(architecture, method, seed)
+
+
+class FakeWorker:
+    """Answers in this process."""
+
+    def __init__(self, answer: Callable[..., Any]) -> None:
+        self._answer = answer
+
+    def call(self, method: str) -> Any:
+        return getattr(Stub, method)(self)
+
+    def send(self, method: str, *arguments: Any) -> None:
+        self._question = arguments
+
+    def receive(self) -> Any:
+        return self._answer(*self._question)
+
+
+class FakeWorkers:
+    """As many workers as wanted, one of which at a time is ready."""
+
+    def __init__(self, answer: Callable[..., Any], count: int = 1) -> None:
+        self.all = [FakeWorker(answer) for _ in range(count)]
+
+    def __enter__(self) -> "FakeWorkers":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        pass
+
+    def ready(self, busy: list[FakeWorker], timeout_seconds: float) -> list[FakeWorker]:
+        return busy[:1]
+
+    def replace_dead(self, busy: object) -> None:
+        pass
+
+
+@pytest.fixture
+def answered_by(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Callable[..., Any]], None]]:
+    """Puts a function in the place of all that workers do."""
+    before = signal.getsignal(signal.SIGTERM)
+    yield lambda answer: monkeypatch.setattr(calibrate_module, "Workers", lambda *_: FakeWorkers(answer))
+    signal.signal(signal.SIGTERM, before)
+
+
+# Which architectures
+
+
+def tiny_space(budget: str = "0.4mflops") -> SearchSpace:
+    import tomllib
+
+    return SearchSpace(Choices.from_dict(tomllib.loads(SPACE)), Budget.parse(budget), Task(32, 10))
+
+
+def shares(space: SearchSpace, architectures: list[Architecture]) -> list[float]:
+    costs = [cost_of(each, space.task.resolution, space.task.num_classes) for each in architectures]
+    return [space.budget.share(cost.macs, cost.params) for cost in costs]
+
+
+@pytest.mark.parametrize(
+    "space", [tiny_space(), SearchSpace.default(Budget.parse("140mflops"))], ids=["tiny", "default"]
+)
+def test_sets_hold_different_architectures_spread_over_the_range_and_at_one_cost(space: SearchSpace) -> None:
+    spread, equal = stratified(space, 12, seed=0), at_equal_cost(space, 12, seed=0)
+    for found in (spread, equal):
+        assert len({each.key() for each in found}) == 12
+    low, high = EQUAL_SHARES
+    assert all(low <= share <= high for share in shares(space, equal))
+    fills = sorted(space.choices.fills_percent)
+    for position, share in enumerate(shares(space, spread)):
+        # Where the narrowest widths cost more than the share that is wanted, they are taken.
+        assert fills[position * len(fills) // 12] / 100 - 0.15 < share <= 1
+
+
+def test_draws_repeat_for_a_seed_and_differ_between_seeds() -> None:
+    space = SearchSpace.default(Budget.parse("41mflops"))
+    for drawn in (stratified, at_equal_cost):
+        assert drawn(space, 4, seed=3) == drawn(space, 4, seed=3)
+        assert not set(drawn(space, 4, seed=3)) & set(drawn(space, 4, seed=4))
+    assert at_equal_cost(space, 6, seed=3)[:4] == at_equal_cost(space, 4, seed=3), "more records leave the first ones"
+
+
+def test_a_space_that_holds_too_few_is_told_with_the_cure() -> None:
+    space = tiny_space()
+    one = {"depths": ((1,),) * 3, "kernels": (3,), "heads": (0,), "activations": ("relu",), "growths_percent": (200,)}
+    narrow = replace(space, choices=replace(space.choices, **one))
+    with pytest.raises(
+        InputError, match=r"must hold 4 arch.* found \d at 400kflops: ask for fewer with --architectures"
+    ):
+        at_equal_cost(narrow, 4, seed=0)
+
+
+def test_full_trainings_are_spread_over_the_costs_too_where_there_are_more_records() -> None:
+    space = SearchSpace.default(Budget.parse("41mflops"))
+    members = tuple(stratified(space, 20, seed=0))
+    labelled = [each for each, is_labelled in Sets({"stratified": members}, {"stratified": 5}).all() if is_labelled]
+    assert labelled == [members[position] for position in (0, 4, 8, 12, 16)]
+    assert Sets({"stratified": members}, {"stratified": 20}).all() == [(each, True) for each in members]
+    equal = tuple(at_equal_cost(space, 8, seed=0))
+    assert [known for _, known in Sets({"equal": equal}, {"equal": 3}).all()] == [True] * 3 + [False] * 5
+
+
+def test_an_architecture_of_both_sets_is_asked_once_and_trained_fully_if_either_wants_it() -> None:
+    first, second, third = at_equal_cost(tiny_space(), 3, seed=0)
+    sets = Sets({"stratified": (first, second), "equal": (third, second)}, {"stratified": 1, "equal": 1})
+    assert sets.all() == [(first, True), (second, False), (third, True)]
+    assert Sets({"stratified": (first, second), "equal": (second, third)}, {"stratified": 1, "equal": 1}).all()[1] == (
+        second,
+        True,
+    )
+
+
+# What is asked
+
+
+def test_what_is_cheap_is_asked_first_and_of_each_kind_the_dearest_network(line: list[str]) -> None:
+    settings = settings_from(*line, "--records", "6", "--seeds", "2", "--proxies", "short,long")
+    sets = draw(settings)
+    asked = questions(settings, sets, "data")
+    assert len({question.digest for question in asked}) == len(asked)
+    kinds = list(dict.fromkeys((question.method["name"], question.seed) for question in asked))
+    assert kinds == [("zero-cost", 0), ("short", 0), ("long", 0), ("full", 0), ("full", 1)]
+    everything = len(sets.all())
+    fully = sum(known for _, known in sets.all())
+    counts = Counter((question.method["name"], question.seed) for question in asked)
+    assert [counts[kind] for kind in kinds] == [everything] * 3 + [fully] * 2
+    for kind in kinds:
+        macs = [cost_of(q.architecture, 32, 10).macs for q in asked if (q.method["name"], q.seed) == kind]
+        assert macs == sorted(macs, reverse=True)
+    assert {question.method["epochs"] for question in asked if question.method["name"] == "full"} == {1}
+
+
+def test_at_equal_flops_only_that_set_is_drawn(line: list[str]) -> None:
+    assert draw(settings_from(*line, "--at-equal-flops")).labelled == {"equal": 4}
+
+
+def test_without_a_word_of_it_networks_are_spread_over_the_whole_budget() -> None:
+    drawn = draw(settings_from("--budget", "140mflops"))
+    assert list(drawn.architectures) == ["stratified"]
+    shares = sorted(cost_of(each).macs / 140e6 for each in drawn.architectures["stratified"])
+    assert len(shares) == 24
+    assert shares[0] < 0.2
+    assert shares[-1] > 0.9
+    assert all(later - before < 0.15 for before, later in pairwise(shares))
+
+
+def test_the_two_sets_may_be_of_different_sizes(line: list[str]) -> None:
+    sets = draw(settings_from(*line, "--architectures", "4", "--equal", "5", "--records", "6"))
+    assert {name: len(members) for name, members in sets.architectures.items()} == {"stratified": 6, "equal": 7}
+    assert sets.labelled == {"stratified": 4, "equal": 5}
+
+
+def test_defaults_calibrate_both_proxies_against_two_seeds_of_full(line: list[str]) -> None:
+    settings = settings_from()
+    assert (settings.fully, settings.extra, settings.seeds) == ({"stratified": 24}, 0, (0, 1))
+    assert (settings.full, settings.proxies) == (RECIPES["full"], (RECIPES["short"], RECIPES["long"]))
+    assert (settings.storage, settings.out) == (
+        "sqlite:///runs/calibrations.db",
+        Path("runs/calibration-fashion-mnist-12k"),
+    )
+    assert settings_from("--seed", "3", "--seeds", "3").seeds == (3, 4, 5)
+    folder = line[line.index("--data") + 1]
+    for data in (folder, f"{folder}/", f"folder:{os.path.relpath(folder.removeprefix('folder:'))}"):
+        assert settings_from("--data", data).out == Path("runs/calibration-images")
+
+
+# Asking
+
+
+def asked_of(count: int) -> list[Question]:
+    settings = settings_from("--budget", "41mflops", "--at-equal-flops", "--architectures", "4", "--seeds", "4")
+    return questions(settings, draw(settings), "data")[:count]
+
+
+def test_every_answer_is_kept_before_the_next_is_waited_for(tmp_path: Path) -> None:
+    evaluations = Evaluations(engine_of(f"sqlite:///{tmp_path}/a.db"))
+    kept: list[int] = []
+
+    def report(question: Question, seconds: float | None, cause: str) -> None:
+        kept.append(len(evaluations.answers("data")))
+
+    asked = asked_of(7)
+    assert run_all(asked, FakeWorkers(made_up, 2), evaluations, {}, report) == []  # type: ignore[arg-type]
+    assert kept == [1, 2, 3, 4, 5, 6, 7]
+    assert set(evaluations.answers("data")) == {question.digest for question in asked}
+
+
+def test_where_all_fail_it_ends_and_where_some_succeed_it_goes_on(tmp_path: Path) -> None:
+    told: list[str] = []
+    fails = FakeWorkers(lambda *_: Failure("out of luck"))
+    evaluations = Evaluations(engine_of(f"sqlite:///{tmp_path}/a.db"))
+    with pytest.raises(RuntimeError, match=rf"all of the first {MOST_FAILURES} .*, the last one: v.-.* out of luck$"):
+        run_all(asked_of(9), fails, evaluations, {}, lambda q, s, cause: told.append(cause))  # type: ignore[arg-type]
+    assert told == ["out of luck"] * MOST_FAILURES
+    first, *others = asked_of(9)
+    evaluations.add(first, made_up(first.architecture, dict(first.method), 0), {}, 1e9)
+    failed = run_all(others, fails, evaluations, {}, lambda *_: None)  # type: ignore[arg-type]
+    assert failed == [f"{name_of(question)}: out of luck" for question in others]
+
+
+# The command, its answers made up
+
+
+def test_it_prints_the_table_writes_the_files_and_asks_nothing_twice(
+    line: list[str], capsys: Captured, answered_by: Callable[..., None]
+) -> None:
+    asked: list[Any] = []
+    answered_by(lambda *question: asked.append(question) or made_up(*question))
+    assert main(line) == 0
+    printed = capsys.readouterr()
+    assert "tau over the budget's range" in printed.out
+    assert "SHORT ranks over the budget's range with tau " in printed.out
+    assert printed.out.splitlines()[-2:] == ["wrote out/calibration.json", "wrote out/calibration.html"]
+    assert f"0 of {len(asked)} trainings are in the ledger" in printed.err
+    assert f"{len(asked)} of {len(asked)} v2-" in printed.err
+    content = from_dict(read_json(Path("out/calibration.json")))
+    assert content.made.fingerprint == "made up"
+    assert content.made.recipes["full"]["epochs"] == 1
+    assert list(content.sets) == ["stratified"]
+    shipped = len(known_trainings().examples["short"])
+    assert content.fits["short"].networks in (shipped, shipped + 4), "what ships speaks for the fit too"
+    kept = newest(engine_of(STORAGE), "made up", RECIPES["short"].to_dict())
+    assert kept is not None
+    assert repr(kept) == repr(content)
+
+    first = len(asked)
+    assert main(line) == 0
+    assert len(asked) == first
+    again = capsys.readouterr()
+    assert again.out == printed.out
+    assert f"{first} of {first} trainings are in the ledger" in again.err
+
+    assert main([*line, "--seeds", "2"]) == 0
+    assert {seed for _, method, seed in asked[first:]} == {1}
+    assert {method["name"] for _, method, _ in asked[first:]} == {"full"}
+
+
+def test_a_training_that_fails_is_told_with_its_cause_and_costs_one_network(
+    line: list[str], capsys: Captured, answered_by: Callable[..., None]
+) -> None:
+    settings = settings_from(*line)
+    unlucky = draw(settings).architectures["stratified"][0].key()
+
+    def answer(architecture: Architecture, method: dict[str, Any], seed: int) -> Any:
+        if architecture.key() == unlucky and method["name"] == "full":
+            return Failure("TrainingError: the training loss is nan in epoch 1 of 1")
+        return made_up(architecture, method, seed)
+
+    answered_by(answer)
+    assert main([*line, "--architectures", "5"]) == 0
+    printed = capsys.readouterr()
+    cause = f"v2-{unlucky[:8]} full seed 0: TrainingError: the training loss is nan in epoch 1 of 1"
+    assert f"failed: {cause}" in printed.out
+    assert printed.err.count("failed: TrainingError: the training loss is nan") == 1
+    content = from_dict(read_json(Path("out/calibration.json")))
+    assert content.made.failures == (cause,)
+    assert [each.architecture.key() for each in content.networks if not each.accuracies] == [unlucky]
+    assert content.row("flops").rankings["stratified"].architectures == 4
+
+    answered_by(made_up)
+    assert main([*line, "--architectures", "5"]) == 0
+    assert "failed" not in capsys.readouterr().out, "what failed is tried again"
+
+
+def test_too_few_full_trainings_are_said_so_and_are_no_calibration(
+    line: list[str], capsys: Captured, answered_by: Callable[..., None]
+) -> None:
+    answered_by(lambda a, method, seed: Failure("no") if method["name"] == "full" else made_up(a, method, seed))
+    assert main(line) == 1
+    printed = capsys.readouterr()
+    assert "Too few architectures were fully trained to rank by." in printed.out
+    assert Path("out/calibration.html").exists()
+    assert newest(engine_of(STORAGE), "made up", RECIPES["short"].to_dict()) is None
+
+
+def test_where_nothing_can_be_trained_the_cause_is_told(
+    line: list[str], capsys: Captured, answered_by: Callable[..., None]
+) -> None:
+    answered_by(lambda *_: Failure("no memory"))
+    assert main(line) == 1
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert "no memory (--debug shows where)" in printed.err.splitlines()[-1]
+
+
+def test_ctrl_c_ends_with_a_line_that_says_how_to_go_on(
+    line: list[str], capsys: Captured, answered_by: Callable[..., None]
+) -> None:
+    asked: list[Any] = []
+
+    def answer(*question: Any) -> Any:
+        asked.append(question)
+        if len(asked) == 4:
+            raise KeyboardInterrupt
+        return made_up(*question)
+
+    answered_by(answer)
+    assert main(line) == 130
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    last = printed.err.splitlines()[-1]
+    assert last == "python -m nas.calibrate: stopped; what was trained is kept, and the same line goes on"
+    assert len(answers_kept()) == 3
+    assert main(line) == 0
+    assert "3 of " in capsys.readouterr().err
+
+
+# In real worker processes
+
+
+@pytest.mark.slow
+def test_a_worker_that_is_killed_costs_one_network(
+    line: list[str], capsys: Captured, monkeypatch: pytest.MonkeyPatch, answered_by: Callable[..., None]
+) -> None:
+    deadly = draw(settings_from(*line)).architectures["stratified"][0].key()
+    monkeypatch.setenv("DEADLY", deadly)
+    monkeypatch.setattr(calibrate_module, "CALIBRATOR", "test_calibrate:Stub")
+    assert main([*line, "--architectures", "5"]) == 0
+    assert f"failed: v2-{deadly[:8]} full seed 0: the worker process died with exit code -9" in capsys.readouterr().out
+    content = from_dict(read_json(Path("out/calibration.json")))
+    assert [each.architecture.key() for each in content.networks if not each.accuracies] == [deadly]
+
+
+@pytest.mark.slow
+def test_killed_in_the_midst_it_goes_on_with_the_rest_and_then_trains_nothing(
+    command: Callable[..., list[str]], line: list[str]
+) -> None:
+    process = subprocess.Popen(command("nas.calibrate", *line), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while len(answers_kept()) < 3:
+        assert process.poll() is None, "it ended before it had trained anything"
+        time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    before = answers_kept()
+
+    finished = go_on(command("nas.calibrate", *line))
+    assert finished.returncode == 0, finished.stderr
+    after = answers_kept()
+    assert after[: len(before)] == before
+    assert len(set(after)) == len(after)
+    assert f"{len(before)} of {len(after)} trainings are in the ledger" in finished.stderr
+    assert finished.stderr.count(" s\n") == len(after) - len(before)
+    assert Counter(name for name, _, _ in after)["full"] == 4
+    for name in ("flops", "naswot", "prediction  short", "pooled      short"):
+        assert any(row.strip().startswith(name) for row in finished.stdout.splitlines()), name
+
+    again = go_on(command("nas.calibrate", *line))
+    assert again.returncode == 0, again.stderr
+    assert answers_kept() == after
+    assert f"{len(after)} of {len(after)} trainings are in the ledger" in again.stderr
+    assert again.stdout == finished.stdout
+
+
+def go_on(arguments: list[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(arguments, capture_output=True, text=True, check=False, timeout=WAIT_SECONDS)
+
+
+@pytest.mark.slow
+def test_a_signal_to_end_reaches_the_command_in_the_midst_of_a_training(
+    command: Callable[..., list[str]], line: list[str]
+) -> None:
+    process = subprocess.Popen(
+        command("nas.calibrate", *line),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore Ctrl-C
+    )
+    while not answers_kept():
+        assert process.poll() is None, "it ended before it had trained anything"
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    printed, told = process.communicate(timeout=WAIT_SECONDS)
+    assert (process.returncode, printed) == (130, "")
+    assert "Traceback" not in told
+    assert told.splitlines()[-1].endswith("stopped; what was trained is kept, and the same line goes on")
+
+
+@pytest.mark.slow
+def test_a_real_evaluator_scores_networks_as_they_are_and_trains_by_the_recipe(line: list[str]) -> None:
+    from nas.calibrate.evaluator import Calibrator
+
+    settings = settings_from(*line)
+    architecture = draw(settings).architectures["stratified"][0]
+    calibrator = Calibrator(settings, Path())
+    assert len(calibrator.data_fingerprint()) == 16
+    assert json.loads(json.dumps(calibrator.made_by()))["versions"].keys() >= {"torch", "python"}
+    short = replace(RECIPES["short"], epochs=1, max_images=32)
+    trained = calibrator.answer(architecture, short.to_dict(), 0)
+    assert (trained["image_size"], trained["num_classes"], trained["seed"]) == (16, 2, 0)
+    method = {"name": "zero-cost", "images": 64, "image_scale": 0.5}
+    scored = calibrator.answer(architecture, method, 0)
+    assert set(scored["scores"]) == set(scored["score_seconds"]) == set(AT_INITIALISATION)
+    assert scored["seconds"] >= sum(scored["score_seconds"].values()) > 0
+    assert calibrator.answer(architecture, method, 0)["scores"] == scored["scores"]
+    assert calibrator.answer(architecture, method, 1)["scores"] != scored["scores"]
+
+
+# Mistakes
+
+
+MISTAKES: dict[str, tuple[tuple[str, ...], str]] = {
+    "too few architectures": (("--architectures", "3"), "--architectures must be at least 4, got 3"),
+    "fewer records than architectures": (("--records", "3"), "--records must be at least --architectures = 4, got 3"),
+    "too few of one cost": (("--equal", "3"), "--equal must be 0 or at least 4, got 3"),
+    "one cost twice": (("--equal", "4", "--at-equal-flops"), "leave out --equal 4"),
+    "no seeds": (("--seeds", "0"), "--seeds must be at least 1, got 0"),
+    "no epochs": (("--epochs", "0"), "--epochs must be at least 1, got 0"),
+    "an unknown recipe": (("--recipe", "magic"), "--recipe must name recipes among short, "),
+    "an unknown proxy": (("--proxies", "short,magic"), "--proxies must name recipes among short, "),
+    "no proxy": (("--proxies", ""), "--proxies must name recipes among"),
+    "a proxy twice": (("--proxies", "short,long,short"), "--proxies must not repeat a recipe, got 'short,long,short'"),
+    "a proxy of itself": (("--recipe", "short"), "--proxies must not name what they are held against, --recipe short"),
+    "a latency": (
+        ("--budget", "0.4mflops,5ms"),
+        "measures no latency: give FLOPs or parameters, got --budget 0.4mflops",
+    ),
+    "a budget out of reach": (("--budget", "1gflops"), "out of this space's reach"),
+    "an unknown device": (("--device", "tpu"), "--device must be one of cpu, cuda, got 'tpu'"),
+    "unknown data": (("--data", "imagenet-99"), "imagenet-99"),
+    "a storage that is none": (("--storage", "nonsense"), "a storage is the URL of a database"),
+    "an unknown flag": (("--nonsense",), "--nonsense"),
+    "an output under a file": (("--out", "/dev/null/out"), "the output folder must be one that can be written"),
+    "a storage under a file": (("--storage", "sqlite:////dev/null/x.db"), "must be one that can be written"),
+}
+
+
+@pytest.mark.parametrize("case", MISTAKES)
+def test_a_mistake_is_one_line_and_writes_nothing(case: str, line: list[str], capsys: Captured) -> None:
+    flags, words = MISTAKES[case]
+    try:
+        status: Any = main([*line, *flags])
+    except SystemExit as ended:
+        status = ended.code
+    printed = capsys.readouterr()
+    assert (status, printed.out, printed.err.count("\n")) == (2, "", 1), printed.err
+    assert printed.err.startswith("python -m nas.calibrate: ")
+    assert words in printed.err
+    assert list(Path().iterdir()) == []
+
+
+@pytest.mark.parametrize(("arguments", "status"), [(["--help"], 0), (["--records", "1"], 2)])
+def test_help_and_mistakes_need_neither_torch_nor_scikit_learn(arguments: list[str], status: int) -> None:
+    code = (
+        "import sys; from nas.calibrate.__main__ import main\n"
+        f"try:\n    status = main({arguments})\n"
+        "except SystemExit as ended:\n    status = ended.code\n"
+        "print('status', status, [name for name in ('torch', 'sklearn') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == f"status {status} []"
+
+
+def test_workers_are_made_of_the_calibrator(line: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Any] = []
+    monkeypatch.setattr(calibrate_module, "Workers", lambda *arguments: made.append(arguments) or FakeWorkers(made_up))
+    before = signal.getsignal(signal.SIGTERM)
+    assert main(line) == 0
+    signal.signal(signal.SIGTERM, before)
+    assert made == [(settings_from(*line), "nas.calibrate.evaluator:Calibrator")]
+    assert Workers.__init__.__defaults__ == ("nas.workers.evaluator:Evaluator",)

@@ -1,0 +1,213 @@
+"""A search killed at random moments again and again ends as one that never was: nothing lost, nothing twice."""
+
+import itertools
+import json
+import os
+import random
+import signal
+import time
+from collections import Counter
+from multiprocessing import get_context
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+import sqlalchemy
+from conftest import WAIT_SECONDS
+from optuna.trial import FrozenTrial, TrialState
+
+from nas.run import __main__ as command
+from studies.storage.studies import open_storage
+from studies.storage.trials import CAUSE, INTERRUPTED, REQUEUED_FROM
+
+TRIALS, FEW_TRIALS = 700, 150
+GROUP_KILLS, WORKER_KILLS = 16, 34
+AHEAD = 12
+"""How many trials more a run is to do than are done when it starts: it must not be through before all kills."""
+POLL_SECONDS = 0.02
+
+
+@pytest.fixture
+def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    codes = ["".join(code) for code in itertools.product("0123", repeat=6)]
+    rows = {code: {"test_acc": [50 + sum(map(int, code))], "flops": 1 + int(code), "params": 1} for code in codes}
+    file = tmp_path / "table.json"
+    file.write_text(json.dumps(rows))
+    return file
+
+
+def serve(arguments: list[str]) -> None:
+    """A run in a process group of its own, as a shell starts it; what it says goes nowhere."""
+    os.setsid()
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (1, 2):
+        os.dup2(nowhere, stream)
+    raise SystemExit(command.main(arguments))
+
+
+def started(table: Path, url: str, *flags: str) -> BaseProcess:
+    context = get_context("forkserver")
+    context.set_forkserver_preload(["nas.run.run"])  # a run then starts without importing it
+    line = ["--scorer", f"table:{table}", "--study", "one", "--storage", url, "--sampler", "random", "--time", "1h"]
+    process = context.Process(target=serve, args=([*line, "--trials", str(TRIALS), *flags],))
+    process.start()
+    return process
+
+
+def children_of(process: BaseProcess) -> list[int]:
+    """Its workers, and what multiprocessing has of its own."""
+    try:
+        return [int(pid) for pid in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]
+    except FileNotFoundError:
+        return []
+
+
+def is_made(url: str) -> bool:
+    """Whether the study is there; asked without Optuna, which would make the tables while the run is just doing so."""
+    if url.startswith("sqlite") and not Path(url.removeprefix("sqlite:///")).is_file():
+        return False
+    engine = sqlalchemy.create_engine(url, poolclass=sqlalchemy.NullPool)
+    if not sqlalchemy.inspect(engine).has_table("studies"):
+        return False
+    with engine.connect() as connection:
+        return bool(connection.scalar(sqlalchemy.text("SELECT count(*) FROM studies WHERE study_name = 'one'")))
+
+
+def trials_of(url: str) -> list[FrozenTrial]:
+    if not is_made(url):
+        return []
+    storage = open_storage(url)
+    try:
+        return optuna.load_study(study_name="one", storage=storage).get_trials()
+    finally:
+        storage.engine.dispose()
+
+
+def completed(url: str) -> dict[int, tuple[Any, ...]]:
+    complete = (trial for trial in trials_of(url) if trial.state is TrialState.COMPLETE)
+    return {trial.number: (trial.user_attrs["key"], tuple(trial.values)) for trial in complete}
+
+
+def count_completed(url: str) -> int:
+    """How many trials are complete; a hundred times as fast as to read them, so that asking is no work beside."""
+    if not is_made(url):
+        return 0
+    engine = sqlalchemy.create_engine(url, poolclass=sqlalchemy.NullPool)
+    query = "SELECT count(*) FROM trials JOIN studies USING (study_id) WHERE state = 'COMPLETE' AND study_name = 'one'"
+    with engine.connect() as connection:
+        return int(connection.scalar(sqlalchemy.text(query)) or 0)
+
+
+def wait_for_news(process: BaseProcess, url: str, known: int) -> None:
+    """Returns once the run has completed a trial more than these, or ended."""
+    deadline = time.monotonic() + WAIT_SECONDS
+    while count_completed(url) <= known and process.is_alive():
+        assert time.monotonic() < deadline, "the run does nothing"
+        time.sleep(POLL_SECONDS)
+
+
+def kill_at_random(process: BaseProcess, rng: random.Random, *, group: bool) -> bool:
+    """Whether it or a child of its was there to be killed: a run may just have ended."""
+    time.sleep(rng.uniform(0, 0.1))
+    try:
+        if group:
+            os.killpg(process.pid or 0, signal.SIGKILL)
+            process.join()
+            return True
+        children = children_of(process)
+        if children:
+            os.kill(rng.choice(children), signal.SIGKILL)
+        return bool(children)
+    except ProcessLookupError:
+        return False
+
+
+def distinct(url: str) -> set[str]:
+    """The networks of the completed trials, by key."""
+    return {key for key, _ in completed(url).values()}
+
+
+def check_end(url: str) -> None:
+    trials = trials_of(url)
+    assert {trial.state for trial in trials} <= {TrialState.COMPLETE, TrialState.FAIL}
+    requeued = [trial.system_attrs[REQUEUED_FROM] for trial in trials if REQUEUED_FROM in trial.system_attrs]
+    interrupted = [trial.number for trial in trials if trial.user_attrs.get(CAUSE) == INTERRUPTED and trial.params]
+    assert Counter(requeued) == Counter(interrupted), "each orphan with parameters waits in the queue once"
+    evaluated = [trial for trial in trials if trial.state is TrialState.COMPLETE and "replayed" not in trial.user_attrs]
+    keys = Counter(trial.user_attrs["key"] for trial in evaluated)
+    assert max(keys.values()) == 1, "nothing is evaluated twice"
+
+
+@pytest.mark.slow
+def test_a_search_killed_fifty_times_is_as_one_never_killed(table: Path, tmp_path: Path) -> None:
+    unbroken, url = f"sqlite:///{tmp_path}/unbroken.db", f"sqlite:///{tmp_path}/killed.db"
+    never_killed = started(table, unbroken)
+    rng = random.Random(5)
+    kills = [True] * GROUP_KILLS + [False] * WORKER_KILLS
+    rng.shuffle(kills)
+    process = started(table, url, "--trials", str(AHEAD))
+    known: dict[int, tuple[Any, ...]] = {}
+    while kills:
+        wait_for_news(process, url, len(known))
+        if kill_at_random(process, rng, group=kills[-1]):
+            kills.pop()
+        now = completed(url)
+        assert known.items() <= now.items(), "what was complete stays so"
+        known = now
+        if not process.is_alive():
+            assert len(known) + AHEAD <= TRIALS, "there must be trials left for the kills that are to come"
+            process = started(table, url, "--resume", "--trials", str(len(known) + AHEAD))
+    process.join(WAIT_SECONDS)
+    process = started(table, url, "--resume")
+    process.join(WAIT_SECONDS)
+    never_killed.join(WAIT_SECONDS)
+    assert (process.exitcode, never_killed.exitcode) == (0, 0)
+    check_end(url)
+    # A trial whose worker was killed FAILs with that cause: it is told, and is none of those that were interrupted.
+    failed = [trial for trial in trials_of(url) if trial.state is TrialState.FAIL]
+    died = [trial for trial in failed if trial.user_attrs[CAUSE] != INTERRUPTED]
+    assert all("died" in trial.user_attrs[CAUSE] for trial in died)
+    found = distinct(url) | {trial.user_attrs["key"] for trial in died}
+    assert len(found) == TRIALS
+    assert found == distinct(unbroken)
+
+
+def started_line(table: Path, url: str) -> BaseProcess:
+    return started(table, url, "--workers", "1", "--trials", str(FEW_TRIALS))
+
+
+@pytest.mark.slow
+def test_runs_joined_on_a_server_share_a_study_and_one_that_is_killed_leaves_nothing_undone(
+    table: Path, server_url: str
+) -> None:
+    runs = [started_line(table, server_url) for _ in range(3)]
+    wait_for_news(runs[0], server_url, 40)
+    os.killpg(runs[0].pid or 0, signal.SIGKILL)
+    for process in runs:
+        process.join(WAIT_SECONDS)
+    assert [process.exitcode for process in runs[1:]] == [0, 0]
+    last = started_line(table, server_url)  # whatever the killed one left, if the others had not yet missed it
+    last.join(WAIT_SECONDS)
+    assert last.exitcode == 0
+    check_end(server_url)
+    assert len(distinct(server_url)) == FEW_TRIALS
+
+
+@pytest.mark.slow
+def test_of_two_runs_on_one_file_one_works_and_the_other_says_why_it_does_not(
+    table: Path, run: Any, tmp_path: Path
+) -> None:
+    url = f"sqlite:///{tmp_path}/study.db"
+    first = started(table, url, "--trials", str(FEW_TRIALS))
+    wait_for_news(first, url, 5)
+    flags = ("--study", "one", "--storage", url, "--trials", FEW_TRIALS, "--sampler", "random")
+    second = run("nas.run", "--scorer", f"table:{table}", *flags)
+    assert second.returncode == 2
+    assert len(second.stderr.splitlines()) == 1
+    assert "one process at a time searches on an SQLite file" in second.stderr
+    first.join(WAIT_SECONDS)
+    assert first.exitcode == 0
+    assert len(distinct(url)) == FEW_TRIALS

@@ -1,0 +1,145 @@
+"""One evaluation: a quick latency first, a full one where it decides, training after."""
+
+from collections.abc import Callable
+from dataclasses import fields
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from nas.calibrate import evaluator as calibrator
+from nas.cli.command import Parser
+from nas.search.settings import Settings, add_flags, settings_of
+from nas.workers import evaluator as evaluate
+from nas.workers.evaluator import Evaluator
+from proxies.backbone import deployed
+from proxies.counting import count
+from proxies.latency.measure import Latency
+from proxies.latency.protocol import FULL, Timing
+from search_space import PRESETS
+from studies.record import Record, Rejected
+
+ARCHITECTURE = PRESETS["v2-0.5x"]
+
+
+def settings_from(*flags: str) -> Settings:
+    parser = Parser(prog="test")
+    add_flags(parser)
+    return settings_of(parser.parse_args(["--budget", "140mflops", *flags]))
+
+
+def latency(latency_ms: float, spread: float, depth: str = FULL) -> Latency:
+    told = {"latency_ms": latency_ms, "spread": spread, "noisy": spread > 0.02, "depth": depth}
+    return Latency.from_dict({field.name: told.get(field.name, 1) for field in fields(Latency)})
+
+
+@pytest.fixture
+def events(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What an evaluation did, in order."""
+    return []
+
+
+@pytest.fixture
+def evaluator(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, events: list[str]) -> Callable[..., Evaluator]:
+    """An evaluator that meets these latencies, given as milliseconds and spread; a training takes no time."""
+
+    def evaluator(*latencies: tuple[float, float], flags: tuple[str, ...] = ()) -> Evaluator:
+        waiting = list(latencies)
+
+        def compare(candidate: str, reference: str, timing: Timing, **options: Any) -> Latency:
+            events.append(f"measure {Path(candidate).name} with {Path(reference).name}, {timing.depth}")
+            return latency(*waiting.pop(0), timing.depth)
+
+        def train(*arguments: Any, **options: Any) -> Any:
+            events.append("train")
+            return None, SimpleNamespace(accuracy=0.5, to_dict=lambda: {"seconds": 9.0, "validation_accuracies": [0.5]})
+
+        monkeypatch.setattr(evaluate, "prepare", lambda network, stem, **options: str(stem))
+        monkeypatch.setattr(evaluate, "deployed", lambda *arguments: None)
+        monkeypatch.setattr(calibrator, "load", lambda *arguments, **options: None)
+        monkeypatch.setattr(evaluate, "compare", compare)
+        monkeypatch.setattr(evaluate, "train", train)
+        return Evaluator(settings_from(*flags), tmp_path)
+
+    return evaluator
+
+
+@pytest.fixture
+def evaluated(evaluator: Callable[..., Evaluator]) -> Callable[..., Any]:
+    """What such an evaluator makes of the architecture."""
+    return lambda *latencies, flags=(): evaluator(*latencies, flags=flags).evaluate(ARCHITECTURE, 4.0)
+
+
+def test_a_calm_latency_is_measured_once_before_the_training(evaluated: Any, events: list[str]) -> None:
+    record = evaluated((2.0, 0.01))
+    assert isinstance(record, Record)
+    assert (record.latency_ms, record.latency["attempts"], record.noisy) == (2.0, 1, False)
+    assert events == ["measure candidate with anchor-1, quick", "train"]
+
+
+def test_a_search_times_quickly_and_a_noisy_latency_stays_so(evaluated: Any, events: list[str]) -> None:
+    record = evaluated((2.0, 0.05))
+    assert (record.latency_ms, record.latency["attempts"], record.noisy) == (2.0, 1, True)
+    assert (record.is_timed_fully, events) == (False, ["measure candidate with anchor-1, quick", "train"])
+
+
+def test_the_whole_protocol_takes_a_noisy_latency_twice_and_the_calmer_stands(evaluator: Any) -> None:
+    assert evaluator((2.0, 0.05), (2.1, 0.01)).measure(ARCHITECTURE, 4.0)["latency_ms"] == 2.1
+    kept = evaluator((2.0, 0.04), (2.1, 0.05)).measure(ARCHITECTURE, 4.0)
+    assert (kept["latency_ms"], kept["attempts"], kept["noisy"], kept["depth"]) == (2.0, 2, True, "full")
+
+
+def test_what_is_too_slow_is_never_trained(evaluated: Any, events: list[str]) -> None:
+    rejected = evaluated((2.0, 0.01), flags=("--latency-budget", "1.9ms"))
+    assert isinstance(rejected, Rejected)
+    assert rejected.latency_ms == 2.0
+    assert "train" not in events
+
+
+@pytest.mark.parametrize("quick_ms", [1.85, 1.95])
+def test_what_is_too_near_to_the_budget_is_timed_fully_before_that_decides(
+    quick_ms: float, evaluated: Any, events: list[str]
+) -> None:
+    record = evaluated((quick_ms, 0.05), (1.8, 0.01), flags=("--latency-budget", "1.9ms"))
+    assert (record.latency_ms, record.is_timed_fully) == (1.8, True)
+    assert events == [*(f"measure candidate with anchor-1, {depth}" for depth in ("quick", "full")), "train"]
+    assert isinstance(evaluated((quick_ms, 0.05), (1.91, 0.01), flags=("--latency-budget", "1.9ms")), Rejected)
+
+
+@pytest.mark.slow
+def test_a_backbone_is_costed_and_timed_by_its_maps_beside_the_anchors_and_trained_as_a_classifier(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    shapes = []
+
+    def compare(candidate: Any, reference: Any, **options: Any) -> Latency:
+        shapes.append([[len(values) for values in each.expected.values] for each in (candidate, reference)])
+        return latency(2.0, 0.01)
+
+    def train(architecture: Any, *arguments: Any, **options: Any) -> Any:
+        assert architecture.head == 0
+        return None, SimpleNamespace(to_dict=lambda: {"seconds": 9.0, "validation_accuracies": [0.5]})
+
+    monkeypatch.setattr(evaluate, "compare", compare)
+    monkeypatch.setattr(evaluate, "train", train)
+    settings = settings_from("--task", "detection-backbone", "--resolution", "64", "--runtime", "torch")
+    record = Evaluator(settings, tmp_path).evaluate(settings.task.deployed(ARCHITECTURE), 4.0)
+    # The maps of V2 0.5x at 64 px have 48 x 8^2, 96 x 4^2 and 192 x 2^2 values, of which up to 1000 are kept.
+    assert shapes == [[[1000, 1000, 768], [1000, 1000, 1000]]]
+    assert isinstance(record, Record)
+    network = deployed(ARCHITECTURE, 0)
+    assert (record.macs, record.params) == count(network, (1, 3, 64, 64))
+
+
+def test_images_a_second_are_measured_at_a_batch_of_their_own(evaluated: Any, events: list[str]) -> None:
+    record = evaluated((2.0, 0.01), (32.0, 0.01), flags=("--throughput-batch", "16"))
+    assert (record.latency_ms, record.latency["images_per_second"], record.latency["throughput_batch"]) == (
+        2.0,
+        500,
+        16,
+    )
+    assert events == [
+        *("measure candidate with anchor-1, quick", "measure candidate-batch with anchor-16, quick"),
+        "train",
+    ]

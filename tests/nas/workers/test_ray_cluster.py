@@ -1,0 +1,426 @@
+"""Ray actors answer, fail as values, are replaced on another node, and leave no process behind."""
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import pytest
+
+import nas.workers.local as workers_module
+from nas.workers.local import ENGINES, Failure, Worker, Workers, check_engine, named, workers_for
+from search_space import InputError
+
+ray = pytest.importorskip("ray", reason="python -m pip install -e '.[ray]'")
+
+import nas.workers.ray_cluster as ray_workers_module  # noqa: E402
+from nas.workers.ray_actor import Place  # noqa: E402
+from nas.workers.ray_cluster import RayWorker, RayWorkers  # noqa: E402
+
+pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+
+ROOT = Path(__file__).parents[3]
+ECHO = "test_ray_cluster:Echo"
+WAIT_SECONDS = 40
+"""What nothing here takes: it only keeps a failing test from standing still."""
+RAY = """
+from ray._private import services
+from ray.scripts.scripts import main
+services.resolve_ip_for_localhost = lambda host: host
+main()
+"""
+"""The command `ray`, which else takes the machine's own address for the loopback's."""
+PATHS = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
+
+
+class Echo:
+    """An evaluator that says where it is, sleeps, and fails."""
+
+    def __init__(self, settings: Any, folder: Path) -> None:
+        self._settings, self._folder = settings, folder
+
+    def where(self) -> tuple[str, int]:
+        return ray.get_runtime_context().get_node_id(), os.getpid()
+
+    def made_of(self) -> tuple[Any, Path, bool]:
+        return self._settings, self._folder, "torch" in sys.modules
+
+    def threads(self) -> tuple[str | None, int, str | None]:
+        import torch
+
+        return os.environ.get("OMP_NUM_THREADS"), torch.get_num_threads(), os.environ.get("RAY_USAGE_STATS_ENABLED")
+
+    def core(self) -> set[int]:
+        return os.sched_getaffinity(0)
+
+    def sleep(self, seconds: float) -> str:
+        time.sleep(seconds)
+        return "awake"
+
+    def fail(self, error: Exception) -> None:
+        raise error
+
+    def unpicklable(self) -> Any:
+        return threading.Lock()
+
+
+class NotMade:
+    """An evaluator that cannot be made."""
+
+    def __init__(self, settings: Any, folder: Path) -> None:
+        raise InputError("no such data")
+
+
+@dataclass
+class Cluster:
+    """Ray nodes on this machine, each a `ray start` of its own, all of them on the loopback."""
+
+    folder: Path
+    nodes: list[subprocess.Popen[Any]] = field(default_factory=list)
+    address: str = ""
+
+    def head(self, *flags: str) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        self.address = f"127.0.0.1:{port}"
+        self._start("--head", f"--port={port}", "--include-dashboard=false", f"--temp-dir={self.folder}", *flags)
+
+    def add(self, *flags: str) -> subprocess.Popen[bytes]:
+        return self._start(f"--address={self.address}", *flags)
+
+    def _start(self, *flags: str) -> subprocess.Popen[bytes]:
+        command = [
+            sys.executable,
+            "-c",
+            RAY,
+            "start",
+            "--block",
+            "--disable-usage-stats",
+            "--node-ip-address=127.0.0.1",
+        ]
+        common = {"RAY_health_check_initial_delay_ms": "0", "RAY_health_check_period_ms": "300"}
+        log = (self.folder / f"node-{len(self.nodes)}.log").open("wb")
+        with log:
+            node = subprocess.Popen(
+                [*command, "--object-store-memory=100000000", *flags],
+                env={**os.environ, "PYTHONPATH": PATHS, "OMP_NUM_THREADS": "7", **common},
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self.nodes.append(node)
+        until(lambda: "Ray runtime started" in (self.folder / f"node-{len(self.nodes) - 1}.log").read_text())
+        return node
+
+    def processes(self) -> set[int]:
+        """Those that run in a session that was started for this cluster."""
+        sessions = {node.pid for node in self.nodes}
+        return {pid for pid, session in running() if session in sessions}
+
+    def stop(self) -> None:
+        """Kills all of it: Ray's own way takes half a minute a node."""
+        until(lambda: not self._kill_all())
+        for node in self.nodes:
+            node.wait(WAIT_SECONDS)
+
+    def _kill_all(self) -> set[int]:
+        found = self.processes()
+        for pid in found:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        return found
+
+
+def running() -> Iterator[tuple[int, int]]:
+    """Every process that runs, with its session."""
+    for entry in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            if entry.name.isdigit():
+                state, _, _, session, *_ = (entry / "stat").read_text().rpartition(")")[2].split()
+                if state != "Z":
+                    yield int(entry.name), int(session)
+
+
+def until(holds: Any, seconds: float = WAIT_SECONDS) -> None:
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end, "what was waited for never came"
+        time.sleep(0.05)
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    """A head with two CPUs and what it takes for a GPU; to this process it is the cluster that is up."""
+    # Short: the path of a socket may have 107 characters.
+    cluster = Cluster(Path(tempfile.mkdtemp(prefix="ray-", dir="/tmp")))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_AUTH_MODE", "disabled")  # on the loopback, and no token is to be left in the home folder
+        patch.setattr(ray._private.services, "resolve_ip_for_localhost", lambda host: host)
+        try:
+            cluster.head("--num-cpus=2", "--num-gpus=1")
+            patch.setenv("RAY_ADDRESS", cluster.address)
+            yield cluster
+        finally:
+            cluster.stop()
+            shutil.rmtree(cluster.folder)
+
+
+def settings(workers: int, device: str = "cpu") -> SimpleNamespace:
+    return SimpleNamespace(workers=workers, device=device)
+
+
+def result_of(workers: RayWorkers, worker: Any, *call: Any) -> Any:
+    worker.send(*call)
+    assert workers.ready([worker], WAIT_SECONDS) == [worker]
+    return worker.receive()
+
+
+@pytest.mark.slow
+def test_an_actor_answers_fails_as_a_value_and_is_replaced_when_killed(
+    cluster: Cluster, capsys: pytest.CaptureFixture[str]
+) -> None:
+    on_sigterm = signal.getsignal(signal.SIGTERM)
+    with RayWorkers(settings(1), ECHO) as workers:
+        assert signal.getsignal(signal.SIGTERM) is on_sigterm
+        (worker,) = workers.all
+        made_of, folder, has_torch = worker.call("made_of")
+        assert (made_of, folder.is_dir(), has_torch) == (settings(1), True, False)
+        assert worker.call("threads") == ("1", 1, "0")
+        assert len(worker.call("core")) == 1
+
+        assert result_of(workers, worker, "fail", OSError("no space\nleft")) == Failure("OSError: no space left")
+        assert result_of(workers, worker, "fail", InputError("no")) == Failure("no", is_input_error=True)
+        with pytest.raises(InputError, match=r"^no$"):
+            worker.call("fail", InputError("no"))
+        with pytest.raises(RuntimeError, match="'Echo' object has no attribute 'no_such'"):
+            worker.call("no_such")
+        assert "pickle" in result_of(workers, worker, "unpicklable").cause
+
+        _, pid = worker.call("where")
+        os.kill(pid, signal.SIGINT)  # Ctrl-C reaches the whole group
+        worker.send("sleep", 0.5)
+        assert workers.ready([worker], 0.0) == []
+        assert workers.ready([worker], WAIT_SECONDS) == [worker]
+        assert worker.receive() == "awake"
+
+        worker.send("sleep", 3600.0)
+        assert workers.ready([worker], 0.1) == []
+        os.kill(pid, signal.SIGKILL)
+        assert workers.ready([worker], WAIT_SECONDS) == [worker]
+        workers.replace_dead([worker])
+        assert workers.all == [worker], "what it was asked is lost where its end is not received"
+        failure = worker.receive()
+        assert failure.cause.startswith("The actor is dead because its worker process has died")
+        assert "\n" not in failure.cause
+        assert not worker.alive
+        workers.replace_dead([])
+        (other,) = workers.all
+        assert other is not worker
+        assert other.call("made_of")[1] == folder, "a killed one's place is free"
+
+        os.kill(other.call("where")[1], signal.SIGKILL)  # idle
+        until(lambda: not other.alive)
+        assert isinstance(result_of(workers, other, "where"), Failure)
+        workers.replace_dead([])
+        (third,) = workers.all
+        assert third.call("sleep", 0.0) == "awake"
+        third.send("sleep", 3600.0)  # leaving ends it in the midst of a call
+    assert not ray.is_initialized()
+    assert capsys.readouterr().out == "", "Ray tells of deaths on stdout, which is for results"
+
+
+@pytest.mark.slow
+def test_a_lost_nodes_call_fails_with_a_cause_and_its_replacement_runs_on_the_other(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(ray_workers_module, "PATIENCE_SECONDS", 3.0)
+    second = cluster.add("--num-cpus=1")
+    with RayWorkers(settings(2), ECHO) as workers:
+        places = {worker.call("where")[0]: worker for worker in workers.all}
+        assert len(places) == 2, "actors run on both nodes"
+        here = ray.get_runtime_context().get_node_id()
+        survivor, lost = places.pop(here), next(iter(places.values()))
+
+        lost.send("sleep", 3600.0)
+        survivor.send("sleep", 2.0)
+        assert workers.ready([lost], 0.2) == []
+        os.killpg(second.pid, signal.SIGKILL)
+        assert workers.ready([lost], WAIT_SECONDS) == [lost]
+        failure = lost.receive()
+        assert isinstance(failure, Failure)
+        assert "node" in failure.cause
+        assert "\n" not in failure.cause
+        assert workers.ready([survivor], WAIT_SECONDS) == [survivor]
+        assert survivor.receive() == "awake"
+
+        until(lambda: workers.replace_dead([]) or len(workers.all) == 2)
+        assert survivor in workers.all
+        assert lost not in workers.all
+        assert {worker.call("where")[0] for worker in workers.all} == {here}
+    assert "found room" not in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_workers_beyond_what_the_cluster_holds_are_told_of_and_join_a_new_node(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(ray_workers_module, "PATIENCE_SECONDS", 2.0)
+    with RayWorkers(settings(2, "cuda"), ECHO) as workers:
+        assert len(workers.all) == 1
+        (line,) = capsys.readouterr().err.splitlines()
+        assert "1 of 2 workers have found room; each takes 1 CPU and 1 GPU, and the cluster has 2 CPU (1 free)" in line
+        assert "1 GPU (0 free) on 1 node(s)" in line
+        node = cluster.add("--num-cpus=1", "--num-gpus=1")
+        until(lambda: workers.replace_dead([]) or len(workers.all) == 2)
+        assert len({worker.call("where")[0] for worker in workers.all}) == 2
+        os.killpg(node.pid, signal.SIGKILL)
+        until(lambda: sum(each["Alive"] for each in ray.nodes()) == 1)
+
+    monkeypatch.setattr(ray_workers_module, "ROOM_SECONDS", 2.0)
+    monkeypatch.setattr(ray_workers_module, "GPUS_EACH", 3)
+    with pytest.raises(InputError, match=r"room for one worker at least: 0 of 1 .* takes 1 CPU and 3 GPU") as mistake:
+        RayWorkers(settings(1, "cuda"), ECHO)
+    assert "\n" not in str(mistake.value)
+    assert not ray.is_initialized()
+
+
+@pytest.mark.slow
+def test_what_keeps_a_worker_from_being_made_is_told_in_one_line(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, cause in (("test_ray_workers:NotMade", "no such data"), ("no_such_module:Echo", "no_such_module")):
+        with RayWorkers(settings(1), name) as workers:
+            failure = result_of(workers, workers.all[0], "where")
+            assert cause in failure.cause
+            assert workers.all[0].alive
+    # As on a node without the project: what is sent there is of a module that it has not.
+    here_only = ModuleType("here_only")
+    exec("class Settings:\n    workers, device = 1, 'cpu'", here_only.__dict__)
+    monkeypatch.setitem(sys.modules, "here_only", here_only)
+    with pytest.raises(InputError, match=r"this project on every node.*No module named 'here_only'") as mistake:
+        RayWorkers(here_only.Settings(), ECHO)
+    assert "\n" not in str(mistake.value)
+
+
+PARENT = """
+import sys
+from nas.workers.ray_cluster import RayWorkers
+from test_ray_cluster import ECHO, settings
+if __name__ == "__main__":
+    with RayWorkers(settings(2), ECHO) as workers:
+        pids = [worker.call("where")[1] for worker in workers.all]
+        workers.all[0].send("sleep", 3600.0)
+        try:
+            print(*pids, flush=True)
+            sys.stdin.readline()
+        except KeyboardInterrupt:
+            print(workers.all[1].call("sleep", 0.0), flush=True)
+        sys.stdin.readline()
+"""
+
+
+@pytest.mark.slow
+def test_without_a_cluster_one_of_this_machine_ends_with_the_coordinator_and_ctrl_c_reaches_only_that(
+    tmp_path: Path,
+) -> None:
+    script = tmp_path / "parent.py"
+    script.write_text(PARENT)
+    folder = Path(tempfile.mkdtemp(prefix="ray-", dir="/tmp"))
+    own = {"RAY_TMPDIR": str(folder), "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_AUTH_MODE": "disabled"}
+    environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
+    parent = subprocess.Popen(
+        [sys.executable, script],
+        env={**environment, **own, "PYTHONPATH": PATHS},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    cluster = Cluster(folder, [parent])
+    try:
+        with parent:
+            assert parent.stdout is not None
+            pids = [int(pid) for pid in parent.stdout.readline().split()]
+            assert len(pids) == 2
+            os.killpg(parent.pid, signal.SIGINT)  # Ctrl-C reaches the whole group
+            assert parent.stdout.readline() == "awake\n"
+            assert set(pids) < set(cluster.processes())
+            parent.kill()
+            until(lambda: not cluster.processes() & set(pids))  # Ray's own agents take another minute
+    finally:
+        cluster.stop()
+        shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:9", "nowhere"])
+def test_a_cluster_that_does_not_answer_is_a_mistake_told_at_once(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", address)
+    started = time.monotonic()
+    with pytest.raises(InputError, match=f"needs a cluster that answers; {address} does not .*ray start --head"):
+        RayWorkers(settings(1), ECHO)
+    assert time.monotonic() - started < 10
+    assert not ray.is_initialized()
+
+
+def test_engines_offer_the_same() -> None:
+    def public(engine: type) -> set[str]:
+        return {name for name in dir(engine) if not name.startswith("_")}
+
+    assert public(RayWorkers) == public(Workers)
+    assert public(Worker) <= {*public(RayWorker), "connection"}
+    assert {name: named(path) for name, path in ENGINES.items()} == {"local": Workers, "ray": RayWorkers}
+
+
+def test_an_engine_is_chosen_by_name() -> None:
+    with workers_for("local", settings(1), ECHO) as workers:
+        assert isinstance(workers, Workers)
+        assert workers.all[0].call("sleep", 0.0) == "awake"
+    with pytest.raises(InputError, match="--engine must be one of local, ray, got 'dask'"):
+        workers_for("dask", settings(1), ECHO)
+
+
+def test_where_ray_is_not_installed_the_line_that_installs_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers_module, "find_spec", lambda _: None)
+    check_engine("local")
+    with pytest.raises(InputError, match=r"python -m pip install -e '\.\[ray\]'"):
+        workers_for("ray", settings(1), ECHO)
+
+
+def test_the_coordinating_process_loads_no_torch_and_ray_only_for_its_engine() -> None:
+    code = "import sys, nas.workers.local; print('ray' in sys.modules); "
+    code += "import nas.workers.ray_cluster; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "False"]
+
+
+def test_a_place_is_nobody_elses_and_what_a_dead_one_left_is_removed(tmp_path: Path) -> None:
+    root = tmp_path / "places"
+    first, second = Place(root), Place(root)
+    assert first.folder != second.folder
+    cores = os.sched_getaffinity(0)
+    assert {first.core, second.core} <= cores
+    assert first.core != second.core or len(cores) == 1
+    (first.folder / "left").touch()
+    folder = first.folder
+    first.release()
+    third = Place(root)
+    assert third.folder == folder
+    assert list(folder.iterdir()) == []
+    third.clear()
+    assert not folder.exists()
+    for place in (second, third):
+        place.release()

@@ -1,0 +1,201 @@
+"""Worker processes: they answer, fail as values, are replaced, and never outlive their parent."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from multiprocessing import active_children
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+import nas.workers.local as workers_module
+from nas.cli.command import Parser
+from nas.search.settings import Settings, add_flags, settings_of
+from nas.workers.local import EVALUATOR, Failure, Worker, Workers
+from search_space import InputError
+
+ROOT = Path(__file__).parents[3]
+WAIT_SECONDS = 300
+"""What nothing here takes: it only keeps a failing test from standing still."""
+ORPHANS = """
+import sys
+from test_workers import Sleeps, pids, settings_from
+from nas.workers.local import Workers
+if __name__ == "__main__":
+    with Workers(settings_from("--workers", "2")) as workers:
+        for worker in workers.all:
+            worker.call("data_facts")
+        workers.all[0].send("data_facts", Sleeps())  # one in the midst of a call, one idle
+        print(*pids(), flush=True)
+        sys.stdin.read()
+"""
+
+
+class Sleeps:
+    """What keeps the worker that unpickles it busy for an hour."""
+
+    def __reduce__(self) -> Any:
+        return time.sleep, (3600,)
+
+
+class Swallows:
+    """What keeps the worker that unpickles it busy, whatever exit it is asked for."""
+
+    def __reduce__(self) -> Any:
+        return sleep_through_exits, ()
+
+
+def sleep_through_exits() -> None:
+    while True:
+        with contextlib.suppress(SystemExit):
+            time.sleep(3600)
+
+
+def settings_from(*flags: str) -> Settings:
+    parser = Parser(prog="test")
+    add_flags(parser)
+    return settings_of(parser.parse_args(["--budget", "140mflops", *flags]))
+
+
+def pids() -> set[int]:
+    return {process.pid for process in active_children() if process.pid is not None}
+
+
+def result_of(workers: Workers, worker: Worker, *call: Any) -> Any:
+    worker.send(*call)
+    assert workers.ready([worker], WAIT_SECONDS) == [worker]
+    return worker.receive()
+
+
+@pytest.mark.slow
+def test_a_worker_answers_fails_as_a_value_and_is_replaced_when_killed() -> None:
+    with Workers(settings_from("--workers", "1")) as workers:
+        (worker,) = workers.all
+        (pid,) = pids()
+        facts = worker.call("data_facts")
+        assert (facts["training_images"], facts["validation_images"], facts["image_size"]) == (10_000, 2_000, 28)
+
+        failure = result_of(workers, worker, "no_such_method")
+        assert failure == Failure("AttributeError: 'Evaluator' object has no attribute 'no_such_method'")
+        with pytest.raises(RuntimeError, match="no_such_method"):
+            worker.call("no_such_method")
+        os.kill(pid, signal.SIGINT)  # Ctrl-C reaches the whole group
+        assert worker.call("data_facts") == facts
+
+        worker.send("data_facts", Sleeps())
+        assert workers.ready([worker], 0.0) == []
+        os.kill(pid, signal.SIGKILL)
+        assert workers.ready([worker], WAIT_SECONDS) == [worker]
+        assert worker.receive() == Failure("the worker process died with exit code -9")
+        assert not worker.alive
+        workers.replace_dead([worker])
+        assert workers.all == [worker], "what it was asked is lost where its end is not received"
+        workers.replace_dead([])
+        (other,) = workers.all
+        assert other is not worker
+        assert pids() != {pid}
+        assert other.call("data_facts") == facts
+
+        workers.replace_dead([])
+        assert workers.all == [other]
+        other.send("data_facts", Sleeps())  # leaving ends it in the midst of a call
+    assert pids() == set()
+
+
+def test_a_call_of_a_worker_that_died_idle_is_a_failure(tmp_path: Path) -> None:
+    worker = Worker(EVALUATOR, settings_from(), tmp_path / "worker", core=None)
+    (pid,) = pids()
+    os.kill(pid, signal.SIGKILL)
+    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+    try:
+        worker.send("data_facts")
+        assert worker.receive() == Failure("the worker process died with exit code -9")
+    finally:
+        worker.stop()
+
+
+@pytest.mark.slow
+def test_a_worker_that_swallows_its_exit_is_stopped_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers_module, "LAST_SECONDS", 0.5)
+    worker = Worker(EVALUATOR, settings_from(), tmp_path / "worker", core=None)
+    worker.call("data_facts")
+    worker.send("data_facts", Swallows())
+    worker.stop()
+    assert pids() == set()
+
+
+class Echo:
+    """An evaluator that gives back what it was made of."""
+
+    def __init__(self, settings: Any, folder: Path) -> None:
+        self._settings, self._folder = settings, folder
+
+    def what(self, *arguments: Any) -> tuple[Any, bool, bool, tuple[Any, ...]]:
+        return self._settings, self._folder.is_dir(), "torch" in sys.modules, arguments
+
+
+def test_an_evaluator_is_made_by_name_in_the_worker_of_whatever_settings() -> None:
+    settings = SimpleNamespace(workers=2, told="anything")
+    with Workers(settings, "test_workers:Echo") as workers:
+        assert len(workers.all) == 2
+        for worker in workers.all:
+            assert worker.call("what", 1, "two") == (settings, True, False, (1, "two"))
+    assert pids() == set()
+
+
+@pytest.mark.parametrize("name", ["no_such_module:Echo", "test_workers:NoSuchClass"])
+def test_a_worker_whose_evaluator_cannot_be_made_is_a_failure(name: str, tmp_path: Path) -> None:
+    worker = Worker(name, settings_from(), tmp_path / "worker", core=None)
+    try:
+        worker.send("what")
+        assert worker.receive() == Failure("the worker process died with exit code 1")
+    finally:
+        worker.stop()
+
+
+@pytest.mark.slow
+def test_a_mistake_of_the_users_is_told_from_other_failures(tmp_path: Path) -> None:
+    for name in ("cat", "dog"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "0.png").write_text("no image")
+    with Workers(settings_from("--workers", "1", "--data", f"folder:{tmp_path}")) as workers:
+        failure = result_of(workers, workers.all[0], "data_facts")
+        assert failure.is_input_error
+        with pytest.raises(InputError) as mistake:
+            workers.all[0].call("data_facts")
+        assert str(mistake.value) == failure.cause
+        assert str(tmp_path) in failure.cause
+
+
+@pytest.mark.slow
+def test_workers_do_not_outlive_a_parent_that_is_killed(tmp_path: Path) -> None:
+    script = tmp_path / "parent.py"
+    script.write_text(ORPHANS)
+    path = os.pathsep.join([str(ROOT), str(Path(__file__).parent)])
+    parent = subprocess.Popen(
+        [sys.executable, script],
+        env={**os.environ, "PYTHONPATH": path},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with parent:
+        assert parent.stdout is not None
+        workers = [int(pid) for pid in parent.stdout.readline().split()]
+        assert len(workers) == 2
+        parent.kill()
+        try:
+            # The workers have the parent's stdout: it ends when the last of them does.
+            assert parent.communicate(timeout=WAIT_SECONDS)[0] == ""
+        except subprocess.TimeoutExpired:
+            for pid in workers:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            pytest.fail("a worker outlived its parent")

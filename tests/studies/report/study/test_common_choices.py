@@ -1,0 +1,84 @@
+"""What the front has in common: importances that find what mattered, and shares counted by hand."""
+
+import re
+
+import optuna
+import pytest
+from test_study_report import FRONT, RECORDS, record
+
+from search_space import PRESETS
+from studies.report.study.common_choices import LEAST_TRIALS, importances_of, winners_section
+from studies.report.study.guidelines import guidelines_section, told
+
+
+def study_of(trials: int, narrowed: bool = False) -> optuna.Study:
+    """Accuracy follows `depth`, latency follows `width`, and `noise` does nothing but, if asked to, narrow `depth`."""
+    study = optuna.create_study(directions=["maximize", "minimize"], sampler=optuna.samplers.RandomSampler(seed=0))
+
+    def objective(trial: optuna.Trial) -> tuple[float, float]:
+        noise = trial.suggest_int("noise", 1, 8)
+        depth = trial.suggest_int("depth", 1, 1 + noise % 8 if narrowed else 8)
+        return depth / 8, float(trial.suggest_int("width", 1, 8))
+
+    study.optimize(objective, n_trials=trials)
+    return study
+
+
+def test_the_choice_that_decides_is_the_most_important_and_optuna_says_the_same() -> None:
+    study = study_of(60)
+    found = importances_of(study)
+    assert found is not None
+    assert max(found.shares["accuracy"], key=found.shares["accuracy"].__getitem__) == "depth"
+    assert max(found.shares["latency_ms"], key=found.shares["latency_ms"].__getitem__) == "width"
+    assert found.shares["accuracy"]["noise"] < 0.1
+    assert found.narrowed == ()
+    evaluator = optuna.importance.FanovaImportanceEvaluator(seed=0)
+    expected = optuna.importance.get_param_importances(study, evaluator=evaluator, target=lambda t: t.values[0])
+    assert found.shares["accuracy"] == pytest.approx(expected)
+
+
+def test_a_choice_of_which_some_were_offered_less_is_not_left_out_and_is_named() -> None:
+    study = study_of(80, narrowed=True)
+    found = importances_of(study)
+    assert found is not None
+    assert found.narrowed == ("depth",)
+    assert max(found.shares["accuracy"], key=found.shares["accuracy"].__getitem__) == "depth"
+    assert sum(found.shares["accuracy"].values()) == pytest.approx(1)
+    page = winners_section(FRONT, RECORDS, found)
+    assert "Not every network was offered every value of depth, since" in page
+    assert "Not every" not in winners_section(FRONT, RECORDS, importances_of(study_of(60)))
+
+
+def test_of_few_trials_no_importance_is_told() -> None:
+    assert importances_of(study_of(LEAST_TRIALS - 1)) is None
+    assert f"from {LEAST_TRIALS} networks on" in winners_section(FRONT, RECORDS, None)
+
+
+def test_where_all_reached_the_same_no_importance_is_told() -> None:
+    study = optuna.create_study(directions=["maximize", "minimize"], sampler=optuna.samplers.RandomSampler(seed=0))
+    study.optimize(lambda trial: (1.0, float(trial.suggest_int("width", 1, 8))), n_trials=LEAST_TRIALS + 5)
+    assert importances_of(study) is None
+
+
+def test_the_shares_by_stage_are_counted() -> None:
+    front = [record(PRESETS[name], 0.5, 1.0) for name in ("v1-1.0x-g3", "v1-1.0x-g8", "v2-1.0x", "v2-0.5x")]
+    page = winners_section(front, front[:2], None)
+    rows = re.findall(r'<td class="text">(\w+)</td><td class="text">([^<]+)</td>(.*?)</tr>', page)
+    shares = {row[:2]: re.findall(r">(\d+) % <span class=\"soft\">\((\d+) %\)", row[2]) for row in rows}
+    assert shares["groups", "3"] == 3 * [("25", "50")]
+    assert shares["split", "none (v1)"] == 3 * [("50", "100")]
+    assert shares["depth", "4"] == [("100", "100"), ("0", "0"), ("100", "100")]
+
+
+def test_an_empty_front_has_no_section() -> None:
+    assert winners_section([], RECORDS, None) == ""
+    assert guidelines_section([], []) == ""
+
+
+def test_differences_are_told_in_words() -> None:
+    from search_space.guidelines import guidelines_of
+
+    v2, v1 = guidelines_of(PRESETS["v2-1.0x"]), guidelines_of(PRESETS["v1-1.0x-g3"])
+    assert "fewer FLOPs in groups" in told(v2, v1, "v1-1.0x-g3")
+    assert "more FLOPs in groups" in told(v1, v2, "v2-1.0x")
+    assert told(v2, v2, "v2-1.0x") == "much the same beside v2-1.0x"
