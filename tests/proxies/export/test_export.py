@@ -186,7 +186,8 @@ def test_mistakes_are_one_line_each(tmp_path: Path, capsys: Captured, monkeypatc
 
 
 def test_help_needs_no_torch() -> None:
-    code = "import sys; from nas.export.__main__ import make_parser; make_parser().format_help(); print('torch' in sys.modules)"
+    code = "import sys; from nas.export.__main__ import make_parser; make_parser().format_help(); "
+    code += "print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.stdout.strip(), done.stderr) == ("False", "")
 
