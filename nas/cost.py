@@ -57,7 +57,7 @@ def show_cost(flags: argparse.Namespace) -> int:
         print(
             f"{text}: {cost.macs / 1e6:.3f} MFLOPs, {cost.params / 1e6:.4f} M params, "
             f"{cost.peak_bytes / 1e6:.2f} MB peak activations, {cost.memory_access_bytes / 1e6:.2f} MB memory access "
-            f"at {task.told}, float32"
+            f"at {task.description}, float32"
         )
         if flags.verify:
             status |= _verify(architecture, cost, task, flags.stem_stride)

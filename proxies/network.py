@@ -127,7 +127,7 @@ def _load(network: nn.Module, pretrained: Mapping[str, Tensor] | Path | str) -> 
 
 
 def load_torchvision_weights(network: nn.Module, state_dict: Mapping[str, Tensor], *, classifier: bool = True) -> None:
-    """Nothing: copies the weights of one of torchvision's ShuffleNetV2 into our network of the same preset.
+    """Copies the weights of one of torchvision's ShuffleNetV2 into our network of the same preset.
 
     Our layers stand in the order of theirs, so weights are matched by position and checked by shape. With
     `classifier=False` the last linear layer keeps its own weights: for a start from pretrained weights with other

@@ -56,7 +56,7 @@ class ReshapedShuffle(nn.ChannelShuffle):
 
 
 def register() -> None:
-    """Nothing; in this process, Ultralytics then builds and trains what its YAML files call `ShuffleNASBackbone`.
+    """Has Ultralytics, in this process, build and train what its YAML files call `ShuffleNASBackbone`.
 
     Its parser finds modules among its own globals and offers no other way. A trained checkpoint is loaded and predicts
     without it.

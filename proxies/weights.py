@@ -134,7 +134,7 @@ def tensors_of(path: Path) -> dict[str, Tensor]:
 
 
 def load_by_name(network: nn.Module, theirs: Mapping[str, Tensor], *, classifier: bool) -> None:
-    """Nothing: copies weights of our own into the network, but its classifier's where `classifier` is False.
+    """Copies weights of our own into the network, but its classifier's where `classifier` is False.
 
     Raises:
         InputError: they are those of another architecture.

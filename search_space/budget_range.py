@@ -16,7 +16,7 @@ from search_space.widths import Structure, narrowest, quanta, quantum
 
 
 @dataclass(frozen=True, slots=True)
-class Reach:
+class BudgetRange:
     """Bounds on multiply-adds and on parameters."""
 
     smallest_macs: int
@@ -25,7 +25,7 @@ class Reach:
     largest_params: int
 
 
-def reach_of(choices: Choices, task: Task) -> Reach:
+def reach_of(choices: Choices, task: Task) -> BudgetRange:
     """The budgets between which every combination of the choices finds widths.
 
     Raises:
@@ -36,7 +36,7 @@ def reach_of(choices: Choices, task: Task) -> Reach:
     if widest > choices.max_width:
         raise InputError(f"max_width must be at least {widest} for all groups and splits, got {choices.max_width}")
     largest = [_largest(choices, unit, task) for unit in choices.units]
-    return Reach(
+    return BudgetRange(
         smallest_macs=max(macs for macs, _, _ in smallest),
         smallest_params=max(params for _, params, _ in smallest),
         largest_macs=max(macs for macs, _ in largest),

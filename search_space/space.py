@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from search_space.architecture import Architecture, Stage
 from search_space.budget import Budget
-from search_space.budget_range import Reach, reach_of
+from search_space.budget_range import BudgetRange, reach_of
 from search_space.choices import Choices
 from search_space.cost import counts_of
 from search_space.errors import InputError
@@ -160,7 +160,7 @@ def _architecture_of(choices: Choices, chosen: Mapping[str, Any], widths: tuple[
     return Architecture(structure.unit, choices.stem, chosen["head"], stages, activation=chosen["activation"])
 
 
-def _check_reach(budget: Budget, reach: Reach, task: Task) -> None:
+def _check_reach(budget: Budget, reach: BudgetRange, task: Task) -> None:
     bounds = (
         ("flops", budget.macs, reach.smallest_macs, reach.largest_macs),
         ("params", budget.params, reach.smallest_params, reach.largest_params),
@@ -169,5 +169,5 @@ def _check_reach(budget: Budget, reach: Reach, task: Task) -> None:
         if bound is not None and not smallest <= bound <= largest:
             raise InputError(
                 f"the budget {str(budget)!r} is out of this space's reach, {smallest / 1e6:.4g} to {largest / 1e6:.4g} "
-                f"M{unit} at {task.told}: change it, or the choices with a space file"
+                f"M{unit} at {task.description}: change it, or the choices with a space file"
             )

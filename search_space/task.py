@@ -30,7 +30,7 @@ class Task:
         return task_name(self.num_classes)
 
     @property
-    def told(self) -> str:
+    def description(self) -> str:
         """The task in words: "224 px, 1000 classes"."""
         if self.num_classes == NO_CLASSIFIER:
             return f"{self.resolution} px, feature maps at strides 8, 16 and 32, without head and classifier"

@@ -29,7 +29,7 @@ _UNBOUNDED = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class FrontRow:
     """One network as text, a cell for each of `columns_of`."""
 
     cells: tuple[str, ...]
@@ -41,7 +41,7 @@ def columns_of(scale: AccuracyScale = PERCENT) -> tuple[str, ...]:
     return ("name", "unit", "MFLOPs", "M params", "latency ms", scale.column, "proxy %", BESIDE)
 
 
-def rows_of(front: Sequence[Record], references: Sequence[Record], scale: AccuracyScale = PERCENT) -> list[Row]:
+def rows_of(front: Sequence[Record], references: Sequence[Record], scale: AccuracyScale = PERCENT) -> list[FrontRow]:
     """The rows of front and references together, fastest first; a reference's last cell says that it is one.
 
     It says too how far that is over the budget, where it is.
@@ -49,7 +49,7 @@ def rows_of(front: Sequence[Record], references: Sequence[Record], scale: Accura
     rows = [(record, _beside(record, references, scale), False) for record in front]
     rows += [(record, _of_reference(record, scale), True) for record in references]
     rows.sort(key=lambda row: row[0].latency_ms)
-    return [Row((*_numbers(record, scale), last), is_reference) for record, last, is_reference in rows]
+    return [FrontRow((*_numbers(record, scale), last), is_reference) for record, last, is_reference in rows]
 
 
 def front_table(front: Sequence[Record], references: Sequence[Record], scale: AccuracyScale = PERCENT) -> Table:

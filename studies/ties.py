@@ -1,4 +1,4 @@
-"""Which networks are not told apart: their latencies are too near to each other, and so are their accuracies."""
+"""Ties: networks whose latencies and accuracies are too near to tell which is better."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ RULE = f"{LATENCY_RULE} and error bars of accuracy that overlap"
 
 
 def tied_pairs(records: Sequence[Record], errors: Sequence[float | None]) -> list[tuple[int, int]]:
-    """The places of each two records that are not told apart, the smaller place first.
+    """The places of each two records that are tied, the smaller place first.
 
     Latencies are tied below a ratio of `TIE`, accuracies within the sum of their `errors`, one a record, in [0, 1].
     Where an error is not known, None, the latencies alone decide.
@@ -30,7 +30,7 @@ def tied_pairs(records: Sequence[Record], errors: Sequence[float | None]) -> lis
 
 
 def letters_of(count: int, pairs: Pairs) -> list[str]:
-    """For each of `count` places the letters of its ties, "a c": those that share one are not told apart.
+    """For each of `count` places the letters of its ties, "a c": those that share one are tied.
 
     A letter stands for a largest set of which every two are a pair, since to be tied is not transitive (the compact
     letter display of Piepho 2004). A place without a tie has none.

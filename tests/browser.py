@@ -13,7 +13,7 @@ FLAGS = (
     "--disable-background-networking --disable-component-update"
 )
 OFFLINE = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
-"""Nothing is found but what this machine itself serves."""
+"""Only what this machine itself serves is found."""
 
 CONTRASTS = """
 const rgb = (text) => (text.match(/[\\d.]+/g) || [0, 0, 0, 0]).map(Number);

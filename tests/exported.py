@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from proxies.data.load import load
-from proxies.export.network import Network, as_taken
+from proxies.export.network import ExportedNetwork, as_taken
 from proxies.network import build
 from proxies.weights import TrainedFor
 from search_space import Architecture, Stage
@@ -54,13 +54,15 @@ def _of_v2() -> Iterator[tuple[str, Architecture]]:
 ALL = {"v1 g = 1, 2, 3": v1(1, 2, 3), "v1 g = 4, 8, 3": v1(4, 8, 3), **dict(_of_v2())}
 
 
-def network(architecture: Architecture, is_trained: bool = True) -> Network:
+def network(architecture: Architecture, is_trained: bool = True) -> ExportedNetwork:
     """Random weights whose batch norms have the statistics of real images, as a trained network's have."""
     data = load("fashion-mnist-12k")
     mean, std = data.channel_stats
     about = TrainedFor(architecture, data.classes, 1, STEM_STRIDE, IMAGE_SIZE, mean, std)
     module = build(architecture, 10, 1, STEM_STRIDE, seed=3)
-    made = Network(module, about, as_taken(data.val_images[:32], 1, IMAGE_SIZE), data.train_images[:32], is_trained)
+    made = ExportedNetwork(
+        module, about, as_taken(data.val_images[:32], 1, IMAGE_SIZE), data.train_images[:32], is_trained
+    )
     norms = [layer for layer in module.modules() if isinstance(layer, nn.BatchNorm2d)]
     for norm in norms:
         norm.momentum = 1.0

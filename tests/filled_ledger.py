@@ -36,7 +36,7 @@ TIMED_ELSEWHERE = {
 
 
 def fill(engine: Engine) -> None:
-    """Nothing: enters, by time: A trained, B timed, C scored, D trained, E timed."""
+    """Enters, by time: A trained, B timed, C scored, D trained, E timed."""
     evaluations = Evaluations(engine)
     evaluations.add(Question(HALF, RECIPES["short"].to_dict(), DATA, 0), TRAINED, MADE_BY, NOVEMBER)
     zero_cost = {"name": "zero-cost", "images": 64}

@@ -70,7 +70,7 @@ class Server:
         return f"postgresql+psycopg://nas@127.0.0.1:{self.port}/{DATABASE}"
 
     def empty(self) -> None:
-        """Nothing: whoever is on the database is put out, and it holds nothing any more."""
+        """Puts out whoever is on the database, and empties it."""
         import psycopg
 
         if self._process is None:  # a test that stopped it failed
@@ -82,7 +82,7 @@ class Server:
             connection.execute("CREATE SCHEMA public")
 
     def start(self) -> None:
-        """Nothing, once the server takes connections."""
+        """Waits until the server takes connections."""
         options = {"port": self.port, "listen_addresses": "127.0.0.1", "unix_socket_directories": ""}
         if not self._is_durable:
             options |= {"fsync": "off"}  # what it kept outlives the server, not the machine
@@ -104,15 +104,15 @@ class Server:
             time.sleep(0.02)
 
     def stop(self) -> None:
-        """Nothing: the server ends at once and in order; its connections are broken."""
+        """Ends the server at once and in order; its connections are broken."""
         self._end(signal.SIGINT)
 
     def kill(self) -> None:
-        """Nothing: the server is gone without a word, as in a crash, and comes back by `start`."""
+        """Kills the server, as in a crash; it comes back by `start`."""
         self._end(signal.SIGQUIT)
 
     def remove(self) -> None:
-        """Nothing: the server and all that it kept are gone."""
+        """Removes the server and all that it kept."""
         self._end(signal.SIGQUIT)
         self._cleaner.communicate()
 

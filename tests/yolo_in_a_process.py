@@ -115,7 +115,7 @@ def watch() -> list[str]:
 
 
 def main(part: str) -> None:
-    """Nothing; PART.json is there then."""
+    """Writes PART.json."""
     seen = watch()
     from ultralytics import settings
 

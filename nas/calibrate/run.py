@@ -71,7 +71,7 @@ def _folders(settings: CalibrationSettings) -> list[Path]:
 
 
 def _show(calibration: Calibration, out: Path) -> None:
-    """Nothing: prints the calibration and writes its files."""
+    """Prints the calibration and writes its files."""
     print(render_calibration(calibration))
     written = out / "calibration.json"
     written.write_text(json.dumps(calibrations.to_dict(calibration), indent=1, allow_nan=False), encoding="utf-8")
@@ -103,8 +103,8 @@ def train_missing(
         def report(question: Question, seconds: float | None, cause: str) -> None:
             nonlocal done
             done += 1
-            told = f"failed: {cause}" if seconds is None else f"{seconds:.1f} s"
-            progress.console.print(f"{done} of {len(missing)} {name_of(question)}: {told}", markup=False)
+            text = f"failed: {cause}" if seconds is None else f"{seconds:.1f} s"
+            progress.console.print(f"{done} of {len(missing)} {name_of(question)}: {text}", markup=False)
             progress.advance(task, work[question.digest])
 
         def seconds_left() -> float | None:

@@ -1,4 +1,4 @@
-"""What a calibration is told: flags in, one checked, frozen value out. Without torch."""
+"""The settings of a calibration: flags in, one checked, frozen value out. Without torch."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class CalibrationSettings:
 
 
 def add_flags(parser: Parser) -> None:
-    """Nothing: adds the flags of `nas.calibrate` to the parser."""
+    """Adds the flags of `nas.calibrate` to the parser."""
     add = parser.add_argument
     add("--data", default=EMBEDDED, help="fashion-mnist-12k, a torchvision set such as cifar10, or folder:PATH")
     add("--data-root", type=Path, help="where torchvision sets lie (default: the user's cache folder)")

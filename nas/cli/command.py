@@ -47,8 +47,8 @@ def run_command(parser: Parser, command: Callable[[argparse.Namespace], int], ar
             raise
         mistake = error if isinstance(error, InputError) else _lack_of(error, hasattr(arguments, "resume"))
         text = " ".join(str(mistake or error).split()) or type(error).__name__
-        told = text if mistake else f"{type(error).__name__}: {text} (--debug shows where)"
-        print(f"{parser.prog}: {told}", file=sys.stderr)
+        text = text if mistake else f"{type(error).__name__}: {text} (--debug shows where)"
+        print(f"{parser.prog}: {text}", file=sys.stderr)
         return 2 if mistake else 1
 
 
@@ -69,7 +69,7 @@ def _lack_of(error: Exception, resumes: bool) -> InputError | None:
 
 
 def check_folder(path: Path) -> None:
-    """Nothing; makes nothing either.
+    """Refuses a path that cannot be written, and makes nothing.
 
     Raises:
         InputError: `path` is no folder that could be made or written to.

@@ -11,7 +11,7 @@ from search_space.task import CLASSIFICATION, TASKS, Task
 
 
 def add_task_flags(parser: Parser, holds: str) -> None:
-    """Nothing: adds --task, --resolution and --classes, which say at what that `holds` is."""
+    """Adds --task, --resolution and --classes, which say at what that `holds` is."""
     sizes = ", ".join(f"{task.resolution} for {name}" for name, task in TASKS.items())
     classes = TASKS[CLASSIFICATION].num_classes
     add = parser.add_argument

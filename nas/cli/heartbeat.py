@@ -82,8 +82,8 @@ class Heartbeat:
             return None
         doing = self.stack[-1]
         what = doing.what if isinstance(doing.what, str) else doing.what()
-        told = (each.seconds_left() for each in reversed(self.stack) if each.seconds_left)
-        left = next((seconds for seconds in told if seconds is not None), None)
+        text = (each.seconds_left() for each in reversed(self.stack) if each.seconds_left)
+        left = next((seconds for seconds in text if seconds is not None), None)
         rest = "" if left is None else f", {clock(max(0.0, left))} left"
         return f"{what}: {clock(time.monotonic() - doing.since)} so far{rest}"
 

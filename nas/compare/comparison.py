@@ -8,9 +8,9 @@ from typing import Any
 
 from nas.calibrate.questions import name_of
 from nas.calibrate.run import train_missing
-from nas.compare.networks import Network
+from nas.compare.networks import ComparedNetwork
 from nas.compare.settings import CompareSettings
-from nas.compare.timing import Timing, Where
+from nas.compare.timing import ComparedOn, ComparedTimings
 from nas.workers.local import Workers
 from search_space.errors import InputError
 from studies.ledger.latencies import Ledger
@@ -29,7 +29,7 @@ def carry_out(settings: CompareSettings, workers: Workers, evaluations: Evaluati
         RuntimeError: a network could not be counted, or all of the first trainings failed.
     """
     first = workers.all[0]
-    where = Where(**first.call("where"))
+    where = ComparedOn(**first.call("where"))
     counts = {each.network.key(): first.call("count", each.network) for each in settings.networks}
     budget = settings.budget
     networks = [each for each in settings.networks if budget is None or budget.allows(*counts[each.network.key()])]
@@ -38,36 +38,38 @@ def carry_out(settings: CompareSettings, workers: Workers, evaluations: Evaluati
         raise InputError(
             f"something must be left to compare within --budget {budget}: the least has {least:.1f} MFLOPs"
         )
-    latencies, untimed = Timing(settings, where, workers, ledger).all(networks)
+    latencies, untimed = ComparedTimings(settings, where, workers, ledger).all(networks)
     questions = _questions(settings, where, networks, counts)
     macs_of = {question.digest: counts[question.architecture.key()][0] for question in questions}
     failures = train_missing(questions, workers, evaluations, lambda question: macs_of[question.digest])
     answers = evaluations.answers(where.data)
 
-    def compared(network: Network) -> Compared:
+    def compared(network: ComparedNetwork) -> Compared:
         key = network.network.key()
         macs, params = counts[key]
         asked = {seed: _question(settings, where, network, seed) for seed in settings.seeds}
         found = {seed: answers.get(question.digest) for seed, question in asked.items()}
         accuracies = {seed: each["validation_accuracies"][-1] for seed, each in found.items() if each}
-        told = (f"{network.name} timed:", *(f"{name_of(question)}:" for question in asked.values()))
-        causes = tuple(line for line in (*untimed, *failures) if line.startswith(told))
+        text = (f"{network.name} timed:", *(f"{name_of(question)}:" for question in asked.values()))
+        causes = tuple(line for line in (*untimed, *failures) if line.startswith(text))
         return Compared(network.name, network.family, macs, params, accuracies, latencies.get(key), causes)
 
     return Comparison(tuple(map(compared, networks)), _made(settings, where))
 
 
-def _questions(settings: CompareSettings, where: Where, networks: Sequence[Network], counts: Counts) -> list[Question]:
+def _questions(
+    settings: CompareSettings, where: ComparedOn, networks: Sequence[ComparedNetwork], counts: Counts
+) -> list[Question]:
     """All trainings, seed by seed, the costliest network of each first: the last ones then end together."""
     ordered = sorted(networks, key=lambda each: -counts[each.network.key()][0])
     return [_question(settings, where, each, seed) for seed in settings.seeds for each in ordered]
 
 
-def _question(settings: CompareSettings, where: Where, network: Network, seed: int) -> Question:
+def _question(settings: CompareSettings, where: ComparedOn, network: ComparedNetwork, seed: int) -> Question:
     return Question(network.network, settings.recipe.to_dict(), where.data, seed, settings.device, network.name)
 
 
-def _made(settings: CompareSettings, where: Where) -> dict[str, Any]:
+def _made(settings: CompareSettings, where: ComparedOn) -> dict[str, Any]:
     """How the numbers came about, as plain JSON."""
     return {
         "data": settings.data,

@@ -56,7 +56,7 @@ CHANGES: Mapping[str, Callable[[Architecture], Architecture]] = MappingProxyType
 
 
 @dataclass(frozen=True, slots=True)
-class Network:
+class ComparedNetwork:
     """A network to compare, by the name and the family that it is shown under."""
 
     name: str
@@ -96,7 +96,7 @@ SETS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 ALL = "all"
 
 
-def named_network(text: str) -> Network:
+def named_network(text: str) -> ComparedNetwork:
     """The network that a text names: a preset, one with changes, a hand-designed one, a unit at FLOPs, a JSON file.
 
     Raises:
@@ -105,21 +105,21 @@ def named_network(text: str) -> Network:
     base, *changes = text.split("+")
     if base in PRESETS or base in ROUNDED:
         architecture = _changed(PRESETS[base] if base in PRESETS else _rounded(base), changes)
-        return Network(text, SHUFFLENET_V1 if architecture.unit == "v1" else SHUFFLENET_V2, architecture)
+        return ComparedNetwork(text, SHUFFLENET_V1 if architecture.unit == "v1" else SHUFFLENET_V2, architecture)
     if text in REFERENCE_FAMILIES:
-        return Network(text, REFERENCE_FAMILIES[text], HandDesigned(text))
+        return ComparedNetwork(text, REFERENCE_FAMILIES[text], HandDesigned(text))
     if text in MOBILENET_V2_WIDTHS:
-        return Network(text, MOBILENET, HandDesigned(text))
+        return ComparedNetwork(text, MOBILENET, HandDesigned(text))
     if "@" in text:
         width_for(*unit_and_macs(text))
-        return Network(text, UNITS, HandDesigned(text))
+        return ComparedNetwork(text, UNITS, HandDesigned(text))
     if not text.endswith(".json"):
         raise InputError(
             f"a network to compare is a preset, also with changes (v2-1.0x+{'+'.join(CHANGES)}), one of "
             f"{', '.join(name for name in (*REFERENCE_FAMILIES, *MOBILENET_V2_WIDTHS) if name not in PRESETS)}, a unit "
             f"at its FLOPs (vgg-like@38mflops) or a JSON file; got {text!r}"
         )
-    return Network(Path(text).stem, FOUND, read_architecture(text))
+    return ComparedNetwork(Path(text).stem, FOUND, read_architecture(text))
 
 
 def networks_of(set_name: str) -> tuple[str, ...]:

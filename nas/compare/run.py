@@ -53,7 +53,7 @@ def _folders(settings: CompareSettings) -> list[Path]:
 
 
 def _show(comparison: Comparison, out: Path) -> None:
-    """Nothing: prints the comparison and writes its files."""
+    """Prints the comparison and writes its files."""
     print(render_comparison(comparison))
     written = out / "compare.json"
     text = json.dumps(to_dict(comparison, PUBLISHED), indent=1, allow_nan=False)

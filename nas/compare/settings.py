@@ -1,4 +1,4 @@
-"""What a comparison is told: flags in, one checked, frozen value out. Without torch."""
+"""The settings of a comparison: flags in, one checked, frozen value out. Without torch."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from nas.compare.flags import COMPARISONS, DEFAULT_SET
-from nas.compare.networks import FOUND, Network, named_network, networks_of
+from nas.compare.networks import FOUND, ComparedNetwork, named_network, networks_of
 from nas.export.run import default_storage
 from nas.search.outputs import findings_of
 from nas.search.settings import DEFAULT_RUNTIME, check_device
@@ -42,7 +42,7 @@ DEFAULTS: Mapping[str, Any] = {
 class CompareSettings:
     """All that a comparison needs to know."""
 
-    networks: tuple[Network, ...]
+    networks: tuple[ComparedNetwork, ...]
     budget: Budget | None
     data: str
     data_root: Path | None
@@ -71,11 +71,11 @@ def settings_of(flags: argparse.Namespace) -> CompareSettings:
         if value is not None and value < least:
             raise InputError(f"--{name.replace('_', '-')} must be at least {least}, got {value}")
     front, kept, url = _of_study(flags)
-    told = {name: _told(getattr(flags, name), kept.get(name), default) for name, default in DEFAULTS.items()}
-    _check(told)
+    chosen = {name: _chosen(getattr(flags, name), kept.get(name), default) for name, default in DEFAULTS.items()}
+    _check(chosen)
     storage = flags.storage or url or COMPARISONS
     check_storage(storage)
-    seed = told.pop("seed")
+    seed = chosen.pop("seed")
     return CompareSettings(
         networks=_networks(flags, front),
         budget=_budget(flags.budget),
@@ -83,14 +83,14 @@ def settings_of(flags: argparse.Namespace) -> CompareSettings:
         download=flags.download,
         recipe=_recipe(flags, kept),
         seeds=tuple(range(seed, seed + flags.seeds)),
-        workers=flags.workers or default_workers(told["device"]),
+        workers=flags.workers or default_workers(chosen["device"]),
         storage=storage,
         out=flags.out,
-        **told,
+        **chosen,
     )
 
 
-def _of_study(flags: argparse.Namespace) -> tuple[list[Network], Mapping[str, Any], str | None]:
+def _of_study(flags: argparse.Namespace) -> tuple[list[ComparedNetwork], Mapping[str, Any], str | None]:
     """The front of the study that the flags name, the settings it keeps, and its database; nothing without a study."""
     if flags.study is None:
         if flags.pick is not None:
@@ -114,14 +114,14 @@ def _of_study(flags: argparse.Namespace) -> tuple[list[Network], Mapping[str, An
     chosen = findings.front if flags.pick is None else [pick(findings.front, flags.pick)]
     if not chosen:
         raise InputError(f"the study {flags.study!r} holds no evaluated architecture to compare: go on with it first")
-    return [Network(record.name, FOUND, record.architecture) for record in chosen], kept, url
+    return [ComparedNetwork(record.name, FOUND, record.architecture) for record in chosen], kept, url
 
 
-def _networks(flags: argparse.Namespace, front: list[Network]) -> tuple[Network, ...]:
+def _networks(flags: argparse.Namespace, front: list[ComparedNetwork]) -> tuple[ComparedNetwork, ...]:
     """The networks that are meant, each once, whatever it is called."""
     set_name = flags.set or (None if flags.networks else DEFAULT_SET)
     names = (*flags.networks, *(networks_of(set_name) if set_name else ()))
-    by_key: dict[str, Network] = {}
+    by_key: dict[str, ComparedNetwork] = {}
     for network in (*front, *map(named_network, names)):
         by_key.setdefault(network.network.key(), network)
     by_name: dict[str, str] = {}
@@ -131,14 +131,14 @@ def _networks(flags: argparse.Namespace, front: list[Network]) -> tuple[Network,
     return tuple(by_key.values())
 
 
-def _told(given: Any, kept: Any, default: Any) -> Any:
+def _chosen(given: Any, kept: Any, default: Any) -> Any:
     return given if given is not None else kept if kept is not None else default
 
 
-def _check(told: Mapping[str, Any]) -> None:
-    check_images(told["data"])
-    check_device(told["device"])
-    check_runtime(told["runtime"], told["latency_device"])
+def _check(chosen: Mapping[str, Any]) -> None:
+    check_images(chosen["data"])
+    check_device(chosen["device"])
+    check_runtime(chosen["runtime"], chosen["latency_device"])
 
 
 def _recipe(flags: argparse.Namespace, kept: Mapping[str, Any]) -> Recipe:

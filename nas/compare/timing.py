@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nas.cli.heartbeat import Steps, doing
-from nas.compare.networks import Network
+from nas.compare.networks import ComparedNetwork
 from nas.compare.settings import CompareSettings
 from nas.search.settings import ANCHOR
 from nas.workers.local import Failure, Workers
@@ -24,7 +24,7 @@ Latencies = dict[str, Mapping[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
-class Where:
+class ComparedOn:
     """On what all is trained and timed: the data's fingerprint and pixels, the device and the runtime."""
 
     data: str
@@ -33,14 +33,14 @@ class Where:
     runtime_version: str
 
 
-class Timing:
+class ComparedTimings:
     """The latencies of a comparison: from the ledger, or measured one after another while nothing else runs."""
 
-    def __init__(self, settings: CompareSettings, where: Where, workers: Workers, ledger: Ledger) -> None:
+    def __init__(self, settings: CompareSettings, where: ComparedOn, workers: Workers, ledger: Ledger) -> None:
         self._settings, self._where = settings, where
         self._workers, self._ledger = workers, ledger
 
-    def all(self, networks: Sequence[Network]) -> tuple[Latencies, list[str]]:
+    def all(self, networks: Sequence[ComparedNetwork]) -> tuple[Latencies, list[str]]:
         """The latencies, scaled to the anchor's, and what failed, a line each. Random order: no drift counts.
 
         Raises:
@@ -59,11 +59,11 @@ class Timing:
             steps.done += 1
             if isinstance(result, Failure):
                 failures.append(f"{each.name} timed: {result.cause}")
-                told = f"failed: {result.cause}"
+                text = f"failed: {result.cause}"
             else:
                 known[each.network.key()] = result
-                told = f"{result['latency_ms']:.3f} ms ±{50 * result['spread']:.1f} %"
-            print(f"timed {position} of {len(missing)} {each.name}: {told}", file=sys.stderr, flush=True)
+                text = f"{result['latency_ms']:.3f} ms ±{50 * result['spread']:.1f} %"
+            print(f"timed {position} of {len(missing)} {each.name}: {text}", file=sys.stderr, flush=True)
         return known, failures
 
     def _anchor_ms(self) -> float:

@@ -94,7 +94,7 @@ class _Server(ThreadingMixIn, WSGIServer):
 
 class _Quiet(WSGIRequestHandler):
     def log_message(self, format: str, *args: Any) -> None:
-        """Nothing: a line for each request would hide what matters."""
+        """Logs no request: a line for each would hide what matters."""
 
 
 def _server(app: Any, host: str, port: int) -> WSGIServer:

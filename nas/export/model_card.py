@@ -88,8 +88,8 @@ def card_text(facts: Mapping[str, Any]) -> str:
 def _summary(facts: Mapping[str, Any]) -> str:
     paper = {"v1": "V1 (Zhang et al. 2017)", "v2": "V2 (Ma et al. 2018)"}[facts["architecture"]["unit"]]
     weights = "trained" if facts["trained"] else "**Untrained: its weights are random, and it is for timing alone.**"
-    told = f"An image classifier of ShuffleNet {paper} units, key `{facts['key']}`"
-    return f"{told}, {weights}." if facts["trained"] else f"{told}. {weights}"
+    text = f"An image classifier of ShuffleNet {paper} units, key `{facts['key']}`"
+    return f"{text}, {weights}." if facts["trained"] else f"{text}. {weights}"
 
 
 def _architecture(architecture: Architecture) -> str:
@@ -154,11 +154,11 @@ def _compared(row: Mapping[str, Any]) -> str:
         return f"largest difference {row['largest_difference']:.2g}, on real images"
     if "same_class_share" not in row:
         return "holds no weights"
-    told = f"same class for {100 * row['same_class_share']:.1f} % of {row['compared_images']} validation images"
+    text = f"same class for {100 * row['same_class_share']:.1f} % of {row['compared_images']} validation images"
     if "validation_accuracy" in row:
         own, theirs = row["validation_accuracy"], row["validation_accuracy_in_float32"]
-        told += f"; {100 * own:.2f} % right, {100 * theirs:.2f} % in float32"
-    return told
+        text += f"; {100 * own:.2f} % right, {100 * theirs:.2f} % in float32"
+    return text
 
 
 def _latency(latency: Mapping[str, Any] | None) -> str:

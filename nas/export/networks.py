@@ -11,7 +11,7 @@ import torch
 
 from proxies.data.load import ImageData, load
 from proxies.data.names import EMBEDDED
-from proxies.export.network import COMPARED, Network, as_taken, plain_task
+from proxies.export.network import COMPARED, ExportedNetwork, as_taken, plain_task
 from proxies.network import build
 from proxies.weights import TrainedFor, network_from, read_trained_for
 from search_space.architecture import Architecture
@@ -25,7 +25,7 @@ METRICS = "metrics.json"
 class Exported:
     """A network to export, the data it is compared on, and what its training left in `metrics.json` (None: nothing)."""
 
-    network: Network
+    network: ExportedNetwork
     data: ImageData
     metrics: dict[str, Any] | None
     weights: Path | None
@@ -57,14 +57,14 @@ def untrained(
     return Exported(_network(build(architecture, classes).eval(), about, images, is_trained=False), images, None, None)
 
 
-def _network(module: torch.nn.Module, about: TrainedFor, data: ImageData, *, is_trained: bool) -> Network:
+def _network(module: torch.nn.Module, about: TrainedFor, data: ImageData, *, is_trained: bool) -> ExportedNetwork:
     def taken(images: torch.Tensor, count: int) -> torch.Tensor:
         # Spread over all, since images may lie class by class.
         rows = torch.linspace(0, len(images) - 1, min(count, len(images))).long()
         return as_taken(images[rows], about.channels, about.image_size)
 
     compared, calibration = taken(data.val_images, COMPARED), taken(data.train_images, CALIBRATION_IMAGES)
-    return Network(module, about, compared, calibration, is_trained)
+    return ExportedNetwork(module, about, compared, calibration, is_trained)
 
 
 def _metrics_beside(weights: Path, about: TrainedFor) -> dict[str, Any] | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from nas.cli.architectures import read_architecture
 from nas.cli.command import check_folder, make_folder
-from nas.search.outputs import findings_of, told_of, write_architectures, write_front
+from nas.search.outputs import findings_of, summary_lines, write_architectures, write_front
 from proxies.export import DYNAMIC, FORMATS, check_formats
 from search_space.architecture import Architecture
 from search_space.budget import Budget
@@ -58,7 +58,7 @@ def _from_study(flags: argparse.Namespace, limit_ms: float | None, formats: Sequ
         chosen = [fastest, *(r for r in findings.front[1:] if limit_ms is None or r.latency_ms <= limit_ms)]
     make_folder(flags.out)
     print(render_table(chosen, findings.references, findings.scale))
-    for line in told_of(findings):
+    for line in summary_lines(findings):
         print(line)
     if formats == ["json"]:
         for path in write_architectures(chosen, flags.out):
@@ -69,7 +69,7 @@ def _from_study(flags: argparse.Namespace, limit_ms: float | None, formats: Sequ
 
 
 def _check_weights(named: Named, formats: Sequence[str], flags: argparse.Namespace) -> None:
-    """Nothing.
+    """Refuses formats that hold weights where there are none.
 
     Raises:
         InputError: weights are to be written that there are none of.

@@ -12,7 +12,7 @@ from optuna.study import Study
 from sqlalchemy.engine import Engine
 
 from nas.finalists.flags import MOST, SEEDS
-from nas.finalists.plan import Expected, Plan, ladder, least_plan, plan_within, seconds_within
+from nas.finalists.plan import ExpectedSeconds, FinalistsPlan, ladder, least_plan, plan_within, seconds_within
 from nas.finalists.settings import FinalistsSettings, settings_from
 from nas.finalists.summary import command_line, headline, longer_line, nothing_line, plan_line, result_lines
 from nas.finalists.training import Within, carry_out, question, smoothed
@@ -63,10 +63,10 @@ def finish_run(
     if plan is None:
         least = least_plan(choice, references, expected)
         return Finish((nothing_line(settings, least, seconds_left()), longer))
-    told = settings_from(study, settings, plan.recipe, plan.seeds)
-    report(headline(told, plan))
+    text = settings_from(study, settings, plan.recipe, plan.seeds)
+    report(headline(text, plan))
     report(plan_line(plan, seconds_left()))
-    finish = _carried_out(told, plan, storage, engine, Within(workers, seconds_left, expected, tuple(most.records)))
+    finish = _carried_out(text, plan, storage, engine, Within(workers, seconds_left, expected, tuple(most.records)))
     return finish if plan == most else replace(finish, lines=(*finish.lines, longer))
 
 
@@ -90,7 +90,7 @@ def expected_of(
     data: Mapping[str, Any],
     engine: Engine | None = None,
     is_timed: Callable[[Record], bool] = lambda record: False,
-) -> Expected:
+) -> ExpectedSeconds:
     """How long finalists take, on data as the last run of the study met them.
 
     With an engine, what its ledger has is left out; `is_timed` are those that are not timed again.
@@ -100,7 +100,7 @@ def expected_of(
     def is_trained(record: Record, recipe: Recipe, number: int) -> bool:
         return question(replace(settings, recipe=recipe), record, settings.seeds[number]).digest in answered
 
-    return Expected(
+    return ExpectedSeconds(
         own=settings.search.recipe,
         images=data["training_images"],
         image_size=data["image_size"],
@@ -116,7 +116,7 @@ def _choice_of(settings: FinalistsSettings, records: list[Record]) -> Choice:
 
 
 def _carried_out(
-    settings: FinalistsSettings, plan: Plan, storage: RDBStorage, engine: Engine, within: Within
+    settings: FinalistsSettings, plan: FinalistsPlan, storage: RDBStorage, engine: Engine, within: Within
 ) -> Finish:
     try:
         results = carry_out(settings, plan.records, storage, engine, within)

@@ -31,7 +31,7 @@ def add_flags(parser: Parser) -> None:
 
 
 def check_flags(flags: argparse.Namespace) -> None:
-    """Nothing.
+    """Refuses flags that are not usable, whatever the study.
 
     Raises:
         InputError: any of the flags is not usable, whatever the study.

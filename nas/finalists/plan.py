@@ -24,7 +24,7 @@ Networks = tuple[Choice, tuple[Record, ...]]
 
 
 @dataclass(frozen=True, slots=True)
-class Expected:
+class ExpectedSeconds:
     """How long finalists take, from what the search's own trainings and timings took.
 
     `own` is the search's recipe; `images`, `image_size` and `classes` are those of its data as they come. `is_trained`
@@ -73,7 +73,7 @@ class Expected:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class FinalistsPlan:
     """What is trained: the choice and the references, by `recipe` and so many fresh seeds; how long that takes."""
 
     choice: Choice
@@ -88,23 +88,27 @@ class Plan:
         return with_references(self.choice.records, self.references)
 
 
-def plan_within(seconds_left: float, choice: Choice, references: Sequence[Record], expected: Expected) -> Plan | None:
+def plan_within(
+    seconds_left: float, choice: Choice, references: Sequence[Record], expected: ExpectedSeconds
+) -> FinalistsPlan | None:
     """The highest rung of the ladder for which there is time; None where there is none for any."""
     return next((plan for plan in ladder(choice, references, expected) if plan.seconds <= seconds_left), None)
 
 
-def seconds_within(most_seconds: float, choice: Choice, references: Sequence[Record], expected: Expected) -> float:
+def seconds_within(
+    most_seconds: float, choice: Choice, references: Sequence[Record], expected: ExpectedSeconds
+) -> float:
     """What the highest rung takes that fits into so many seconds; what the lowest one takes, where none does."""
     plan = plan_within(most_seconds, choice, references, expected) or least_plan(choice, references, expected)
     return plan.seconds
 
 
-def least_plan(choice: Choice, references: Sequence[Record], expected: Expected) -> Plan:
+def least_plan(choice: Choice, references: Sequence[Record], expected: ExpectedSeconds) -> FinalistsPlan:
     """The lowest rung: knee and best and the reference nearest to either, trained once."""
     return _plan(_least(choice, references), longest_recipe(choice.front[0], expected), 1, expected)
 
 
-def ladder(choice: Choice, references: Sequence[Record], expected: Expected) -> Iterator[Plan]:
+def ladder(choice: Choice, references: Sequence[Record], expected: ExpectedSeconds) -> Iterator[FinalistsPlan]:
     """What may be trained, the most telling first: more networks before more seeds.
 
     First the whole front with all references and as many of those near it as there is time for; then the front's ends
@@ -120,16 +124,16 @@ def ladder(choice: Choice, references: Sequence[Record], expected: Expected) -> 
             yield _plan(networks, recipe, count, expected)
 
 
-def longest_recipe(record: Record, expected: Expected) -> Recipe:
+def longest_recipe(record: Record, expected: ExpectedSeconds) -> Recipe:
     """LONG, where it is longer than the search's own, which shows at any record; else that one, by other seeds."""
     long, own = RECIPES["long"], expected.own
     return long if expected.work(record, long) > expected.work(record, own) else own
 
 
-def _plan(networks: Networks, recipe: Recipe, seeds: int, expected: Expected) -> Plan:
+def _plan(networks: Networks, recipe: Recipe, seeds: int, expected: ExpectedSeconds) -> FinalistsPlan:
     choice, references = networks
     records = with_references(choice.records, references)
-    return Plan(choice, references, recipe, seeds, expected.seconds(records, recipe, seeds))
+    return FinalistsPlan(choice, references, recipe, seeds, expected.seconds(records, recipe, seeds))
 
 
 def _picked(choice: Choice, references: Sequence[Record]) -> Networks:

@@ -18,7 +18,7 @@ from nas.cli.heartbeat import doing
 from nas.export.run import default_storage
 from nas.finalists.finish import expected_of
 from nas.finalists.flags import check_flags
-from nas.finalists.plan import Plan
+from nas.finalists.plan import FinalistsPlan
 from nas.finalists.settings import FinalistsSettings, settings_for
 from nas.finalists.summary import PROGRAM, headline, result_lines
 from nas.finalists.training import carry_out, smoothed
@@ -63,7 +63,9 @@ def _run(settings: FinalistsSettings, study: Study, storage: RDBStorage, engine:
         name = study.study_name
         raise InputError(f"the study {name!r} holds no evaluated architecture to train: run it with --resume")
     choice = choose(records, *smoothed(records, settings.error), most)
-    plan = Plan(choice, tuple(records_of(references_of(study, storage))), settings.recipe, len(settings.seeds), 0.0)
+    plan = FinalistsPlan(
+        choice, tuple(records_of(references_of(study, storage))), settings.recipe, len(settings.seeds), 0.0
+    )
     print(headline(settings, plan), file=sys.stderr)
     if PROVENANCE in study.user_attrs:
         expected = expected_of(settings, study.user_attrs[PROVENANCE]["data"], engine)

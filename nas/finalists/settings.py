@@ -1,4 +1,4 @@
-"""What finalists are told: the study's own settings, a recipe and seeds. Without torch."""
+"""The settings of finalists: the study's own settings, a recipe and seeds. Without torch."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from sqlalchemy.engine import make_url
 
 from nas.cli.command import clock
-from nas.finalists.plan import Plan
+from nas.finalists.plan import FinalistsPlan
 from nas.finalists.settings import FinalistsSettings
 from nas.finalists.training import Results
 from nas.search.settings import Settings
@@ -19,7 +19,7 @@ from studies.record import Record
 PROGRAM = "python -m nas.finalists"
 
 
-def headline(settings: FinalistsSettings, plan: Plan) -> str:
+def headline(settings: FinalistsSettings, plan: FinalistsPlan) -> str:
     """Who the finalists are and how they are trained."""
     choice = plan.choice
     left_out = f" ({choice.left_out} more left out)" if choice.left_out else ""
@@ -32,18 +32,18 @@ def headline(settings: FinalistsSettings, plan: Plan) -> str:
     )
 
 
-def plan_line(plan: Plan, seconds_left: float) -> str:
+def plan_line(plan: FinalistsPlan, seconds_left: float) -> str:
     """How long the plan takes, of what is left."""
     return f"{len(plan.records)} networks to train: about {clock(plan.seconds)} of the {clock(seconds_left)} left"
 
 
-def longer_line(settings: Settings, plan: Plan) -> str:
+def longer_line(settings: Settings, plan: FinalistsPlan) -> str:
     """What the whole plan would take, and the line that does it."""
     how = f"recipe {plan.recipe.name!r} by {plan.seeds} seeds"
     return f"{how} would take about {clock(plan.seconds)}: {command_line(settings)}"
 
 
-def nothing_line(settings: Settings, least: Plan, seconds_left: float) -> str:
+def nothing_line(settings: Settings, least: FinalistsPlan, seconds_left: float) -> str:
     """That there is no time for any training; `least` is the shortest plan."""
     names = ", ".join(record.reference or record.name for record in least.records)
     return (
@@ -64,15 +64,15 @@ def scale_for(settings: FinalistsSettings, chosen: Sequence[Record]) -> Accuracy
     return settings.accuracy.scale(chosen, [record for record in chosen if record.reference])
 
 
-def result_lines(settings: FinalistsSettings, plan: Plan, results: Results) -> Iterator[str]:
+def result_lines(settings: FinalistsSettings, plan: FinalistsPlan, results: Results) -> Iterator[str]:
     """The table of the finalists, how they came about, and what failed."""
     if results.finalists:
         scale = scale_for(settings, [each.record for each in results.finalists])
         yield render_finalists(results.finalists, settings.recipe.name, scale)
         yield headline(settings, plan)
-        yield f"FLOPs, parameters and latency: at {settings.search.task.told}"
+        yield f"FLOPs, parameters and latency: at {settings.search.task.description}"
         if settings.accuracy:
-            yield f"predicted {scale.unit}: {settings.accuracy.told}"
+            yield f"predicted {scale.unit}: {settings.accuracy.summary}"
         storage = make_url(settings.search.storage).render_as_string(hide_password=True)
         yield f"kept as the study {results.study} in {storage}"
     if results.undone:

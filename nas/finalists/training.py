@@ -18,7 +18,7 @@ from sqlalchemy.engine import Engine
 from nas.calibrate.questions import Limit
 from nas.calibrate.run import train_missing
 from nas.cli.heartbeat import Steps, doing
-from nas.finalists.plan import Expected, costliest_first
+from nas.finalists.plan import ExpectedSeconds, costliest_first
 from nas.finalists.settings import FinalistsSettings
 from nas.workers.local import Failure, Workers, workers_for
 from search_space.errors import InputError
@@ -59,7 +59,7 @@ class Within:
 
     workers: Workers
     seconds_left: Callable[[], float]
-    expected: Expected
+    expected: ExpectedSeconds
     others: tuple[Record, ...] = ()
 
 
@@ -227,14 +227,14 @@ def time_all(
         steps.done += 1
         if isinstance(result, Failure):
             failures.append(f"{record.name} timed again: {result.cause}")
-            told = f"failed: {result.cause}"
+            text = f"failed: {result.cause}"
         else:
             latencies[record.architecture.key()] = result
             ledger.add([_measured(settings, record, result)])
-            told = f"{result['latency_ms']:.3f} ms ±{50 * result['spread']:.1f} %, was {record.latency_ms:.3f} ms"
-        print(f"timed {position} of {len(order)} {record.name}: {told}", file=sys.stderr, flush=True)
+            text = f"{result['latency_ms']:.3f} ms ±{50 * result['spread']:.1f} %, was {record.latency_ms:.3f} ms"
+        print(f"timed {position} of {len(order)} {record.name}: {text}", file=sys.stderr, flush=True)
         if len(failures) == MOST_UNTIMED and not latencies:
-            raise RuntimeError(f"none of the first {MOST_UNTIMED} finalists could be timed, the last one: {told}")
+            raise RuntimeError(f"none of the first {MOST_UNTIMED} finalists could be timed, the last one: {text}")
     return latencies, failures
 
 

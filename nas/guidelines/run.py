@@ -133,8 +133,8 @@ def _reporter(steps: Steps) -> Callable[[Case, MeasuredRow], None]:
 
     def report(case: Case, row: MeasuredRow) -> None:
         steps.done += 1
-        told = f"{steps.done} of {steps.total}: table {case.table.number}, {row.setting}: {latency_text(row, ' ms')}"
-        print(f"{told} | {steps.left()}", file=sys.stderr, flush=True)
+        text = f"{steps.done} of {steps.total}: table {case.table.number}, {row.setting}: {latency_text(row, ' ms')}"
+        print(f"{text} | {steps.left()}", file=sys.stderr, flush=True)
 
     return report
 
@@ -191,7 +191,7 @@ def _row(case: Case, published: PublishedRow, network: nn.Module, shape: Shape, 
 
 
 def _print(finding: Finding) -> None:
-    """Nothing; the finding's table and its verdict are then on stdout."""
+    """Prints the finding's table and its verdict."""
     columns = columns_of(finding)
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     for column in columns:

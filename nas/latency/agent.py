@@ -25,7 +25,7 @@ from studies.storage.database import engine_of
 
 POLL_SECONDS = 0.5
 BEAT_SECONDS = 5.0
-PATIENCE_SECONDS = 600.0
+RETRY_SECONDS = 600.0
 """How long a database that cannot be reached is tried again."""
 
 
@@ -45,7 +45,7 @@ def serve(flags: argparse.Namespace) -> int:
 
 
 class Agent:
-    """Measures what a queue asks of one device, until it is told to stop."""
+    """Measures what a queue asks of one device, until it is stopped."""
 
     def __init__(self, queue: LatencyQueue, device: str, report: Callable[[str], None]) -> None:
         self._queue = queue
@@ -54,7 +54,7 @@ class Agent:
         self._name = uuid.uuid4().hex
         self._over = threading.Event()
 
-    def serve(self, *, idle_seconds: float | None = None, patience_seconds: float = PATIENCE_SECONDS) -> int:
+    def serve(self, *, idle_seconds: float | None = None, retry_seconds: float = RETRY_SECONDS) -> int:
         """How many networks were measured, once no work came for `idle_seconds` (None: never ends by itself).
 
         A database that cannot be reached is tried again for `patience_seconds`.
@@ -63,7 +63,7 @@ class Agent:
             InputError: another agent took over the device's name.
             OperationalError: the database stayed away.
         """
-        self._patiently(self._register, patience_seconds)
+        self._with_retries(self._register, retry_seconds)
         threading.Thread(target=self._beat, daemon=True).start()
         measured, idle_since = 0, time.monotonic()
         with tempfile.TemporaryDirectory(prefix="shufflenet-nas-agent-") as folder:
@@ -73,7 +73,7 @@ class Agent:
                         f"each device has one agent, and another one now speaks for {self._device!r}: "
                         "give this one another --device"
                     )
-                if self._patiently(lambda: self._serve_one(Path(folder)), patience_seconds):
+                if self._with_retries(lambda: self._serve_one(Path(folder)), retry_seconds):
                     measured, idle_since = measured + 1, time.monotonic()
                 else:
                     time.sleep(POLL_SECONDS)
@@ -87,13 +87,13 @@ class Agent:
         )
         return True
 
-    def _patiently(self, step: Callable[[], bool], patience_seconds: float) -> bool:
+    def _with_retries(self, step: Callable[[], bool], retry_seconds: float) -> bool:
         since = time.monotonic()
         while True:
             try:
                 return step()
             except OperationalError as error:
-                if time.monotonic() - since > patience_seconds:
+                if time.monotonic() - since > retry_seconds:
                     raise
                 self._report(f"the database cannot be reached, trying again: {str(error.orig).splitlines()[0]}")
                 time.sleep(BEAT_SECONDS)
@@ -112,9 +112,9 @@ class Agent:
             return False
         started = time.monotonic()
         answer = self._answer(job, folder)
-        told = self._patiently(lambda: self._queue.finish(job, self._name, answer), PATIENCE_SECONDS)
+        text = self._with_retries(lambda: self._queue.finish(job, self._name, answer), RETRY_SECONDS)
         outcome = f"{answer.result['latency_ms']:.3f} ms" if answer.result else f"failed: {answer.cause}"
-        late = "" if told else ", which nobody waits for any more"
+        late = "" if text else ", which nobody waits for any more"
         self._report(f"job {job.id}: {outcome}{late}, {time.monotonic() - started:.0f} s")
         return True
 

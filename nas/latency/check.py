@@ -120,8 +120,8 @@ def _measure_all(
                         how = {**latency.to_dict(), "seconds": time.monotonic() - started}
                         taken.setdefault((condition, depth, name), []).append(how)
                         left = clock(max(0.0, deadline - time.monotonic()))
-                        told = f"{latency.ratio:.4f} times {ANCHOR} ±{50 * latency.spread:.1f} %"
-                        print(f"{what}: {told} | {left} left", file=sys.stderr, flush=True)
+                        text = f"{latency.ratio:.4f} times {ANCHOR} ±{50 * latency.spread:.1f} %"
+                        print(f"{what}: {text} | {left} left", file=sys.stderr, flush=True)
                         if time.monotonic() > deadline:
                             return
 
@@ -148,12 +148,12 @@ def _show(repeated: Sequence[Repeated]) -> None:
 def _print_group(console: Console, title: str, repeated: Sequence[Repeated]) -> None:
     table = Table(box=box.SIMPLE_HEAD, title=f"{title}: standard deviation and worst between measurements, %")
     table.add_column("network", no_wrap=True)
-    for name in ("repeats", "ms", "± told", *ESTIMATES):
+    for name in ("repeats", "ms", "± stated", *ESTIMATES):
         table.add_column(name, justify="right")
     for one in repeated:
         spreads = [_spread_text(one.values(estimate)) for estimate in ESTIMATES]
-        told = statistics.median(latency["spread"] for latency in one.latencies) / 2
-        table.add_row(one.network, str(len(one.latencies)), f"{one.median_ms:.3f}", f"{100 * told:.1f}", *spreads)
+        text = statistics.median(latency["spread"] for latency in one.latencies) / 2
+        table.add_row(one.network, str(len(one.latencies)), f"{one.median_ms:.3f}", f"{100 * text:.1f}", *spreads)
     console.print(table)
     by_name = {one.network: one for one in repeated}
     if by_name.keys() >= set(PAIR):
@@ -175,7 +175,7 @@ def _circumstances(latencies: Sequence[Mapping[str, float]]) -> Iterator[str]:
     beside = statistics.median(latency["wall_p10_ms"] / latency["p10_ms"] for latency in latencies)
     yield f"wall time over time on the core, both p10: {beside:.3f} in the median (1: nothing took the core away)"
     steals = [latency["steal_share"] for latency in latencies if latency["steal_share"] is not None]
-    stolen = f"{100 * max(steals):.1f} % at worst" if steals else "not told by this system"
+    stolen = f"{100 * max(steals):.1f} % at worst" if steals else "not known on this system"
     yield f"time stolen by the hypervisor: {stolen}; priority: {latencies[0]['priority']}"
     noisy = sum(bool(latency["noisy"]) for latency in latencies)
     seconds = statistics.median(latency["seconds"] for latency in latencies)

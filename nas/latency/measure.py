@@ -97,4 +97,4 @@ def _line(name: str, architecture: Architecture, result: Latency | str, task: Ta
     noisy = " noisy" if result.noisy else ""
     images = f", {1000 * result.batch_size / result.latency_ms:.0f} images/s" if result.batch_size > 1 else ""
     latency = f"{result.latency_ms:.3f} ms ±{50 * result.spread:.1f} %{noisy}{images}"
-    return f"{name}: {counts}, {latency} at {task.told}"
+    return f"{name}: {counts}, {latency} at {task.description}"

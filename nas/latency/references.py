@@ -202,10 +202,10 @@ def _time_network(name: str, conditions: Conditions, anchor: Prepared, anchor_ms
 def _progress_line(result: Result, steps: Steps) -> str:
     if isinstance(result, TimedNetwork):
         noisy = " noisy" if result.noisy else ""
-        told = f"{result.latency_ms:.3f} ms ±{100 * result.latency_spread / 2:.1f} %{noisy}"
+        text = f"{result.latency_ms:.3f} ms ±{100 * result.latency_spread / 2:.1f} %{noisy}"
     else:
-        told = f"failed: {result.cause[:200]}"
-    return f"{steps.done} of {steps.total}: {result.name}: {told} | {steps.left()}"
+        text = f"failed: {result.cause[:200]}"
+    return f"{steps.done} of {steps.total}: {result.name}: {text} | {steps.left()}"
 
 
 def _show(results: Sequence[Result], conditions: Conditions, out: Path) -> None:

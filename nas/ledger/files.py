@@ -15,7 +15,7 @@ ROWS_AT_ONCE = 5_000
 
 
 def check_file(path: Path) -> None:
-    """Nothing; makes nothing either.
+    """Refuses a file that no table can be written to, and makes nothing.
 
     Raises:
         InputError: a table cannot be written to a file of this name, or what writes it is not installed.

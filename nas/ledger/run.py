@@ -21,7 +21,7 @@ from search_space.errors import InputError
 from search_space.task import DETECTION_BACKBONE
 from studies.ledger.entries import Entries, Filters, Totals
 from studies.ledger.entry import LATENCY, SCORES, Entry
-from studies.storage.database import engine_of, parsed_url, told_in_one_line
+from studies.storage.database import engine_of, errors_in_one_line, parsed_url
 from studies.storage.studies import check_storage, check_storage_exists
 
 COLUMNS = ("taken at, UTC", "kind", "network", "by", "data", "seed", "device", "result", "s")
@@ -51,7 +51,7 @@ def show(flags: argparse.Namespace) -> int:
     print(render_entries(newest))
     if (more := totals.entries - len(newest)) > 0:
         print(f"{more} older {_plural(more, 'entry', 'entries')} not shown: --limit {totals.entries} shows all")
-    print(told(totals))
+    print(summary_of(totals))
     return 0
 
 
@@ -84,7 +84,7 @@ def filters_of(flags: argparse.Namespace) -> Filters:
     return Filters(**{name: getattr(flags, name) for name in names}, study=study, since_s=since, until_s=until)
 
 
-def told(totals: Totals) -> str:
+def summary_of(totals: Totals) -> str:
     """The totals in a line; "1 training, 0 scorings at initialisation, 2 latencies: 95.0 s in sum"."""
     counted = ", ".join(
         f"{count:,} {_plural(count, *words)}"
@@ -119,7 +119,7 @@ def _opened(flags: argparse.Namespace) -> Iterator[tuple[Entries, str]]:
     check_storage(url)
     engine = engine_of(url)
     try:
-        with told_in_one_line(url):
+        with errors_in_one_line(url):
             yield Entries(engine), parsed_url(url).render_as_string(hide_password=True)
     finally:
         engine.dispose()

@@ -20,9 +20,9 @@ from nas.cli.heartbeat import doing
 from nas.finalists.finish import finish_run, seconds_needed
 from nas.search.accuracy import Accuracy, accuracy_for
 from nas.search.benchmark.run import run_on_table
-from nas.search.ledger_lookup import Replays, Where
+from nas.search.ledger_lookup import LedgerLookup, SearchedOn
 from nas.search.loop import Limits, Search, Spare
-from nas.search.outputs import PROVENANCE, analysis_of, findings_of, told_of, write_all
+from nas.search.outputs import PROVENANCE, analysis_of, findings_of, summary_lines, write_all
 from nas.search.progress import SearchProgress
 from nas.search.provenance import provenance_of
 from nas.search.references import ANCHOR_MS, references_for, sizing_budget
@@ -40,7 +40,7 @@ from studies.ledger.trainings import Evaluations
 from studies.record import Record
 from studies.storage.coordinators import Coordinator
 from studies.storage.database import engine_of
-from studies.storage.retry import Patience
+from studies.storage.retry import Retry
 from studies.storage.studies import (
     SETTINGS,
     check_storage,
@@ -80,7 +80,7 @@ def run(settings: Settings, began: float) -> int:
             study = open_study(storage, settings.study, _identity_of(settings, data), resume=settings.resume)
             references = references_of(study, storage)
             accuracy = accuracy_of(study, settings, data["fingerprint"])
-            study.set_user_attr(PROVENANCE, {**provenance_of(settings, data, made_by), ACCURACY: accuracy.told})
+            study.set_user_attr(PROVENANCE, {**provenance_of(settings, data, made_by), ACCURACY: accuracy.summary})
             at.now(f"timing {ANCHOR}, beside which all are")
             retiming = Retiming(settings, study, references, Ledger(engine_of(settings.storage)))
             searched = search_with(settings, study, references, workers, accuracy, made_by, keeper, retiming)
@@ -91,7 +91,9 @@ def run(settings: Settings, began: float) -> int:
         at.now("writing the report")
         findings = findings_of(study, references)
         print(render_table(findings.front, findings.references, findings.scale))
-        for line in filter(None, [*told_of(findings), *lines, drift_line([*findings.records, *findings.references])]):
+        for line in filter(
+            None, [*summary_lines(findings), *lines, drift_line([*findings.records, *findings.references])]
+        ):
             print(line)
         for path in write_all(findings, analysis_of(study, finalists_of(study, storage)), settings.out):
             print(f"wrote {path}")
@@ -177,7 +179,7 @@ def search_with(
     anchor = anchor_of(settings, study, workers)
     anchor_ms = float(anchor["p10_ms"])
     space = space_for(settings, anchor_ms)
-    where = Where(
+    where = SearchedOn(
         data=study.user_attrs[SETTINGS]["data_fingerprint"],
         device=settings.latency_from or str(anchor["fingerprint"]),
         fingerprint=str(anchor["fingerprint"]),
@@ -186,30 +188,30 @@ def search_with(
         made_by=made_by,
     )
     engine = engine_of(settings.storage)
-    replays = Replays(settings, where, Ledger(engine), Evaluations(engine))
-    problem = ShuffleNets(settings, space, references, anchor_ms, accuracy, replays)
+    lookup = LedgerLookup(settings, where, Ledger(engine), Evaluations(engine))
+    problem = ShuffleNets(settings, space, references, anchor_ms, accuracy, lookup)
     with (
         SearchProgress(study, settings.trials, lambda: keeper.left("report"), problem.standing) as progress,
         Coordinator(study, references) as coordinator,
     ):
         progress.report(_headline(settings, space, anchor_ms))
-        progress.report(f"accuracy: {accuracy.told}")
+        progress.report(f"accuracy: {accuracy.summary}")
         keeper.start()
         limits = Limits(settings.trials, keeper.left("search"))
         if others := coordinator.others():
             progress.report(f"joined the study: {others} other processes are on it")
-        patience = Patience(settings.storage, progress.report)
+        retry = Retry(settings.storage, progress.report)
         timer = SearchTimer(keeper, lambda: _needs(settings, study, references, keeper.most_for_finalists))
         spare = partial(_spare, retiming, keeper)
-        search = Search(problem, study, references, limits, coordinator, patience, progress.report, timer, spare)
+        search = Search(problem, study, references, limits, coordinator, retry, progress.report, timer, spare)
         try:
             with doing(search.running):
                 left_out = search.run(workers, references_for(space.budget, space.task))
         except KeyboardInterrupt:
             progress.report("stopped; the same line with --resume goes on")
-            return Searched(replays.told(), is_stopped=True)
+            return Searched(lookup.summary(), is_stopped=True)
     keeper.end("search")
-    return Searched(replays.told(), is_stopped=False, left_out=left_out)
+    return Searched(lookup.summary(), is_stopped=False, left_out=left_out)
 
 
 def _spare(retiming: Retiming, keeper: TimeKeeper) -> Spare | None:
@@ -253,7 +255,7 @@ def agent_line(settings: Settings) -> str:
 def _headline(settings: Settings, space: SearchSpace, anchor_ms: float) -> str:
     where = settings.latency_from or f"this {settings.latency_device}"
     return (
-        f"study {settings.study}: networks up to {space.budget} at {space.task.told} (1 FLOP = 1 multiply-add); "
+        f"study {settings.study}: networks up to {space.budget} at {space.task.description} (1 FLOP = 1 multiply-add); "
         f"{ANCHOR} takes {anchor_ms:.3f} ms there in {settings.runtime} on {where}; "
         f"accuracy from recipe {settings.recipe.name!r} on {settings.data}"
     )

@@ -39,7 +39,7 @@ _UNBOUNDED = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class Score:
+class NetworkScore:
     """One network's: all in [0, 1].
 
     `prior` is what its architecture alone lets expect, `proxy_accuracy` the short training's own, `score` what a search
@@ -85,14 +85,14 @@ def run(flags: argparse.Namespace) -> int:
     for failure in failures:
         print(f"failed: {failure}")
     if flags.json is not None:
-        content = {"data": settings.data, "recipe": settings.recipe.name, "accuracy": accuracy.told}
+        content = {"data": settings.data, "recipe": settings.recipe.name, "accuracy": accuracy.summary}
         rows = {"is_level_known": accuracy.is_level_known, "scores": [asdict(score) for score in scores]}
         flags.json.write_text(json.dumps({**content, **rows}, indent=1) + "\n", encoding="utf-8")
         print(f"wrote {flags.json}")
     return 1 if failures else 0
 
 
-def render_scores(scores: Sequence[Score], accuracy: Accuracy) -> str:
+def render_scores(scores: Sequence[NetworkScore], accuracy: Accuracy) -> str:
     """The scores as a table, best first, with what they are: percentages only where the data's level is known."""
     is_known, zero = accuracy.is_level_known, _zero_of(scores)
     unit, sign = ("%", "") if is_known else ("points", "+")
@@ -115,16 +115,16 @@ def render_scores(scores: Sequence[Score], accuracy: Accuracy) -> str:
         console.print(table)
     lines = [line.rstrip() for line in capture.get().strip("\n").splitlines()]
     level = "" if is_known else f"Points are above {zero.name}: only differences mean something here. "
-    return "\n".join([*lines, f"{level}{accuracy.told}", FLOP])
+    return "\n".join([*lines, f"{level}{accuracy.summary}", FLOP])
 
 
-def _zero_of(scores: Sequence[Score]) -> Score:
+def _zero_of(scores: Sequence[NetworkScore]) -> NetworkScore:
     """What points are counted from: V2 1.0x or the largest of the presets among them, else the mean of all."""
     presets = [score for score in scores if score.name in PRESETS]
     if presets:
         return max(presets, key=lambda score: (score.name == ANCHOR, score.macs))
     prior, score = (fmean(values) for values in ([each.prior for each in scores], [each.score for each in scores]))
-    return Score("the mean of these networks", "", 0, prior, 0.0, score, 0.0)
+    return NetworkScore("the mean of these networks", "", 0, prior, 0.0, score, 0.0)
 
 
 def _scores(
@@ -132,7 +132,7 @@ def _scores(
     asked: Mapping[str, Question],
     answers: Mapping[str, Mapping[str, Any]],
     accuracy: Accuracy,
-) -> Iterator[Score]:
+) -> Iterator[NetworkScore]:
     fit = accuracy.prior
     assert fit is not None  # what ships has one, and so has every calibration
     for name, architecture in networks.items():
@@ -142,7 +142,7 @@ def _scores(
         macs = cost_of(architecture).macs
         prior, score = fit.expect(architecture), fit.score(architecture, training)
         proxy = float(training["validation_accuracies"][-1])
-        yield Score(
+        yield NetworkScore(
             name, architecture.key(), macs, fit.as_accuracy(prior), proxy, fit.as_accuracy(score), fit.as_error(score)
         )
 

@@ -37,13 +37,13 @@ OF_A_BACKBONE = (
 
 @dataclass(frozen=True, slots=True)
 class Accuracy:
-    """How a study's accuracy is had of a short training; `told` says it in a sentence or two.
+    """How a study's accuracy is had of a short training; `summary` says it in a sentence or two.
 
     Without a fit, as in studies of some time ago, it is the short training's own.
     """
 
     fit: AccuracyFit | FourFeatureFit | None
-    told: str
+    summary: str
 
     @property
     def is_level_known(self) -> bool:
@@ -70,7 +70,7 @@ class Accuracy:
 
     def to_dict(self) -> dict[str, Any]:
         """The same as plain JSON."""
-        kept: dict[str, Any] = {"fit": self.fit.to_dict() if self.fit else None, "told": self.told}
+        kept: dict[str, Any] = {"fit": self.fit.to_dict() if self.fit else None, "told": self.summary}
         if isinstance(self.fit, FourFeatureFit):
             kept |= {"resolution": self.fit.resolution, "classes": self.fit.classes}
         return kept
@@ -92,7 +92,9 @@ def accuracy_for(settings: Settings, fingerprint: str) -> Accuracy:
     A backbone is scored as a classifier too, and that is said.
     """
     found = _accuracy_for(settings, fingerprint)
-    return found if settings.task.name == CLASSIFICATION else replace(found, told=f"{OF_A_BACKBONE}; {found.told}")
+    return (
+        found if settings.task.name == CLASSIFICATION else replace(found, summary=f"{OF_A_BACKBONE}; {found.summary}")
+    )
 
 
 def _accuracy_for(settings: Settings, fingerprint: str) -> Accuracy:
@@ -111,8 +113,8 @@ def _accuracy_for(settings: Settings, fingerprint: str) -> Accuracy:
     examples, trained_by = level_from(settings, fingerprint)
     fit = best_fit(examples, known_trainings(), SHORT)[0] if len(examples) >= FEWEST else fit.at_level(examples)
     cure = f"python -m nas.calibrate --data {settings.data} tells how well it ranks here"
-    told = f"{not_used}{what_it_is(fit, trained_by)}; prior and fit {fit.source}{of_recipe}; {cure}"
-    return Accuracy(fit, told)
+    summary = f"{not_used}{what_it_is(fit, trained_by)}; prior and fit {fit.source}{of_recipe}; {cure}"
+    return Accuracy(fit, summary)
 
 
 def what_it_is(fit: AccuracyFit, trained_by: str = "the full recipe") -> str:

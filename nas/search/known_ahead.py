@@ -18,7 +18,7 @@ from studies.calibration.accuracy_prior import CLASSES, RESOLUTION
 from studies.latency.model import LEAST_MEASUREMENTS
 from studies.latency.prior import ENOUGH, ExpectedLatency, expected_latency
 from studies.record import Record
-from studies.sampling.objective_model import Known
+from studies.sampling.objective_model import KnownObjectives
 from studies.sampling.samplers import Ahead
 from studies.storage.studies import records_of
 
@@ -29,7 +29,7 @@ FIXED_MACS = 50_000_000
 """Timing and validating a network take about as long as SHORT takes for so many FLOPs more."""
 
 
-class Foresight:
+class KnownAhead:
     """Of a space; remembers what parameters mean, for a sampler asks of each point anew."""
 
     def __init__(
@@ -51,7 +51,7 @@ class Foresight:
         """What a sampler may know in advance, given what these studies have measured."""
         model = self._model([record for study in studies for record in records_of(study)])
 
-        def foresee(params: Mapping[str, Any]) -> Known | None:
+        def known_of(params: Mapping[str, Any]) -> KnownObjectives | None:
             built = self._build(params)
             if built is None:
                 return None
@@ -60,9 +60,11 @@ class Foresight:
             allowed = self._limit_ms is None or latency_ms <= DOUBT * self._limit_ms
             features = (math.log(cost.macs), math.log(cost.params), math.log(cost.memory_access_bytes))
             expected = self._expected(architecture, cost.macs)
-            return Known((latency_ms,), features, architecture.key(), allowed, expected, FIXED_MACS + cost.macs)
+            return KnownObjectives(
+                (latency_ms,), features, architecture.key(), allowed, expected, FIXED_MACS + cost.macs
+            )
 
-        return Ahead(foresee, self._distributions, ideal=1.0)
+        return Ahead(known_of, self._distributions, ideal=1.0)
 
     def _expected(self, architecture: Architecture, macs: int) -> tuple[float, float] | None:
         """The accuracy that the architecture alone lets expect, and its standard deviation; None without a prior."""

@@ -19,7 +19,7 @@ Parts = tuple[dict[str, Any] | None, dict[str, Any] | None]
 
 
 @dataclass(frozen=True, slots=True)
-class Where:
+class SearchedOn:
     """On what a search evaluates: data and device by their fingerprints, the anchor's latency, the workers' versions.
 
     `device` is the name that the user gave it where there is one.
@@ -33,10 +33,10 @@ class Where:
     made_by: Mapping[str, Any] = field(hash=False)
 
 
-class Replays:
+class LedgerLookup:
     """A ledger as one study uses it; counts what it spared."""
 
-    def __init__(self, settings: Settings, where: Where, ledger: Ledger, evaluations: Evaluations) -> None:
+    def __init__(self, settings: Settings, where: SearchedOn, ledger: Ledger, evaluations: Evaluations) -> None:
         self._settings = settings
         self._where = where
         self._ledger = ledger
@@ -49,7 +49,7 @@ class Replays:
         return self._latency(architecture), self._training(architecture)
 
     def keep(self, architecture: Architecture, answer: Record | Rejected) -> None:
-        """Nothing: enters what was done for the answer, and counts what was not. It may be kept once more."""
+        """Enters what was done for the answer, and counts what was not. It may be kept once more."""
         is_timed = not answer.latency.get(REPLAYED)
         is_trained = isinstance(answer, Record) and not answer.training.get(REPLAYED)
         if is_timed:
@@ -62,7 +62,7 @@ class Replays:
         parts = [answer.latency, *([answer.training] if isinstance(answer, Record) else [])]
         self.seconds += sum(float(part["seconds"]) for part in parts if part.get(REPLAYED))
 
-    def told(self) -> str:
+    def summary(self) -> str:
         """What was spared, in a line; "" where it is nothing."""
         if not self.latencies and not self.trainings:
             return ""

@@ -19,7 +19,7 @@ from nas.workers.local import Failure, Worker, Workers
 from studies.record import KEY, REPLAYED
 from studies.storage.coordinators import Coordinator
 from studies.storage.database_errors import is_away
-from studies.storage.retry import Patience
+from studies.storage.retry import Retry
 from studies.storage.studies import CAUSE, networks_in, position_of
 
 POLL_SECONDS = 0.5
@@ -110,7 +110,7 @@ class Search:
         references: Study,
         limits: Limits,
         coordinator: Coordinator,
-        patience: Patience,
+        retry: Retry,
         report: Callable[[str], None],
         timer: Timer | None = None,
         spare: Callable[[], Spare | None] = lambda: None,
@@ -120,7 +120,7 @@ class Search:
         self._references = references
         self._limits = limits
         self._coordinator = coordinator
-        self._patience = patience
+        self._retry = retry
         self._report = report
         self._running: dict[Worker, _Task] = {}
         self._spare = spare
@@ -142,7 +142,7 @@ class Search:
             InputError: the database stayed away, or is full.
         """
         self._started = time.monotonic()
-        self._patience(self._begin)
+        self._retry(self._begin)
         missing = list(reference_names)
         self._turns.free = {name for name in missing if self._is_known(name)}
         try:
@@ -194,7 +194,7 @@ class Search:
                 worker.send(method, *arguments)
                 self._running[worker] = task
                 goes_on = True
-            elif self._running and (spare := self._patience(self._spare)):
+            elif self._running and (spare := self._retry(self._spare)):
                 worker.send(spare.call[0], *spare.call[1])
                 self._sparing[worker] = spare, time.monotonic()
         return goes_on
@@ -204,7 +204,7 @@ class Search:
         if worker in self._sparing:
             spare, _ = self._sparing.pop(worker)
             answer = worker.receive()
-            self._report(self._patience(lambda: spare.end(answer)))
+            self._report(self._retry(lambda: spare.end(answer)))
             self._timer.renew()
         else:
             self._finish(self._running.pop(worker), worker.receive())
@@ -221,7 +221,7 @@ class Search:
     def _reference_task(self, missing: list[str], clock: Clock) -> _Task | None:
         """The next reference whose turn it is, and whose evaluation is not known already."""
         while missing:
-            task = self._patience(lambda: self._ask_for_reference(missing, clock))
+            task = self._retry(lambda: self._ask_for_reference(missing, clock))
             if task is None or not self._answered(task):
                 return task
         return None
@@ -247,12 +247,12 @@ class Search:
         return _Task(candidate, [(self._references, trial)], name)
 
     def _is_known(self, reference: str) -> bool:
-        return self._patience(lambda: self._problem.known(self._problem.reference(reference))) is not None
+        return self._retry(lambda: self._problem.known(self._problem.reference(reference))) is not None
 
     def _next_task(self) -> _Task | None:
         """The next candidate that is not known; trials that ask for a known one are answered at once."""
         while self._replays < MOST_REPLAYS and self._time_is_left():
-            asked = self._patience(self._ask)
+            asked = self._retry(self._ask)
             if asked is None:
                 return None
             trial, candidate = asked
@@ -296,13 +296,13 @@ class Search:
 
     def _answered(self, task: _Task) -> bool:
         """Whether the task needs no worker, for its answer is known: it is finished then."""
-        answer = self._patience(lambda: self._problem.known(task.candidate))
+        answer = self._retry(lambda: self._problem.known(task.candidate))
         if answer is not None:
             self._finish(task, answer)
         return answer is not None
 
     def _learn(self) -> None:
-        """Nothing: reads what ended since the last time, here or in another process."""
+        """Reads what ended since the last time, here or in another process."""
         for study in (self._references, self._study):
             trials = study.get_trials(deepcopy=False)
             # Finished ones do not change, and those that run are few: what is read once is not read again.
@@ -334,7 +334,7 @@ class Search:
             outcome = Outcome(TrialState.FAIL, None, {CAUSE: answer.cause}, f"failed: {answer.cause}")
             self._failures += 1
         else:
-            outcome = self._patience(lambda: self._problem.outcome(task.candidate, answer, task.reference))
+            outcome = self._retry(lambda: self._problem.outcome(task.candidate, answer, task.reference))
             self._failures = 0
         if outcome.state is TrialState.COMPLETE and outcome.seconds:
             size = self._problem.size_of(task.candidate)
@@ -343,9 +343,9 @@ class Search:
             self._timer.renew()
         for position, (study, trial) in enumerate(task.waiting):
             self._tell(study, trial, outcome if position == 0 else _marked(outcome))
-        self._report(f"{label}: {outcome.told}")
+        self._report(f"{label}: {outcome.summary}")
         if self._failures >= MOST_FAILURES:
-            raise RuntimeError(f"{MOST_FAILURES} evaluations in a row failed, the last one: {label}: {outcome.told}")
+            raise RuntimeError(f"{MOST_FAILURES} evaluations in a row failed, the last one: {label}: {outcome.summary}")
 
     def _label(self, task: _Task) -> str:
         if task.reference:
@@ -356,7 +356,7 @@ class Search:
         # A reference that the search finds too is one of its points.
         left_out = {REFERENCE} if study is self._study else set()
         attributes = {name: value for name, value in outcome.attributes.items() if name not in left_out}
-        self._patience(lambda: self._coordinator.tell(study, trial, outcome.values, outcome.state, attributes))
+        self._retry(lambda: self._coordinator.tell(study, trial, outcome.values, outcome.state, attributes))
 
 
 def _references_of(trials: Sequence[FrozenTrial]) -> set[Any]:
@@ -364,7 +364,7 @@ def _references_of(trials: Sequence[FrozenTrial]) -> set[Any]:
 
 
 def _marked(outcome: Outcome) -> Outcome:
-    return Outcome(outcome.state, outcome.values, {**outcome.attributes, REPLAYED: True}, outcome.told)
+    return Outcome(outcome.state, outcome.values, {**outcome.attributes, REPLAYED: True}, outcome.summary)
 
 
 def _repeated(known: FrozenTrial) -> Outcome:

@@ -63,13 +63,13 @@ def findings_of(study: Study, references: Study) -> Findings:
     )
 
 
-def told_of(findings: Findings) -> list[str]:
+def summary_lines(findings: Findings) -> list[str]:
     """What the numbers of a table of the findings are those of, as far as the study says it, a line each."""
     settings, accuracy = findings.settings, findings.provenance.get(ACCURACY)
     lines = [f"accuracy: {accuracy}"] if accuracy else []
     if {"resolution", "classes"} <= settings.keys():
         task = Task(settings["resolution"], settings["classes"])
-        lines.insert(0, f"FLOPs, parameters and latency: at {task.told}")
+        lines.insert(0, f"FLOPs, parameters and latency: at {task.description}")
     return lines
 
 

@@ -23,13 +23,13 @@ class Candidate(Protocol):
 class Outcome:
     """How a trial ends: its state, the objectives where it is complete, and all else that is kept with it.
 
-    `told` says it in a line; `seconds` are those that the evaluation took, 0 where a part of it was known.
+    `summary` says it in a line; `seconds` are those that the evaluation took, 0 where a part of it was known.
     """
 
     state: TrialState
     values: tuple[float, ...] | None
     attributes: Mapping[str, Any] = field(hash=False)
-    told: str
+    summary: str
     seconds: float = 0.0
 
 

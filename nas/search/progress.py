@@ -30,7 +30,7 @@ class SearchProgress:
         self._trials = trials
         self._seconds_left = seconds_left
         self._standing = standing
-        self._ended, self._told = 0, "no front yet"
+        self._ended, self._summary = 0, "no front yet"
         self._started = self._refreshed = time.monotonic()
         self._task = self._progress.add_task("starting", total=1.0)
 
@@ -42,7 +42,7 @@ class SearchProgress:
         self._progress.stop()
 
     def report(self, line: str) -> None:
-        """Nothing: prints the line, if there is one, and brings the bar up to date every now and then."""
+        """Prints the line, if there is one, and brings the bar up to date every now and then."""
         if line:
             # Where no live bar is drawn, as in a log, each line says how far the study is.
             beside = "" if self._progress.console.is_terminal else f" | {self._describe()}"
@@ -54,12 +54,12 @@ class SearchProgress:
 
     def _describe(self) -> str:
         try:
-            self._ended, self._told = networks_in(self._study), self._standing(self._study)
+            self._ended, self._summary = networks_in(self._study), self._standing(self._study)
         except Exception as error:
             if not is_away(error):  # the search waits for a database that is away, and says so; what was known stands
                 raise
         of = f" of {self._trials}" if self._trials else ""
-        return f"{self._ended}{of} trials, {self._told}, {clock(max(0.0, self._seconds_left()))} left"
+        return f"{self._ended}{of} trials, {self._summary}, {clock(max(0.0, self._seconds_left()))} left"
 
     def _share_done(self) -> float:
         passed = time.monotonic() - self._started

@@ -44,7 +44,7 @@ def provenance_of(settings: Settings, data: Mapping[str, Any], made_by: Mapping[
         "worker": {name: value for name, value in made_by.items() if name != "versions"},
         "data": dict(data),
         "deployment": {
-            **{"task": settings.task.name, "told": settings.task.told},
+            **{"task": settings.task.name, "told": settings.task.description},
             **{"resolution": settings.resolution, "classes": settings.classes, "stem_stride": 4},
         },
         "training": {"image_size": data["image_size"], "stem_stride": stem_stride_for(data["image_size"])},
@@ -56,7 +56,7 @@ def commit_of(folder: Path) -> str | None:
     """The commit that the folder's files are at, "-dirty" where some were changed since; None without a checkout."""
     git = ["git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
     try:
-        told = subprocess.run(git, capture_output=True, text=True, check=True, timeout=GIT_SECONDS)
+        text = subprocess.run(git, capture_output=True, text=True, check=True, timeout=GIT_SECONDS)
     except (OSError, subprocess.SubprocessError):
         return None
-    return told.stdout.strip() or None
+    return text.stdout.strip() or None

@@ -1,4 +1,4 @@
-"""What a run is told: flags in, one checked, frozen value out. Without torch."""
+"""The settings of a run: flags in, one checked, frozen value out. Without torch."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ class Settings:
 
 
 def add_flags(parser: Parser) -> None:
-    """Nothing: adds the flags of `nas.run` to the parser."""
+    """Adds the flags of `nas.run` to the parser."""
     add = parser.add_argument
     add("--budget", help="upper bounds, such as 140mflops, 2.3mparams, 5ms, joined by commas")
     add("--latency-budget", help="upper bound on latency, such as 5ms: the same as in --budget")
@@ -266,7 +266,7 @@ def _check_remote(device: str | None, runtime: str) -> None:
 
 
 def check_device(device: str) -> None:
-    """Nothing.
+    """Refuses a device that is not there.
 
     Raises:
         InputError: no device to train on, or a GPU that is not there.

@@ -12,8 +12,8 @@ from optuna.study import Study
 from optuna.trial import Trial, TrialState
 
 from nas.search.accuracy import Accuracy
-from nas.search.known_ahead import Foresight
-from nas.search.ledger_lookup import Replays
+from nas.search.known_ahead import KnownAhead
+from nas.search.ledger_lookup import LedgerLookup
 from nas.search.problem import Candidate, Outcome
 from nas.search.references import nearest_first
 from nas.search.settings import Settings
@@ -26,7 +26,7 @@ from studies.accuracy_scale import AccuracyScale
 from studies.display import over_budget_text
 from studies.front import front_of
 from studies.record import OBJECTIVES, Record, Rejected, attributes_of, is_open
-from studies.sampling.sampler_names import needs_foresight
+from studies.sampling.sampler_names import takes_known_objectives
 from studies.sampling.samplers import sampler_for
 from studies.storage.studies import CAUSE, records_of
 
@@ -41,22 +41,22 @@ class ShuffleNets:
         references: Study,
         anchor_ms: float,
         accuracy: Accuracy,
-        replays: Replays,
+        lookup: LedgerLookup,
     ) -> None:
         self._settings = settings
         self._space = space
         self._anchor_ms = anchor_ms
         self._accuracy = accuracy
-        self._replays = replays
+        self._replays = lookup
         self._references = references
-        self._foresight = Foresight(space, anchor_ms, settings.budget.latency_ms, accuracy.prior)
+        self._known_ahead = KnownAhead(space, anchor_ms, settings.budget.latency_ms, accuracy.prior)
 
     def sampler(self, study: Study, position: int) -> BaseSampler:
         """The sampler for the study's trial at this position."""
         name, seed = self._settings.sampler, self._settings.seed
-        if not needs_foresight(name):
+        if not takes_known_objectives(name):
             return sampler_for(name, seed, position)
-        return sampler_for(name, seed, position, self._foresight.of([self._references, study]))
+        return sampler_for(name, seed, position, self._known_ahead.of([self._references, study]))
 
     def suggest(self, trial: Trial) -> Architecture:
         """The architecture that the trial's parameters mean."""
@@ -110,8 +110,8 @@ class ShuffleNets:
                 "latency": dict(answer.latency),
                 CAUSE: f"over the latency budget: {answer.latency_ms:.4g} ms",
             }
-            told = f"{answer.latency_ms:.3f} ms is over the latency budget, not trained"
-            return Outcome(TrialState.PRUNED, None, attributes, told)
+            text = f"{answer.latency_ms:.3f} ms is over the latency budget, not trained"
+            return Outcome(TrialState.PRUNED, None, attributes, text)
         over = max(0.0, settings.budget.share(answer.macs, answer.params) - 1) if reference else 0.0
         record = replace(self._accuracy.predicted(answer), reference=reference, over_budget=over)
         values = tuple(float(getattr(record, name)) for name in OBJECTIVES)

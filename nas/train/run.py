@@ -33,14 +33,14 @@ Tell = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class TrainOutcome:
     """What a training came to, as plain JSON values, and the files written."""
 
     metrics: dict[str, Any]
     files: tuple[Path, ...]
 
 
-def run(settings: TrainSettings, tell: Tell) -> Outcome | None:
+def run(settings: TrainSettings, tell: Tell) -> TrainOutcome | None:
     """The outcome of the training that the settings ask for, in the first process; None in the others.
 
     `tell` is given a line for each epoch.
@@ -65,7 +65,7 @@ def run(settings: TrainSettings, tell: Tell) -> Outcome | None:
     raise MemoryError(f"no room for batches of {settings.recipe.batch_size} images: lower --batch-size")
 
 
-def _run(settings: TrainSettings, processes: Processes, tell: Tell) -> Outcome | None:
+def _run(settings: TrainSettings, processes: Processes, tell: Tell) -> TrainOutcome | None:
     data, identity, kept, test = processes.first_alone(lambda: _prepare(settings, is_first=processes.is_first))
     with closing(_trainer(settings, processes, data)) as trainer:
         started_from = processes.first_alone(lambda: _start(settings, trainer))
@@ -88,7 +88,7 @@ def _run(settings: TrainSettings, processes: Processes, tell: Tell) -> Outcome |
             result = result_of(settings, trainer, data, test, started_from)
         # With the result, so that the test images are looked at once whatever happens from here on.
         write_checkpoint(settings.checkpoint, Checkpoint(identity, trainer.state_dict(), result))
-    return Outcome(result, _write(settings, trainer, data, result))
+    return TrainOutcome(result, _write(settings, trainer, data, result))
 
 
 def _prepare(
@@ -96,7 +96,7 @@ def _prepare(
 ) -> tuple[ImageData, dict[str, Any], Checkpoint | None, HeldOut | None]:
     """The data, the training's identity, the checkpoint to go on from, and the test images where they will be needed.
 
-    The latter before the training, so that what is wrong with them is told at once.
+    The latter before the training, so that what is wrong with them shows at once.
     """
     data = _load(settings)
     identity = _identity(settings, data)
@@ -137,9 +137,9 @@ def _start(settings: TrainSettings, trainer: Trainer) -> str | None:
     """What was taken from --weights-from, which the moving average starts at as well; None without it."""
     if settings.weights_from is None:
         return None
-    told = start_from(trainer.network, settings.weights_from)
+    text = start_from(trainer.network, settings.weights_from)
     trainer.trained_network.load_state_dict(trainer.network.state_dict())
-    return told
+    return text
 
 
 def _identity(settings: TrainSettings, data: ImageData) -> dict[str, Any]:
@@ -164,9 +164,9 @@ def _kept(settings: TrainSettings, identity: Mapping[str, Any]) -> Checkpoint | 
     kept = read_checkpoint(settings.checkpoint)
     names = [*identity, *(name for name in kept.identity if name not in identity)]
     changes = [(name, kept.identity.get(name), identity.get(name)) for name in names]
-    if told := "; ".join(f"{name} was {was!r}, now {now!r}" for name, was, now in changes if was != now):
+    if text := "; ".join(f"{name} was {was!r}, now {now!r}" for name, was, now in changes if was != now):
         raise InputError(
-            f"the training in {str(settings.out)!r} can only go on with its own settings: {told}; "
+            f"the training in {str(settings.out)!r} can only go on with its own settings: {text}; "
             f"give those, or name another --out"
         )
     return kept
@@ -224,4 +224,4 @@ def _memory_is_full(error: BaseException | None) -> bool:
 
 
 def _say_nothing(line: str) -> None:
-    """Nothing: the first process speaks for all."""
+    """Says nothing: the first process speaks for all."""

@@ -1,4 +1,4 @@
-"""What a training of one architecture is told: flags in, one checked, frozen value out. Without torch."""
+"""The settings of one architecture's training: flags in, one checked, frozen value out. Without torch."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class TrainSettings:
 
 
 def add_flags(parser: Parser) -> None:
-    """Nothing: adds the flags of `nas.train` to the parser."""
+    """Adds the flags of `nas.train` to the parser."""
     add = parser.add_argument
     add("architecture", help=f"a JSON file, or a preset: {', '.join(PRESETS)}")
     add("--data", default=EMBEDDED, help="fashion-mnist-12k, a torchvision set such as cifar10, or folder:PATH")
@@ -125,8 +125,8 @@ def _recipe(flags: argparse.Namespace, world: int) -> Recipe:
     recipe = replace(RECIPES[flags.recipe], **{name: value for name, value in changed.items() if value is not None})
     least = LEAST_PER_PROCESS * world
     if recipe.batch_size < least:
-        told = f" for {world} processes" if world > 1 else ""
-        raise InputError(f"--batch-size must be at least {least}{told}, got {recipe.batch_size}")
+        text = f" for {world} processes" if world > 1 else ""
+        raise InputError(f"--batch-size must be at least {least}{text}, got {recipe.batch_size}")
     return recipe
 
 

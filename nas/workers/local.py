@@ -57,7 +57,7 @@ class Worker:
         theirs.close()
 
     def send(self, method: str, *arguments: Any) -> None:
-        """Nothing: starts a call whose result `receive` gives; a worker that has died shows there."""
+        """Starts a call whose result `receive` gives; a worker that has died shows there."""
         with suppress(BrokenPipeError, ConnectionResetError):
             self.connection.send((method, arguments))
 
@@ -85,7 +85,7 @@ class Worker:
         return self._process.is_alive()
 
     def stop(self) -> None:
-        """Nothing: ends the process, in the midst of a call if need be."""
+        """Ends the process, in the midst of a call if need be."""
         self._process.terminate()
         self._process.join(LAST_SECONDS)
         # What it runs may have swallowed the exit it was asked for.
@@ -124,7 +124,7 @@ class Workers:
         return [connections[each] for each in wait(list(connections), timeout_seconds) if isinstance(each, Connection)]
 
     def replace_dead(self, busy: Collection[Worker]) -> None:
-        """Nothing: starts a new worker for each that died; one of `busy` shows that by its result first."""
+        """Starts a new worker for each that died; one of `busy` shows that by its result first."""
         for number, worker in enumerate(self.all):
             if not worker.alive and worker not in busy:
                 worker.stop()
@@ -137,7 +137,7 @@ class Workers:
 
 
 def check_engine(engine: str) -> None:
-    """Nothing.
+    """Refuses an engine that is unknown or not installed.
 
     Raises:
         InputError: there is no such engine, or what it needs is not installed.
@@ -186,7 +186,7 @@ def _serve(
     timing_core: int | None,
     parent: int,
 ) -> None:
-    """Nothing: answers calls until the parent closes the connection or dies."""
+    """Answers calls until the parent closes the connection or dies."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
     signal.signal(signal.SIGTERM, _exit)
     threading.Thread(target=_die_with, args=(parent,), daemon=True).start()
@@ -221,7 +221,7 @@ def take_place(core: int | None, timing_core: int | None) -> None:
 
 
 def keep_freed_memory() -> None:
-    """Nothing: glibc keeps what is freed, or each of a training's steps would be given its pages anew."""
+    """Has glibc keep what is freed, or each of a training's steps would get its pages anew."""
     with suppress(OSError, AttributeError):  # another C library
         mallopt = ctypes.CDLL(None).mallopt
         mallopt(TRIM_THRESHOLD, 2**31 - 1)
@@ -234,7 +234,7 @@ def _exit(number: int, frame: object) -> None:
 
 
 def _die_with(parent: int) -> None:
-    """Nothing: ends this process when its parent is gone, even killed and in the midst of a training."""
+    """Ends this process when its parent is gone, even killed and in the midst of a training."""
     while os.getppid() == parent:
         time.sleep(PARENT_CHECK_SECONDS)
     os.kill(os.getpid(), signal.SIGTERM)

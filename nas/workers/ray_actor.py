@@ -35,7 +35,7 @@ class EvaluatorActor:
         return answer_of(self, "_call", (method, arguments))
 
     def leave(self) -> None:
-        """Nothing: removes what lies on the node and frees its core; the actor is of no use any more."""
+        """Removes what lies on the node and frees its core; the actor is of no use any more."""
         self._place.clear()
         self._place.release()
 
@@ -67,11 +67,11 @@ class Place:
         self.folder.mkdir()
 
     def clear(self) -> None:
-        """Nothing: removes the folder and what it holds."""
+        """Removes the folder and what it holds."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def release(self) -> None:
-        """Nothing: the place is free now."""
+        """Frees the place."""
         self._lock.close()
 
 

@@ -24,7 +24,7 @@ from nas.workers.ray_actor import EvaluatorActor
 from search_space.errors import InputError
 
 GPUS_EACH = 1
-PATIENCE_SECONDS = 20.0
+JOIN_SECONDS = 20.0
 """How long actors may be on their way before a line says what they wait for."""
 ROOM_SECONDS = 600.0
 """How long not even one may find room: a cluster that grows on demand takes minutes."""
@@ -47,7 +47,7 @@ class RayWorker:
         self._is_dead = False
 
     def send(self, method: str, *arguments: Any) -> None:
-        """Nothing: starts a call whose result `receive` gives; a worker that has died shows there."""
+        """Starts a call whose result `receive` gives; a worker that has died shows there."""
         self.result = self._actor.answer.remote(method, arguments)
 
     def receive(self) -> Any:
@@ -81,14 +81,14 @@ class RayWorker:
         return not self._is_dead
 
     def stop(self) -> None:
-        """Nothing: ends the actor, in the midst of a call if need be."""
+        """Ends the actor, in the midst of a call if need be."""
         if self.result is None and self.alive:
             with suppress(RayError):
                 ray.wait([self._actor.leave.remote()], timeout=LEAVE_SECONDS)
         self.kill()
 
     def kill(self) -> None:
-        """Nothing: ends the actor at once, or its wait for room."""
+        """Ends the actor at once, or its wait for room."""
         ray.kill(self._actor)
 
     def _ask_for_a_sign(self) -> Any:
@@ -109,7 +109,7 @@ class RayWorkers:
     def __init__(self, settings: Any, evaluator: str = EVALUATOR) -> None:
         self._settings, self._evaluator = settings, evaluator
         self._resources = {"CPU": 1, "GPU": GPUS_EACH if settings.device == "cuda" else 0}
-        self._is_told = False
+        self._is_announced = False
         self._since = time.monotonic()
         self.all: list[RayWorker] = []
         self._coming: list[RayWorker] = []
@@ -143,7 +143,7 @@ class RayWorkers:
         return [workers[each] for each in ray.wait(list(workers), num_returns=len(workers), timeout=0)[0]]
 
     def replace_dead(self, busy: Collection[RayWorker]) -> None:
-        """Nothing: starts a new worker for each that died; one of `busy` shows that by its result first.
+        """Starts a new worker for each that died; one of `busy` shows that by its result first.
 
         New ones join `all` as they find room; where none is left, this waits for one.
         """
@@ -159,19 +159,19 @@ class RayWorkers:
 
     def _expect(self, worker: RayWorker) -> None:
         if not self._coming:
-            self._since, self._is_told = time.monotonic(), False
+            self._since, self._is_announced = time.monotonic(), False
         self._coming.append(worker)
 
     def _wait_for_room(self, *, all_of_them: bool = False) -> None:
-        """Nothing: there is a worker now; with `all_of_them` also all that came within the patience."""
-        while self._coming and (not self.all or (all_of_them and not self._is_told)):
+        """Waits for a worker; with `all_of_them` for all that come within `JOIN_SECONDS`."""
+        while self._coming and (not self.all or (all_of_them and not self._is_announced)):
             waited = time.monotonic() - self._since
             if waited > ROOM_SECONDS:
                 raise InputError(f"--engine ray needs room for one worker at least: {self._shortage()}")
             self._admit(POLL_SECONDS)
 
     def _admit(self, seconds: float) -> None:
-        """Nothing: takes in those that have come up, after waiting for all of them for at most so long."""
+        """Takes in those that have come up, after waiting for all of them for at most so long."""
         if not self._coming:
             return
         signs = [worker.sign for worker in self._coming]
@@ -188,8 +188,8 @@ class RayWorkers:
                         f"({cause_of(error)}): install it there as it is here"
                     ) from error
                 self._expect(self._start())  # its node was lost in the meantime
-        if self._coming and not self._is_told and time.monotonic() - self._since > PATIENCE_SECONDS:
-            self._is_told = True
+        if self._coming and not self._is_announced and time.monotonic() - self._since > JOIN_SECONDS:
+            self._is_announced = True
             print(f"--engine ray: {self._shortage()}", file=sys.stderr)
 
     def _shortage(self) -> str:
@@ -231,7 +231,7 @@ def connect() -> bool:
 
 
 def check_cluster_answers() -> None:
-    """Nothing. Ray itself would try for minutes.
+    """Refuses an address that does not answer; Ray itself would try for minutes.
 
     Raises:
         OSError: the cluster that Ray would connect to does not answer.

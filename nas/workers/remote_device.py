@@ -67,10 +67,10 @@ class RemoteDevice:
             now = time.monotonic()
             if beats != last:
                 last, changed = beats, now
-            self._check_patience(answer, beats is not None, now - started, now - changed)
+            self._check_wait(answer, beats is not None, now - started, now - changed)
             time.sleep(POLL_SECONDS)
 
-    def _check_patience(self, answer: Answer, known: bool, waited: float, silent: float) -> None:
+    def _check_wait(self, answer: Answer, known: bool, waited: float, silent: float) -> None:
         if answer.state != WAITING and silent > SILENT_SECONDS:
             raise RuntimeError(f"device {self.name!r} vanished in mid-measurement: no sign of life for {silent:.0f} s")
         if waited > self.timeout_seconds:

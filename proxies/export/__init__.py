@@ -15,7 +15,7 @@ DYNAMIC = "dynamic"
 """In place of a batch: any number of images."""
 
 if TYPE_CHECKING:
-    from proxies.export.network import Network, Options
+    from proxies.export.network import ExportedNetwork, Options
 
 __all__ = ["FORMATS", "Format", "check_formats"]
 
@@ -43,11 +43,11 @@ class Format:
         """Whether there must be weights to write."""
         return bool(self.loader)
 
-    def write(self, network: Network, file: Path, options: Options) -> None:
-        """Nothing; the file then holds the network."""
+    def write(self, network: ExportedNetwork, file: Path, options: Options) -> None:
+        """Writes the network to the file."""
         _function(self.writer)(network, file, options)
 
-    def load(self, file: Path, network: Network) -> Callable[..., object]:
+    def load(self, file: Path, network: ExportedNetwork) -> Callable[..., object]:
         """What runs the file's network: normalised images (n, c, h, w) to logits."""
         return cast("Callable[..., object]", _function(self.loader)(file, network))
 

@@ -35,7 +35,7 @@ class Options:
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class Network:
+class ExportedNetwork:
     """A network in evaluation mode on the CPU: (n, channels, h, w) to (n, classes).
 
     `images` are real ones, uint8 (n, channels, h, w), of `about.image_size`; `calibration` are training images, for

@@ -8,14 +8,14 @@ from typing import Any
 
 import onnx
 
-from proxies.export.network import Network, Options
+from proxies.export.network import ExportedNetwork, Options
 from proxies.latency.onnx_session import session_of
 from proxies.onnx_graph import INPUT, OUTPUT, model_of
 from search_space.plan import plan_of
 
 
-def write_onnx(network: Network, file: Path, options: Options) -> None:
-    """Nothing; the file then holds the network in float32, and what it is for in its metadata.
+def write_onnx(network: ExportedNetwork, file: Path, options: Options) -> None:
+    """Writes the network in float32, with what it is for in the file's metadata.
 
     Its input is `images`, normalised (n, c, h, w), its output `logits`.
     """
@@ -27,7 +27,7 @@ def write_onnx(network: Network, file: Path, options: Options) -> None:
     onnx.save(onnx.shape_inference.infer_shapes(model, data_prop=True), file)  # viewers show shapes that are written
 
 
-def load_onnx(file: Path, network: Network) -> Callable[[Any], Any]:
+def load_onnx(file: Path, network: ExportedNetwork) -> Callable[[Any], Any]:
     """The file's network in ONNX Runtime."""
     session = session_of(file)
     return lambda images: session.run([OUTPUT], {INPUT: images})[0]

@@ -10,7 +10,7 @@ from typing import Any
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
-from proxies.export.network import Network, Options
+from proxies.export.network import ExportedNetwork, Options
 from proxies.export.onnx_file import write_onnx
 from proxies.onnx_graph import INPUT
 
@@ -18,7 +18,7 @@ from proxies.onnx_graph import INPUT
 class _Images(CalibrationDataReader):  # type: ignore[misc]
     """Normalised training images, as many at once as the file takes."""
 
-    def __init__(self, network: Network, batch: int) -> None:
+    def __init__(self, network: ExportedNetwork, batch: int) -> None:
         images = network.normalised(network.calibration).numpy()
         self._parts: Iterator[Any] = (
             images[start : start + batch] for start in range(0, len(images) - batch + 1, batch)
@@ -29,8 +29,8 @@ class _Images(CalibrationDataReader):  # type: ignore[misc]
         return None if part is None else {INPUT: part}
 
 
-def write_int8(network: Network, file: Path, options: Options) -> None:
-    """Nothing; the file then holds the network with weights (by channel) and activations in 8 bits.
+def write_int8(network: ExportedNetwork, file: Path, options: Options) -> None:
+    """Writes the network with weights (by channel) and activations in 8 bits.
 
     The range of activations is that of the calibration images (ONNX Runtime's static quantisation, QDQ).
     """

@@ -8,11 +8,11 @@ from typing import Any
 
 import torch
 
-from proxies.export.network import Network, Options
+from proxies.export.network import ExportedNetwork, Options
 
 
-def write_program(network: Network, file: Path, options: Options) -> None:
-    """Nothing; the file then holds the network as a `torch.export` program."""
+def write_program(network: ExportedNetwork, file: Path, options: Options) -> None:
+    """Writes the network as a `torch.export` program."""
     about = network.about
     example = torch.zeros(options.batch or 2, about.channels, about.image_size, about.image_size)
     shapes = None if options.batch else ({0: torch.export.Dim("n")},)
@@ -20,7 +20,7 @@ def write_program(network: Network, file: Path, options: Options) -> None:
     torch.export.save(program, file, extra_files=network.metadata())
 
 
-def load_program(file: Path, network: Network) -> Callable[[Any], Any]:
+def load_program(file: Path, network: ExportedNetwork) -> Callable[[Any], Any]:
     """The file's network in torch."""
     module = torch.export.load(file).module()
 

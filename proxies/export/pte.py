@@ -9,18 +9,18 @@ from typing import Any
 
 import torch
 
-from proxies.export.network import Network, Options
+from proxies.export.network import ExportedNetwork, Options
 from proxies.latency.runtimes import executorch_runtime
 
 
-def write_pte(network: Network, file: Path, options: Options) -> None:
-    """Nothing; the file then holds the network for one image at a time, whatever the options say."""
+def write_pte(network: ExportedNetwork, file: Path, options: Options) -> None:
+    """Writes the network for one image at a time, whatever the options say."""
     about = network.about
     shape = (1, about.channels, about.image_size, about.image_size)
     executorch_runtime.write_pte(network.module, file, shape, "cpu")
 
 
-def load_pte(file: Path, network: Network) -> Callable[[Any], Any]:
+def load_pte(file: Path, network: ExportedNetwork) -> Callable[[Any], Any]:
     """The file's network in ExecuTorch, one image after the other."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

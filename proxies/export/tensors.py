@@ -9,17 +9,17 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 
-from proxies.export.network import Network, Options
+from proxies.export.network import ExportedNetwork, Options
 from proxies.export.python_source import source_of
 from proxies.weights import write_weights
 
 
-def write_safetensors(network: Network, file: Path, options: Options) -> None:
-    """Nothing; the file then holds weights and batch-norm statistics by name, and says what they are for."""
+def write_safetensors(network: ExportedNetwork, file: Path, options: Options) -> None:
+    """Writes weights and batch-norm statistics by name, and what they are for."""
     write_weights(file, network.module, network.about)
 
 
-def load_safetensors(file: Path, network: Network) -> Callable[[Any], Any]:
+def load_safetensors(file: Path, network: ExportedNetwork) -> Callable[[Any], Any]:
     """The stand-alone Python file's network with the file's weights: so both are checked."""
     about = network.about
     source = source_of(about.architecture, about.image_size, len(about.classes), about.channels, about.stem_stride)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from proxies.export.network import Network, Options
+from proxies.export.network import ExportedNetwork, Options
 from search_space.architecture import Architecture
 
 TEMPLATE = """\
@@ -54,6 +54,6 @@ def yaml_of(architecture: Architecture, name: str) -> str:
     return TEMPLATE.format(name=name, file=f"{name}.yaml", architecture=text, widths=widths)
 
 
-def write_yaml(network: Network, file: Path, options: Options) -> None:
-    """Nothing; the file is then a YOLO on the network's architecture."""
+def write_yaml(network: ExportedNetwork, file: Path, options: Options) -> None:
+    """Writes a YOLO on the network's architecture."""
     file.write_text(yaml_of(network.about.architecture, network.plain_name), encoding="utf-8")

@@ -58,10 +58,10 @@ def measure_all(folder: Path, out: Path) -> int:
             reading = _measure(folder, row, reference, manifest["timing"])
             results["readings"][row["network"]] = {**reading, "sha256": row["sha256"]}
             results["failures"].pop(row["network"], None)
-            told = f"{reading['p10_ms']:.3f} ms" + (", noisy" if reading["noisy"] else "")
+            text = f"{reading['p10_ms']:.3f} ms" + (", noisy" if reading["noisy"] else "")
         except (RuntimeError, OSError, subprocess.SubprocessError) as error:
-            told = results["failures"][row["network"]] = " ".join(str(error).split())
-        print(f"{number} of {len(rows)} {row['name']}: {told}, {time.monotonic() - started:.0f} s", file=sys.stderr)
+            text = results["failures"][row["network"]] = " ".join(str(error).split())
+        print(f"{number} of {len(rows)} {row['name']}: {text}, {time.monotonic() - started:.0f} s", file=sys.stderr)
         partial = out.with_name(out.name + ".partial")
         partial.write_text(json.dumps(sealed(results), indent=1) + "\n", encoding="utf-8")
         partial.replace(out)

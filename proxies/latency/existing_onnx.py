@@ -67,9 +67,9 @@ def _shape_of(session: Any, file: Path) -> Shape:
         n, *image = given
         if all(isinstance(size, int) for size in image) and (n == 1 or not isinstance(n, int)):
             return (1, *image)
-    told = ", ".join(f"{one.type} {one.shape}" for one in inputs)
+    text = ", ".join(f"{one.type} {one.shape}" for one in inputs)
     raise InputError(
-        f"a file must take one image of a fixed size, tensor(float) of (1, c, h, w); {str(file)!r} takes {told}"
+        f"a file must take one image of a fixed size, tensor(float) of (1, c, h, w); {str(file)!r} takes {text}"
     )
 
 

@@ -56,7 +56,7 @@ def quietest_core() -> int | None:
 
 
 def pin_to(core: int | None) -> None:
-    """Nothing; this process then stays on the core, where the system lets it."""
+    """Keeps this process on the core, where the system lets it."""
     if core is not None and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {core})
 

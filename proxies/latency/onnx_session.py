@@ -34,7 +34,7 @@ def session_of(file: Path | str, provider: str = "cpu", *, is_plain: bool = Fals
 
 
 def check_provider(provider: str) -> None:
-    """Nothing, if the installed ONNX Runtime has the provider.
+    """Refuses a provider that the installed ONNX Runtime lacks.
 
     Raises:
         ValueError: it has not.

@@ -31,7 +31,7 @@ class Expected:
     allowed: Sequence[float]
 
     def check(self, outputs: Sequence[Any]) -> None:
-        """Nothing, if the whole outputs that a runtime gave, in torch's order, hold the expected values.
+        """Refuses whole outputs of a runtime, in torch's order, that do not hold the expected values.
 
         Raises:
             WrongOutput: they do not, are more or fewer, or one has another size.

@@ -78,7 +78,7 @@ def _checked(network: Prepared) -> Loaded:
 
 
 def main() -> None:
-    """Nothing; the series of stdin's request is then the last line of stdout."""
+    """Writes the series that stdin asks for as the last line of stdout."""
     series = take_series(Request.from_dict(json.load(sys.stdin)))
     print(json.dumps(asdict(series)))
 

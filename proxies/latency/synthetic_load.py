@@ -48,7 +48,7 @@ def loaded_cores() -> Iterator[int]:
 
 
 def work(parent: int) -> None:
-    """Nothing; works until the parent is gone. Products that fit a cache alternate with sums that fit none."""
+    """Works until the parent is gone. Products that fit a cache alternate with sums that fit none."""
     random = np.random.RandomState(0)
     small, large = random.rand(512, 512).astype("float32"), random.rand(16, 1024, 1024).astype("float32")
     while os.getppid() == parent:

@@ -75,7 +75,7 @@ def _stem_layers(network: nn.Module) -> list[str]:
 
 
 def _shrink_less(network: nn.Module, stem: Sequence[str], factor: int) -> None:
-    """Nothing: the stem's layers, from the last one on, shrink an image by `factor` less."""
+    """Has the stem's layers, from the last one on, shrink an image by `factor` less."""
     for name in reversed(stem):
         layer = network.get_submodule(name)
         taken = min(factor, _stride(layer))

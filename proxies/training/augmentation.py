@@ -20,7 +20,7 @@ BINS = 31
 
 
 @dataclass(frozen=True)
-class Reach:
+class AffineReach:
     """The strongest level of each operation.
 
     ``shear`` is a slope, ``rotate`` in degrees, ``blend`` the change of a factor that is 1 (of brightness, colour,
@@ -36,9 +36,9 @@ class Reach:
     translate_is_share: bool = False
 
 
-TRIVIAL_WIDE = Reach(shear=0.99, translate=32, rotate=135, blend=0.99, posterize=6)
+TRIVIAL_WIDE = AffineReach(shear=0.99, translate=32, rotate=135, blend=0.99, posterize=6)
 """TrivialAugment's wide space (Mueller and Hutter 2021, table 1)."""
-RAND = Reach(shear=0.3, translate=150 / 331, rotate=30, blend=0.9, posterize=4, translate_is_share=True)
+RAND = AffineReach(shear=0.3, translate=150 / 331, rotate=30, blend=0.9, posterize=4, translate_is_share=True)
 """RandAugment's space (Cubuk 2020), as torchvision has it."""
 
 
@@ -108,7 +108,7 @@ def _global_generator_from(generator: torch.Generator) -> Iterator[None]:
         yield
 
 
-def _operated(images: Tensor, bins: Tensor, reach: Reach, generator: torch.Generator) -> Tensor:
+def _operated(images: Tensor, bins: Tensor, reach: AffineReach, generator: torch.Generator) -> Tensor:
     """Each image after an operation of its own, drawn evenly, at the level of its bin, which may go up or down."""
     operations = torch.randint(len(OPERATIONS), (len(images),), generator=generator)
     down = torch.rand(len(images), generator=generator) < 0.5
@@ -124,7 +124,7 @@ def _operated(images: Tensor, bins: Tensor, reach: Reach, generator: torch.Gener
     return changed
 
 
-def levels(reach: Reach, height: int, width: int) -> dict[str, tuple[Tensor, bool]]:
+def levels(reach: AffineReach, height: int, width: int) -> dict[str, tuple[Tensor, bool]]:
     """Returns the float levels ``(31,)`` of each operation by its name, and whether a level may also be negative."""
     across, down = (width, height) if reach.translate_is_share else (1, 1)
     signed = {

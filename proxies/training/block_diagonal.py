@@ -90,6 +90,6 @@ def _is_grouped_pointwise(conv: nn.Conv2d) -> bool:
 
 
 def _replace(parent: nn.Module, name: str, old: nn.Conv2d, new: nn.Conv2d) -> None:
-    """Nothing: puts `new`, with the parameters and the mode of `old`, where `old` was."""
+    """Puts `new`, with the parameters and the mode of `old`, where `old` was."""
     new.weight, new.bias = old.weight, old.bias
     setattr(parent, name, new.train(old.training))

@@ -68,7 +68,7 @@ def write_whole(path: Path, content: bytes) -> Path:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Nothing: brings the folder's new entry to disk too, where a system can."""
+    """Brings the folder's new entry to disk too, where a system can."""
     if os.name != "posix":
         return
     descriptor = os.open(folder, os.O_RDONLY)

@@ -82,7 +82,7 @@ class CapturedStep:
         return self._recording.loss.clone()
 
     def close(self) -> None:
-        """Nothing: gives the graph's memory back to the device. Gradients lie there, so those of `state` are dropped.
+        """Gives the graph's memory back to the device. Gradients lie there, so those of `state` are dropped.
 
         Later calls are plain ones.
         """
@@ -112,7 +112,7 @@ class CapturedStep:
 
 @contextmanager
 def restored(state: Sequence[Tensor], device: torch.device) -> Iterator[None]:
-    """Nothing: on leaving, also by an error, the values of `state` and torch's random numbers are as on entering."""
+    """Restores the values of `state` and torch's random numbers on leaving, also by an error."""
     saved = [tensor.detach().clone() for tensor in state]
     devices = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices, device_type="cuda"):

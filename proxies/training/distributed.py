@@ -37,24 +37,24 @@ class Processes:
             SystemExit: the first process could not make it, which it tells alone.
         """
         if not self.is_first:
-            if not self._told_by_first(True):
+            if not self._agreed_with_first(True):
                 raise SystemExit(2)
             return make()
         try:
             made = make()
         except InputError:
-            self._told_by_first(False)
+            self._agreed_with_first(False)
             raise
-        self._told_by_first(True)
+        self._agreed_with_first(True)
         return made
 
-    def _told_by_first(self, value: bool) -> bool:
+    def _agreed_with_first(self, value: bool) -> bool:
         """The first process's value, in every process."""
         if self.world == 1:
             return value
-        told = torch.tensor(int(value), device=self.device)
-        distributed.broadcast(told, src=0)
-        return bool(told.item())
+        text = torch.tensor(int(value), device=self.device)
+        distributed.broadcast(text, src=0)
+        return bool(text.item())
 
 
 @contextmanager

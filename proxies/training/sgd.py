@@ -12,7 +12,7 @@ Parameters = dict[str, nn.Parameter]
 def split_decay(network: nn.Module) -> tuple[Parameters, Parameters]:
     """Returns the network's trainable parameters by name: those to decay, and the norms' weights and all biases.
 
-    The latter are told by their shape: fewer than two dimensions.
+    The latter are recognised by their shape: fewer than two dimensions.
     """
     trainable = {name: each for name, each in network.named_parameters() if each.requires_grad}
     decayed = {name: each for name, each in trainable.items() if each.ndim >= 2}

@@ -137,7 +137,7 @@ class Trainer:
         )
 
     def run_epoch(self) -> None:
-        """Nothing: trains one epoch, and validates where the recipe says so.
+        """Trains one epoch, and validates where the recipe says so.
 
         Raises:
             TrainingError: the loss is no longer finite.
@@ -155,7 +155,7 @@ class Trainer:
         self.seconds += time.perf_counter() - started
 
     def close(self) -> None:
-        """Nothing: gives a GPU's memory back, and the networks their plain layers; for a training that is left."""
+        """Gives a GPU's memory back, and the networks their plain layers; for a training that is left."""
         if self._captured:
             self._captured.close()
             self._captured = None
@@ -174,7 +174,7 @@ class Trainer:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Nothing: goes on from where `state_dict` was taken, of a training with the same arguments."""
+        """Goes on from where `state_dict` was taken, of a training with the same arguments."""
         self.network.load_state_dict(state["network"])
         self._optimizer.load_state_dict(state["optimizer"])
         if self._average:

@@ -34,7 +34,7 @@ def evaluate(
 
 
 def estimate_statistics(network: nn.Module, images: Tensor, data: ImageData, batch_size: int) -> None:
-    """Nothing: batch-norm statistics become those of the weights as they now are, over uint8 images (n, c, h, w).
+    """Sets batch-norm statistics to those of the weights as they now are, over uint8 images (n, c, h, w).
 
     Running ones lag far behind after a few hundred steps.
     """

@@ -51,14 +51,14 @@ class Example:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class KnownTrainings:
     """Full trainings that are known before a user's own: with a short one, by its recipe, and without."""
 
     examples: Mapping[str, Sequence[Example]] = field(default_factory=dict, hash=False)
     labels: Sequence[Label] = ()
 
 
-NOTHING_KNOWN = Known()
+NOTHING_KNOWN = KnownTrainings()
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +149,7 @@ def last_epochs(epochs: int) -> int:
     return max(1, round(LAST_SHARE * epochs))
 
 
-def best_fit(own: Sequence[Example], known: Known, recipe: str) -> tuple[AccuracyFit, list[float]]:
+def best_fit(own: Sequence[Example], known: KnownTrainings, recipe: str) -> tuple[AccuracyFit, list[float]]:
     """The fit for the user's own data, and for each of their networks the accuracy by a fit that had not seen it.
 
     Of the fit to what is known already and the one to that and the user's own networks, the one that predicts these

@@ -9,7 +9,7 @@ from functools import cache
 from search_space.errors import InputError
 from search_space.presets import PRESETS
 from studies.calibration import store as calibrations
-from studies.calibration.accuracy_fit import AccuracyFit, Example, Known
+from studies.calibration.accuracy_fit import AccuracyFit, Example, KnownTrainings
 from studies.calibration.accuracy_prior import Label
 from studies.papers.published_accuracies import PUBLISHED
 
@@ -32,7 +32,7 @@ def _labels() -> Iterator[Label]:
                 yield Label(architecture, 1 - row.error_percent / 100, IMAGENET)
 
 
-def known_trainings() -> Known:
+def known_trainings() -> KnownTrainings:
     """All of them, by recipe where they have a short training."""
     examples: dict[str, list[Example]] = {}
     for name in calibrations.SHIPPED:
@@ -40,7 +40,7 @@ def known_trainings() -> Known:
             for recipe, training in network.trainings.items():
                 example = Example(network.architecture, training, network.accuracies, name)
                 examples.setdefault(recipe, []).append(example)
-    return Known(examples, published_labels())
+    return KnownTrainings(examples, published_labels())
 
 
 @cache

@@ -8,7 +8,7 @@ from statistics import fmean, median
 from typing import Any
 
 from search_space.architecture import Architecture
-from studies.calibration.accuracy_fit import NOTHING_KNOWN, AccuracyFit, Example, Known, best_fit
+from studies.calibration.accuracy_fit import NOTHING_KNOWN, AccuracyFit, Example, KnownTrainings, best_fit
 from studies.calibration.accuracy_prior import Label, fit_prior, left_out_estimates
 from studies.calibration.ranking import Interval, Ranking, advantage_of, ceiling_of, ranking_of
 from studies.calibration.scores import AT_INITIALISATION, BASELINES, SHORT_TRAINING, Evidence, pooled_scores
@@ -124,7 +124,7 @@ def members_of(networks: Sequence[Trained], name: str) -> list[Trained]:
 
 
 def scores_of(
-    networks: Sequence[Trained], recipes: Sequence[str], known: Known = NOTHING_KNOWN
+    networks: Sequence[Trained], recipes: Sequence[str], known: KnownTrainings = NOTHING_KNOWN
 ) -> tuple[dict[Key, dict[str, float]], dict[str, AccuracyFit]]:
     """By score, by architecture's key, how it scores; and by recipe the fit of the default score.
 
@@ -147,7 +147,7 @@ def scores_of(
     return scores, fits
 
 
-def priors_of(networks: Sequence[Trained], recipe: str, known: Known = NOTHING_KNOWN) -> dict[str, float]:
+def priors_of(networks: Sequence[Trained], recipe: str, known: KnownTrainings = NOTHING_KNOWN) -> dict[str, float]:
     """By architecture's key what the architecture alone lets expect, by a prior that had not seen it."""
     own = [Label(each.architecture, fmean(each.accuracies), OWN) for each in networks if each.accuracies]
     before = [*known.labels, *(example.label for example in known.examples.get(recipe, ()))]
@@ -160,7 +160,7 @@ def priors_of(networks: Sequence[Trained], recipe: str, known: Known = NOTHING_K
 
 
 def predictions_of(
-    networks: Sequence[Trained], recipe: str, known: Known = NOTHING_KNOWN
+    networks: Sequence[Trained], recipe: str, known: KnownTrainings = NOTHING_KNOWN
 ) -> tuple[AccuracyFit, dict[str, float]]:
     """The fit of the default score, and by architecture's key what a fit that had not seen it predicts."""
     labelled = [network for network in networks if network.accuracies]
@@ -174,7 +174,7 @@ def predictions_of(
 
 
 def calibration_of(
-    made: Made, networks: Sequence[Trained], recipes: Sequence[str], known: Known = NOTHING_KNOWN
+    made: Made, networks: Sequence[Trained], recipes: Sequence[str], known: KnownTrainings = NOTHING_KNOWN
 ) -> Calibration:
     """The calibration that these trainings amount to; `recipes` are the short ones, the default first.
 

@@ -31,7 +31,7 @@ TABLES = tuple(_metadata.tables)
 
 
 def keep(engine: Engine, calibration: Calibration) -> None:
-    """Nothing: enters the calibration; the table is made where there is none."""
+    """Enters the calibration; the table is made where there is none."""
     _metadata.create_all(engine)
     row = {
         "data": calibration.made.fingerprint,

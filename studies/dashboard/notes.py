@@ -29,7 +29,7 @@ def study_note(attributes: Mapping[str, Any]) -> str:
     shown = [f"- {name.replace('_', ' ')}: {settings[name]}" for name in SHOWN if settings.get(name) is not None]
     recipe = settings.get("recipe")
     shown += [f"- recipe: {recipe['name'] if isinstance(recipe, Mapping) else recipe}"] if recipe else []
-    told = provenance.get(ACCURACY)
+    text = provenance.get(ACCURACY)
     if "table" in settings:
         return "\n".join(["A search over a table of finished trainings: accuracy against FLOPs.", "", *shown, "", FLOP])
     is_level_known = AccuracyScale.of_study(attributes, (), ()).is_level_known
@@ -39,7 +39,7 @@ def study_note(attributes: Mapping[str, Any]) -> str:
         "",
         *shown,
         "",
-        f"**accuracy** {what}{f': {told}' if told else ''}.",
+        f"**accuracy** {what}{f': {text}' if text else ''}.",
         f"**latency_ms** is measured, for one image on one thread. {SPREAD}",
         FLOP,
     ]

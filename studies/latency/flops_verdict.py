@@ -74,7 +74,7 @@ class MisleadingPair:
 
     @property
     def error(self) -> float:
-        """The factor by which a latency foretold from the other's by FLOPs is too short."""
+        """The factor by which a latency predicted from the other's by FLOPs is too short."""
         return self.latency_ratio / self.macs_ratio
 
 

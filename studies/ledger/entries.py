@@ -53,10 +53,10 @@ class Filters:
             raise InputError(f"kind must be one of {', '.join(KINDS)}, got {self.kind!r}")
         if not self.kinds:
             given = (field.name for field in fields(self))
-            told = ", ".join(f"{name} {getattr(self, name)!r}" for name in given if getattr(self, name) is not None)
+            text = ", ".join(f"{name} {getattr(self, name)!r}" for name in given if getattr(self, name) is not None)
             raise InputError(
                 f"only trainings and scores have {', '.join(_OF_EVALUATIONS)}, and only latencies "
-                f"{', '.join(_OF_LATENCIES)}; got {told}: leave one out"
+                f"{', '.join(_OF_LATENCIES)}; got {text}: leave one out"
             )
 
     @property

@@ -105,7 +105,7 @@ class LatencyQueue:
         return bytes(content)
 
     def drop_file(self, sha256: str) -> None:
-        """Nothing; the content is no longer kept."""
+        """Deletes the content."""
         with self._engine.begin() as connection:
             connection.execute(delete(_files).where(_files.c.sha256 == sha256))
 
@@ -134,7 +134,7 @@ class LatencyQueue:
             return connection.execute(mine.values(**values)).rowcount == 1
 
     def give_up(self, job_id: int, cause: str) -> None:
-        """Nothing; a job that has not ended failed for this cause, and no agent takes it any more."""
+        """Fails a job that has not ended, for this cause, so that no agent takes it any more."""
         open_job = update(_jobs).where(_jobs.c.id == job_id, _jobs.c.state.in_((WAITING, TAKEN)))
         with self._engine.begin() as connection:
             connection.execute(open_job.values(state=FAILED, cause=cause))
@@ -146,7 +146,7 @@ class LatencyQueue:
             return Answer(*connection.execute(query).one())
 
     def register(self, device: str, agent: str, facts: Mapping[str, Any]) -> None:
-        """Nothing; the agent now speaks for the device, and jobs that an earlier agent of it left wait again."""
+        """Registers the agent for the device; jobs that an earlier agent of it left wait again."""
         with self._engine.begin() as connection:
             connection.execute(delete(_devices).where(_devices.c.name == device))
             connection.execute(insert(_devices).values(name=device, agent=agent, facts=dict(facts), beats=0))

@@ -89,7 +89,7 @@ class Evaluations:
         _metadata.create_all(engine)
 
     def add(self, question: Question, result: Mapping[str, Any], made_by: Mapping[str, Any], taken_at: float) -> None:
-        """Nothing: enters an answer; `made_by` says by which machine and versions. A second one changes nothing."""
+        """Enters an answer; `made_by` says by which machine and versions. A second one changes nothing."""
         row = {
             "digest": question.digest,
             "network": question.architecture.key(),

@@ -16,7 +16,7 @@ from studies.display import FLOP
 from studies.report.figures import BLUE, GREY, ORANGE, styled
 from studies.report.page import definitions_section, figure_html, section, table_html, write_page
 from studies.report.study.growth import HEADING, growth_figure
-from studies.sampling.benchmark_table import ANY, Entry, FinishedTable, Price
+from studies.sampling.benchmark_table import ANY, BenchmarkEntry, FinishedTable, Price
 
 RANDOM_SEARCHES = 20
 COLUMNS = ("network", "MFLOPs", "M params", "accuracy %")
@@ -64,7 +64,7 @@ def random_shares(
 
 def shares_of(price: Price, codes: Sequence[str]) -> list[float]:
     """The share of the best hypervolume after each of the networks, in their order."""
-    front: list[Entry] = []
+    front: list[BenchmarkEntry] = []
     shares: list[float] = []
     for code in codes:
         before, front = front, _front([*front, price.table.entries[code]])
@@ -86,15 +86,15 @@ def _growth(table: FinishedTable, codes: Sequence[str], budget: Budget) -> str:
     return note + figure_html(growth_figure(curves, "networks scored"), "growth")
 
 
-def _front(entries: Sequence[Entry]) -> list[Entry]:
-    front: list[Entry] = []
+def _front(entries: Sequence[BenchmarkEntry]) -> list[BenchmarkEntry]:
+    front: list[BenchmarkEntry] = []
     for entry in sorted(entries, key=lambda entry: (entry.macs, -entry.accuracy)):
         if not front or entry.accuracy > front[-1].accuracy:
             front.append(entry)
     return front
 
 
-def _front_figure(scored: Sequence[Entry], best: Sequence[Entry]) -> go.Figure:
+def _front_figure(scored: Sequence[BenchmarkEntry], best: Sequence[BenchmarkEntry]) -> go.Figure:
     parts = (
         ("scored", scored, "markers", {"color": GREY, "opacity": 0.5}),
         ("front", _front(scored), "lines+markers", {"color": BLUE, "size": 9}),
@@ -119,5 +119,5 @@ def _front_figure(scored: Sequence[Entry], best: Sequence[Entry]) -> go.Figure:
     )
 
 
-def _cells(entry: Entry) -> tuple[str, ...]:
+def _cells(entry: BenchmarkEntry) -> tuple[str, ...]:
     return entry.code, f"{entry.macs / 1e6:.1f}", f"{entry.params / 1e6:.2f}", f"{100 * entry.accuracy:.2f}"

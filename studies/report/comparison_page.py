@@ -113,8 +113,8 @@ def _drawn(comparison: Comparison) -> str:
     left_out = [
         network for network in comparison.networks if network.name not in drawn and network.accuracy is not None
     ]
-    told = ", ".join(f"{network.name} ({_accuracy(network)} %)" for network in left_out)
-    note = f'<p class="note">Not drawn: {escape(told)}.</p>' if told else ""
+    text = ", ".join(f"{network.name} ({_accuracy(network)} %)" for network in left_out)
+    note = f'<p class="note">Not drawn: {escape(text)}.</p>' if text else ""
     return figure_html(comparison_figure(comparison), "comparison") + note
 
 

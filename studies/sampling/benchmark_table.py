@@ -18,7 +18,7 @@ from search_space.budget import Budget
 from search_space.errors import InputError
 from search_space.space import Chooser
 from studies.sampling.expected_improvement import hypervolume
-from studies.sampling.objective_model import Known
+from studies.sampling.objective_model import KnownObjectives
 from studies.sampling.samplers import Ahead
 
 FIELDS = ("test_acc", "flops", "params")
@@ -27,7 +27,7 @@ REFERENCE_PERCENTILE = 95
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class BenchmarkEntry:
     """A network of the table: accuracies in [0, 1], one a training."""
 
     code: str
@@ -56,7 +56,7 @@ class FinishedTable:
     The file is a JSON object from code to `test_acc` (a list, in percent or in [0, 1]), `flops` and `params`.
     """
 
-    entries: Mapping[str, Entry] = field(hash=False)
+    entries: Mapping[str, BenchmarkEntry] = field(hash=False)
     alphabets: tuple[str, ...]
 
     @classmethod
@@ -91,7 +91,7 @@ class FinishedTable:
         # One number says it for the whole table: an accuracy above 1 is a percentage.
         scale = 100.0 if max(max(accuracies) for accuracies, _, _ in raw.values()) > 1 else 1.0
         entries = {
-            code: Entry(code, tuple(accuracy / scale for accuracy in accuracies), macs, params)
+            code: BenchmarkEntry(code, tuple(accuracy / scale for accuracy in accuracies), macs, params)
             for code, (accuracies, macs, params) in raw.items()
         }
         alphabets = tuple("".join(sorted({code[place] for code in data})) for place in range(length))
@@ -171,11 +171,11 @@ class Price:
 def ahead_of(table: FinishedTable, budget: Budget = ANY) -> Ahead:
     """What a sampler may know of the table in advance: FLOPs, of the networks that it holds and a budget allows."""
 
-    def foresee(params: Mapping[str, Any]) -> Known | None:
+    def known_of(params: Mapping[str, Any]) -> KnownObjectives | None:
         entry = table.entries.get(table.code_of(params))
         if entry is None:
             return None
         features = (math.log(max(entry.params, 1)),)
-        return Known((float(entry.macs),), features, allowed=budget.allows(entry.macs, entry.params))
+        return KnownObjectives((float(entry.macs),), features, allowed=budget.allows(entry.macs, entry.params))
 
-    return Ahead(foresee, table.distributions(), ideal=1.0)
+    return Ahead(known_of, table.distributions(), ideal=1.0)

@@ -20,7 +20,7 @@ LEAST_TO_MODEL = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class KnownObjectives:
     """What is known of a point before it is evaluated.
 
     `objectives` are all but the modelled one, in the study's order; None where they have to be learned from what was
@@ -43,11 +43,11 @@ class Point:
     """Parameters, what is known of them, and what tells them from other points."""
 
     params: Params
-    known: Known
+    known: KnownObjectives
     identity: Hashable
 
 
-class Outlook:
+class ObjectiveModel:
     """Fitted to measured points: `values` of the modelled objective, shape (n,), and `known` ones, shape (n, k).
 
     All are to be minimised; `signs` are -1 for those of `Known.objectives` that the study maximises. `ideal` is a value

@@ -19,6 +19,6 @@ def check_sampler(name: str) -> None:
         raise InputError(f"a sampler is one of {', '.join(SAMPLER_NAMES)}; got {name!r}")
 
 
-def needs_foresight(name: str) -> bool:
-    """Whether the sampler of that name is told what is known ahead; to find that out takes time."""
+def takes_known_objectives(name: str) -> bool:
+    """Whether the sampler of that name takes what is known ahead; to find that out takes time."""
     return name == SURROGATE

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler, TPESampler
 
-from studies.sampling.sampler_names import check_sampler, needs_foresight
-from studies.sampling.surrogate_sampler import Foresee, SurrogateSampler, nothing_known
+from studies.sampling.sampler_names import check_sampler, takes_known_objectives
+from studies.sampling.surrogate_sampler import KnownOf, SurrogateSampler, nothing_known
 
 STARTUP_TRIALS = 10
 
@@ -21,7 +21,7 @@ class Ahead:
     The first objective is the expensive one, and `ideal` a value of it that none can surpass.
     """
 
-    foresee: Foresee = nothing_known
+    known_of: KnownOf = nothing_known
     space: Mapping[str, BaseDistribution] | None = field(default=None, hash=False)
     ideal: float | None = None
 
@@ -29,7 +29,7 @@ class Ahead:
 NOTHING_AHEAD = Ahead()
 
 SAMPLERS: dict[str, Callable[[int, Ahead], BaseSampler]] = {
-    "surrogate": lambda seed, ahead: SurrogateSampler(ahead.foresee, space=ahead.space, ideal=ahead.ideal, seed=seed),
+    "surrogate": lambda seed, ahead: SurrogateSampler(ahead.known_of, space=ahead.space, ideal=ahead.ideal, seed=seed),
     "tpe": lambda seed, _: TPESampler(seed=seed, multivariate=True, n_startup_trials=STARTUP_TRIALS),
     "gp": lambda seed, _: GPSampler(seed=seed, n_startup_trials=STARTUP_TRIALS),
     "nsga2": lambda seed, _: NSGAIISampler(seed=seed, population_size=20),
@@ -46,5 +46,5 @@ def sampler_for(name: str, seed: int, position: int, ahead: Ahead = NOTHING_AHEA
     Ours seeds itself by how many points the study holds, which is the same.
     """
     check_sampler(name)
-    seed = seed if needs_foresight(name) else (seed * 1_000_003 + position) % 2**32
+    seed = seed if takes_known_objectives(name) else (seed * 1_000_003 + position) % 2**32
     return SAMPLERS[name](seed, ahead)

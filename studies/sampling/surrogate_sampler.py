@@ -21,7 +21,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from studies.sampling.encoding import Params, draw, identity_of, matrix_of, mutated
 from studies.sampling.expected_improvement import expected_improvement
-from studies.sampling.objective_model import Known, Outlook, Point
+from studies.sampling.objective_model import KnownObjectives, ObjectiveModel, Point
 
 Array = NDArray[np.float64]
 
@@ -42,13 +42,13 @@ FIXED_PARAMS = "fixed_params"
 """Optuna's name for the parameters of a trial that was queued."""
 
 
-Foresee = Callable[[Mapping[str, Any]], Known | None]
+KnownOf = Callable[[Mapping[str, Any]], KnownObjectives | None]
 """Parameters -> what is known of that point; None for what is no point of the problem at all."""
 
 
-def nothing_known(params: Mapping[str, Any]) -> Known:
+def nothing_known(params: Mapping[str, Any]) -> KnownObjectives:
     """That the known objectives have to be learned from what was measured."""
-    return Known(None)
+    return KnownObjectives(None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +72,13 @@ class SurrogateSampler(BaseSampler):
     Args:
         foresee: what is known of a point in advance; by default the known objectives are learned.
         modelled: which of the study's objectives is the expensive one.
-        ideal: a value of it that none can surpass, such as an accuracy of 1; see `objective_model.Outlook`.
+        ideal: a value of it that none can surpass, such as an accuracy of 1; see `ObjectiveModel`.
         space: the search space; by default that of the study's completed trials, so that the first one is random.
     """
 
     def __init__(
         self,
-        foresee: Foresee = nothing_known,
+        known_of: KnownOf = nothing_known,
         *,
         modelled: int = 0,
         ideal: float | None = None,
@@ -87,7 +87,7 @@ class SurrogateSampler(BaseSampler):
         proposals: int = PROPOSALS,
         space: Mapping[str, BaseDistribution] | None = None,
     ) -> None:
-        self._foresee = foresee
+        self._known_of = known_of
         self._modelled, self._ideal = modelled, ideal
         self._seed = seed
         self._startup_trials = startup_trials
@@ -114,8 +114,8 @@ class SurrogateSampler(BaseSampler):
             if pool[0].known.expected is None:
                 return self._stratified(pool, history, search_space)
         signs = np.array([1.0 if each is StudyDirection.MINIMIZE else -1.0 for each in study.directions])
-        outlook = self._outlook(history, signs, search_space)
-        return self._best(outlook, history, search_space)
+        model = self._model(history, signs, search_space)
+        return self._best(model, history, search_space)
 
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
@@ -125,7 +125,7 @@ class SurrogateSampler(BaseSampler):
         return RandomSampler(seed=seed).sample_independent(study, trial, param_name, param_distribution)
 
     def _point(self, params: Mapping[str, Any]) -> Point | None:
-        known = self._foresee(params)
+        known = self._known_of(params)
         if known is None:
             return None
         return Point(dict(params), known, identity_of(params) if known.identity is None else known.identity)
@@ -148,13 +148,13 @@ class SurrogateSampler(BaseSampler):
         return _History(list(measured.values()), in_flight, held)
 
     def _drawn(self, history: _History, space: Mapping[str, BaseDistribution], count: int) -> list[Point]:
-        """Points at random that the study does not hold; the same for some proposals, for what is foreseen is kept."""
+        """Points at random that the study does not hold; the same for some proposals, for what is known of them is kept."""
         rng = np.random.default_rng([self._seed, len(history.held) // REDRAWN_EVERY])
         return self._new(history, (draw(space, rng) for _ in range(count)))
 
-    def _promising(self, outlook: Outlook, points: list[Point]) -> list[Params]:
+    def _promising(self, model: ObjectiveModel, points: list[Point]) -> list[Params]:
         """The front of these points as they are predicted."""
-        better = _dominated(outlook.known_of(points), outlook.predict(points)[0])
+        better = _dominated(model.known_of(points), model.predict(points)[0])
         return [point.params for point, is_beaten in zip(points, better, strict=True) if not is_beaten]
 
     def _near(self, history: _History, space: Mapping[str, BaseDistribution], best: list[Params]) -> list[Point]:
@@ -191,23 +191,25 @@ class SurrogateSampler(BaseSampler):
         nearest = ((ours[:, None] - theirs[None]) ** 2).sum(axis=2).min(axis=1)
         return pool[int(np.argmax(nearest))].params
 
-    def _outlook(self, history: _History, signs: Array, space: Mapping[str, BaseDistribution]) -> Outlook:
+    def _model(self, history: _History, signs: Array, space: Mapping[str, BaseDistribution]) -> ObjectiveModel:
         values = np.array([values for _, values in history.measured]).reshape(-1, len(signs)) * signs
         rest = [axis for axis in range(len(signs)) if axis != self._modelled]
         points = [point for point, _ in history.measured]
         ideal = None if self._ideal is None else self._ideal * signs[self._modelled]
         sign = float(signs[self._modelled])
-        return Outlook(points, values[:, self._modelled], values[:, rest], signs[rest], space, ideal, self._seed, sign)
+        return ObjectiveModel(
+            points, values[:, self._modelled], values[:, rest], signs[rest], space, ideal, self._seed, sign
+        )
 
-    def _best(self, outlook: Outlook, history: _History, space: Mapping[str, BaseDistribution]) -> Params:
+    def _best(self, model: ObjectiveModel, history: _History, space: Mapping[str, BaseDistribution]) -> Params:
         """The proposal that is expected to enlarge the smoothed front's hypervolume most for its price.
 
         What counts is the gain a second (Snoek et al. 2012, sec. 3.2).
         """
-        known, values = outlook.known, outlook.smoothed
+        known, values = model.known, model.smoothed
         if history.in_flight:
-            known = np.vstack([known, outlook.known_of(history.in_flight)])
-            values = np.append(values, outlook.predict(history.in_flight)[0])
+            known = np.vstack([known, model.known_of(history.in_flight)])
+            values = np.append(values, model.predict(history.in_flight)[0])
         on_front = [
             point.params
             for point, better in zip((point for point, _ in history.measured), _dominated(known, values), strict=False)
@@ -215,12 +217,12 @@ class SurrogateSampler(BaseSampler):
         ]
         drawn = self._drawn(history, space, self._proposals // 2)
         if drawn and drawn[0].known.expected is not None:
-            on_front += self._promising(outlook, drawn)
+            on_front += self._promising(model, drawn)
         pool = drawn + self._near(history, space, on_front)
         if not pool:
             return {}
-        proposed = outlook.known_of(pool)
-        mean, deviation = outlook.predict(pool)
+        proposed = model.known_of(pool)
+        mean, deviation = model.predict(pool)
         # The points drawn at random stand for the space; those held and those near them are better than most.
         worst = np.percentile(mean[: len(drawn)], REFERENCE_PERCENTILE) if drawn else values.max()
         everywhere = np.vstack([known, proposed])

@@ -56,7 +56,7 @@ TABLES = tuple(_metadata.tables)
 
 
 def make_tables(engine: Engine) -> None:
-    """Nothing; the tables are there now."""
+    """Makes the tables that are missing."""
     _metadata.create_all(engine)
 
 
@@ -99,7 +99,7 @@ class Coordinator:
 
     @contextmanager
     def asking(self) -> Iterator[None]:
-        """Nothing; what is done inside is kept as a whole or not at all, and no other process asks meanwhile."""
+        """Keeps what is done inside as a whole or not at all; no other process asks meanwhile."""
         self._asked = []
         with at_once(self._study, self._references) as connection:
             hold(self._study, connection)
@@ -144,13 +144,13 @@ class Coordinator:
             return len(self._alive(connection) - {self.id})
 
     def give_up(self) -> None:
-        """Nothing: what this process still has evaluated waits in the queue for another one."""
+        """Puts what this process still has evaluated back into the queue, for another one."""
         self._mine.clear()
         with self.asking():
             self.requeue_orphans()
 
     def beat(self) -> None:
-        """Nothing: a sign of life; and whoever gave none for long is signed off."""
+        """Gives a sign of life, and signs off whoever gave none for long."""
         here = _coordinators.c
         with self._engine.begin() as connection:
             signed_on = update(_coordinators).where(here.id == self.id).values(beats=here.beats + 1)

@@ -31,7 +31,7 @@ def engine_of(url: str) -> Engine:
     Raises:
         InputError: no database URL, or a database that cannot be opened.
     """
-    with told_in_one_line(url):
+    with errors_in_one_line(url):
         engine = sqlalchemy.create_engine(url, **engine_options(url))
         sqlalchemy.inspect(engine).get_table_names()  # SQLite opens any file: only reading shows what it is
     return engine
@@ -49,7 +49,7 @@ def engine_options(url: str) -> dict[str, Any]:
 
 @contextmanager
 def making_tables(engine: Engine) -> Iterator[None]:
-    """Nothing, inside, while no other process makes tables in the same database; only PostgreSQL keeps them off."""
+    """Keeps other processes from making tables in the same database; only PostgreSQL can."""
     if engine.dialect.name != "postgresql":
         yield
         return
@@ -64,8 +64,8 @@ def shown(url: str) -> str:
 
 
 @contextmanager
-def told_in_one_line(url: str) -> Iterator[None]:
-    """Nothing; what goes wrong with the database inside is told as a mistake of whoever gave the URL.
+def errors_in_one_line(url: str) -> Iterator[None]:
+    """Turns what goes wrong with the database inside into a mistake of whoever gave the URL.
 
     Raises:
         InputError: it cannot be opened, or its driver is not installed.

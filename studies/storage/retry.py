@@ -1,4 +1,4 @@
-"""Patience with a database that does not answer: a step is tried again until it does, or until patience ends."""
+"""Retries a step while its database does not answer, until it does or the time for that is up."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from search_space.errors import InputError
 from studies.storage.database import shown
 from studies.storage.database_errors import is_away, is_full, reason_of
 
-PATIENCE_SECONDS = 120.0
+RETRY_SECONDS = 120.0
 FIRST_WAIT_SECONDS = 0.25
 LONGEST_WAIT_SECONDS = 5.0
 
@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class Retry:
     """How long the database at `url` may be away; `report` is called with a line when it goes and when it is back.
 
     A step may have been done although its end was not heard of: only steps that can be done twice are for it.
@@ -27,7 +27,7 @@ class Patience:
 
     url: str
     report: Callable[[str], None]
-    seconds: float = PATIENCE_SECONDS
+    seconds: float = RETRY_SECONDS
 
     def __call__(self, step: Callable[[], T]) -> T:
         """What the step gives, once it succeeds.
@@ -46,8 +46,8 @@ class Patience:
                     raise
                 if since is None:
                     since = time.monotonic()
-                    told = f"{self._called()} does not answer: {reason_of(error)}"
-                    self.report(f"{told}; trying again for {self.seconds:.0f} s")
+                    text = f"{self._called()} does not answer: {reason_of(error)}"
+                    self.report(f"{text}; trying again for {self.seconds:.0f} s")
                 left = since + self.seconds - time.monotonic()
                 self._check_left(left, error)
                 time.sleep(min(wait, left))
@@ -71,5 +71,5 @@ class Patience:
         if seconds <= 0:
             raise InputError(
                 f"a study needs its database, and {self._called()} did not answer for {self.seconds:.0f} s: "
-                f"{reason_of(error)}; what was told is kept, and the same line with --resume goes on once it answers"
+                f"{reason_of(error)}; what was reported is kept; once it answers, the same line with --resume goes on"
             ) from error

@@ -22,7 +22,7 @@ from studies.ledger import latency_queue
 from studies.ledger import trainings as evaluations
 from studies.record import DIRECTIONS, KEY, OBJECTIVES, Record, record_of
 from studies.storage import coordinators
-from studies.storage.database import engine_options, making_tables, parsed_url, told_in_one_line
+from studies.storage.database import engine_options, errors_in_one_line, making_tables, parsed_url
 from studies.storage.retimed_latencies import as_retimed, retimed_in
 from studies.storage.transactions import at_once, hold
 from studies.storage.trials import CAUSE as CAUSE
@@ -38,7 +38,7 @@ KEPT_ENDINGS = {REFERENCES: "references", FINALISTS: "finalists"}
 
 
 def check_storage(url: str) -> None:
-    """Nothing; makes nothing either. An SQLite file that is not there yet is fine.
+    """Refuses a path that cannot be written, and makes nothing. An SQLite file that is not there yet is fine.
 
     Raises:
         InputError: no database URL, a database that cannot be opened, or one that holds something else.
@@ -46,12 +46,12 @@ def check_storage(url: str) -> None:
     database = parsed_url(url).database
     if url.startswith("sqlite") and not Path(database or "").is_file():
         return
-    with told_in_one_line(url):
+    with errors_in_one_line(url):
         _check_is_ours(url)
 
 
 def check_storage_exists(url: str) -> None:
-    """Nothing; the next step would make an SQLite file that is not there.
+    """Refuses an SQLite file that is missing, which the next step would make.
 
     Raises:
         InputError: the URL names such a file.
@@ -72,7 +72,7 @@ def open_storage(url: str, *, must_exist: bool = False) -> RDBStorage:
     if must_exist:
         check_storage_exists(url)
     check_storage(url)
-    with told_in_one_line(url):
+    with errors_in_one_line(url):
         storage = _with_tables(url)
         if is_sqlite:
             with storage.engine.connect() as connection:
@@ -263,7 +263,7 @@ def _asked_for(study: Study) -> list[FrozenTrial]:
 
 @contextmanager
 def locked(url: str) -> Iterator[None]:
-    """Nothing, inside, while no other process searches on the same SQLite file; the lock dies with its process.
+    """Locks the SQLite file of a search for one process; the lock dies with its process.
 
     Optuna on SQLite hands a queued trial to two askers and loses results without an error.
 

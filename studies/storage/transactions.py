@@ -57,7 +57,7 @@ def at_once(study: Study, *others: Study) -> Iterator[Connection]:
 
 
 def hold(study: Study, connection: Connection) -> None:
-    """Nothing: no other process gets past this, for the study, until the connection's transaction ends.
+    """Holds every other process here, for the study, until the connection's transaction ends.
 
     The server ends it when the process dies.
     """
@@ -71,13 +71,13 @@ def runs(trial_id: int, connection: Connection) -> bool:
 
 
 def hold_running(study: Study, connection: Connection) -> None:
-    """Nothing: no other process ends one of the study's running trials until the connection's transaction ends."""
+    """Keeps other processes from ending the study's running trials until the connection's transaction ends."""
     running = select(_trials.c.trial_id).where(_trials.c.study_id == study._study_id, _trials.c.state == _RUNNING)
     connection.execute(running.order_by(_trials.c.trial_id).with_for_update()).all()
 
 
 def set_attributes(trial_id: int, attributes: Mapping[str, Any], connection: Connection) -> None:
-    """Nothing: a trial's user attributes of these names have these values now, in two statements for all of them."""
+    """Sets a trial's user attributes, all of them in two statements."""
     if not attributes:
         return
     mine = _attributes.c.trial_id == trial_id
@@ -103,7 +103,7 @@ def _begin(connection: Connection) -> None:
 
 
 def _forget(study: Study) -> None:
-    """Nothing: the study reads its trials anew."""
+    """Makes the study read its trials anew."""
     cache: Any = study._storage
     for name in ("_studies", "_trial_id_to_study_id_and_number", "_study_id_and_number_to_trial_id"):
         getattr(cache, name).clear()

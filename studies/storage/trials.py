@@ -1,4 +1,4 @@
-"""How a trial ends: told with all that is kept of it, failed with its cause, or interrupted and queued once more."""
+"""How a trial ends: completed with its facts, failed with its cause, or interrupted and queued once more."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def tell(
 ) -> bool:
     """Whether the trial ends so, with these user attributes, all at once: not if it had ended before.
 
-    So it may be told once more when the first time was not answered, and nothing is told twice.
+    So it may be tried once more when the first time was not answered, and nothing is kept twice.
     """
     with at_once(study) as connection:
         if not runs(trial._trial_id, connection):
@@ -39,7 +39,7 @@ def tell(
 
 
 def fail(study: Study, number: int, cause: str) -> None:
-    """Nothing: ends a running trial as failed, with its cause and without a number."""
+    """Ends a running trial as failed, with its cause and without a number."""
     trial_id = study._storage.get_trial_id_from_study_id_trial_number(study._study_id, number)
     study._storage.set_trial_user_attr(trial_id, CAUSE, cause)
     study.tell(number, state=TrialState.FAIL)

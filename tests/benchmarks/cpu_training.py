@@ -40,7 +40,7 @@ def ours(architecture: Architecture, recipe: Recipe, workers: Workers, seed: int
 
 
 def main() -> None:
-    """Nothing: prints the rounds and the medians."""
+    """Prints the rounds and the medians."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--preset", default="v2-1.0x", choices=sorted(PRESETS))

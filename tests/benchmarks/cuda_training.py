@@ -113,7 +113,7 @@ def print_path(name: str, outcomes: list[Outcome]) -> float:
 
 
 def compare(name: str, data: ImageData, recipe: Recipe, rounds: int, device: str, bytes_a_second: float) -> None:
-    """Nothing: trains the preset by both paths in turn and prints what they gave."""
+    """Trains the preset by both paths in turn and prints what they gave."""
     architecture = scaled(PRESETS[name], recipe.channel_scale)
     print(name)
     with capture_times() as captures:

@@ -36,7 +36,7 @@ import torch
 from torch import nn
 
 from nas.cli.command import Parser, make_folder, run_command
-from nas.compare.networks import FOUND, Network, named_network
+from nas.compare.networks import FOUND, ComparedNetwork, named_network
 from nas.search.outputs import findings_of
 from nas.search.settings import ANCHOR, DEFAULT_RUNTIME
 from proxies.counting import count
@@ -173,7 +173,7 @@ class Task:
 class Wanted:
     """A training that is wanted."""
 
-    network: Network
+    network: ComparedNetwork
     macs: int
     seed: int
 
@@ -185,7 +185,7 @@ def file_of(wanted: Wanted, task: Task) -> Path:
     return task.folder / f"{wanted.network.name}-seed{wanted.seed}-{digest}.json"
 
 
-def in_order(networks: Sequence[Network], seeds: int) -> list[Wanted]:
+def in_order(networks: Sequence[ComparedNetwork], seeds: int) -> list[Wanted]:
     """All trainings by the first seed, then by the second; of a seed, those of fewest FLOPs first."""
     macs = {network.name: count(_built(network, 1000), (1, 3, 224, 224))[0] for network in networks}
     wanted = [Wanted(network, macs[network.name], seed) for network in networks for seed in range(1, seeds + 1)]
@@ -293,7 +293,7 @@ def _reference(name: str, num_classes: int, in_channels: int, stem_stride: int, 
     return build_reference(name, num_classes, in_channels, stem_stride, seed=seed)
 
 
-def _built(network: Network, classes: int) -> nn.Module:
+def _built(network: ComparedNetwork, classes: int) -> nn.Module:
     given = network.network
     return build(given, classes) if isinstance(given, Architecture) else build_reference(given.name, classes)
 
@@ -302,7 +302,7 @@ def _built(network: Network, classes: int) -> nn.Module:
 
 
 def latencies_of(
-    networks: Sequence[Network], folder: Path, passes: int, settings: Mapping[str, Any]
+    networks: Sequence[ComparedNetwork], folder: Path, passes: int, settings: Mapping[str, Any]
 ) -> dict[str, dict[str, Any]]:
     """How each network was timed, by name: all in one go, in random order, each in turn with V2 1.0x.
 
@@ -322,7 +322,7 @@ def latencies_of(
     return found
 
 
-def _prepared(network: Network, stem: Path, settings: Mapping[str, Any]) -> Prepared:
+def _prepared(network: ComparedNetwork, stem: Path, settings: Mapping[str, Any]) -> Prepared:
     built = _built(network, settings["classes"])
     return prepare(built, stem, resolution=settings["resolution"], runtime=settings["runtime"])
 
@@ -334,8 +334,8 @@ def _timed(ready: Mapping[str, Prepared], passes: int) -> dict[str, dict[str, An
         for name in random.Random(number).sample(sorted(ready), len(ready)):
             latency = compare(ready[name], ready[ANCHOR], reference_ms=anchor_ms, seed=number).to_dict()
             readings[name].append(latency)
-            told = f"{latency['latency_ms']:.3f} ms ±{50 * latency['spread']:.1f} %, load {latency['load_average']:.1f}"
-            print(f"pass {number + 1} of {passes}, {name}: {told}", flush=True)
+            text = f"{latency['latency_ms']:.3f} ms ±{50 * latency['spread']:.1f} %, load {latency['load_average']:.1f}"
+            print(f"pass {number + 1} of {passes}, {name}: {text}", flush=True)
     return {name: _over_passes(each) for name, each in readings.items()}
 
 
@@ -457,7 +457,7 @@ def run(flags: Namespace) -> int:
     data = flags.data or settings.get("data", EMBEDDED)
     task = Task(data, load(data).fingerprint, recipe, make_folder(flags.out))
     named = [named_network(name) for name in (flags.train_only or flags.references).split(",")]
-    searched = {record.name: Network(record.name, FOUND, record.architecture) for record in found.values()}
+    searched = {record.name: ComparedNetwork(record.name, FOUND, record.architecture) for record in found.values()}
     wanted = in_order([*searched.values(), *named], flags.seeds)
     if not flags.trained_so_far:
         train_all(wanted, task, _cores(flags.cores))
@@ -478,10 +478,10 @@ def _tell(
     flags: Namespace,
     settings: Mapping[str, Any],
     found: Mapping[str, Record],
-    networks: Sequence[Network],
+    networks: Sequence[ComparedNetwork],
     results: Mapping[str, list[dict[str, Any]]],
 ) -> None:
-    anchor = Network(ANCHOR, "", named_network(ANCHOR).network)
+    anchor = ComparedNetwork(ANCHOR, "", named_network(ANCHOR).network)
     latencies = latencies_of(
         [*{each.name: each for each in (*networks, anchor)}.values()], flags.out, flags.passes, settings
     )
@@ -497,12 +497,12 @@ def _tell(
             if point.name == of:
                 gaps[name] = gap_of(point, references, variance)
                 print(gap_line(name, point, gaps[name]))
-    told = {"picks": picks, "gaps": {name: asdict(gap) for name, gap in gaps.items()}, "seed_variance": variance}
+    text = {"picks": picks, "gaps": {name: asdict(gap) for name, gap in gaps.items()}, "seed_variance": variance}
     rows = {
         name: {"accuracies": [row["accuracy"] for row in rows], "macs": macs[name]} for name, rows in results.items()
     }
     timed = {name: {"latency_ms": each["latency_ms"], "spread": each["spread"]} for name, each in latencies.items()}
-    content = {"command": sys.argv, "settings": dict(settings), **told, "trainings": rows, "latencies": timed}
+    content = {"command": sys.argv, "settings": dict(settings), **text, "trainings": rows, "latencies": timed}
     write_whole(flags.out / "truth.json", (json.dumps(content, indent=1) + "\n").encode())
     figure = picture(points, picks, variance)
     figure.write_html(flags.out / "front_truth.html", include_plotlyjs=True)

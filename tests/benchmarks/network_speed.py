@@ -74,7 +74,7 @@ def table(size: int, stem_stride: int, batch: int, rounds: int) -> Iterator[str]
 
 
 def main(batch: int = 64, rounds: int = 15) -> None:
-    """Nothing: prints the table."""
+    """Prints the table."""
     torch.set_num_threads(1)
     print(f"{'':12}{'image':>6}   plain: quartiles      fast: quartiles       fast/plain  to {NAMES[0]}")
     for size, stem_stride in TASKS:

@@ -73,7 +73,7 @@ WRITERS = (write_onnx, export_onnx)
 
 
 def main(rounds: int = 10) -> None:
-    """Nothing: prints the table."""
+    """Prints the table."""
     print(f"{'':24}{'ours, s':>10} {'torch, s':>10}   latency of ours / torch's: median (quartiles)")
     with tempfile.TemporaryDirectory() as folder:
         for name, architecture in architectures().items():

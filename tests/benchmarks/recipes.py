@@ -79,7 +79,7 @@ def picture(calibration: Calibration) -> go.Figure:
 
 
 def main() -> None:
-    """Nothing: prints the table and writes the picture."""
+    """Prints the table and writes the picture."""
     parser = make_parser()
     parser.add_argument("--variants", type=int, default=len(VARIANTS), help="try so many of them")
     flags = parser.parse_args()

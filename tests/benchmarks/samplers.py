@@ -108,7 +108,7 @@ def picture(runs: dict[str, list[Run]], title: str) -> go.Figure:
 
 
 def main() -> None:
-    """Nothing: prints the table, writes the curves."""
+    """Prints the table, writes the curves."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--table", required=True)
     parser.add_argument("--samplers", default=",".join(SAMPLERS), help="names, by commas")

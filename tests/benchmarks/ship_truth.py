@@ -23,7 +23,7 @@ from nas.search.settings import add_flags, settings_of
 from proxies.training.recipes import RECIPES, Recipe
 from search_space.architecture import Architecture
 from search_space.cost import cost_of
-from studies.calibration.accuracy_fit import Known
+from studies.calibration.accuracy_fit import KnownTrainings
 from studies.calibration.known_trainings import published_labels
 from studies.calibration.ranking import ranking_of
 from studies.calibration.results import Calibration, Made, Trained, calibration_of, scores_of
@@ -110,12 +110,12 @@ def calibration_with(rows: list[dict], kept: dict[tuple[str, str], dict], finger
                 (row["accuracy"],),
             )
         )
-    return calibration_of(made, networks, [SHORT.name], Known(labels=published_labels()))
+    return calibration_of(made, networks, [SHORT.name], KnownTrainings(labels=published_labels()))
 
 
 def table_of(found: Calibration) -> str:
     """Kendall tau of every score with full accuracy and its 90 % interval, overall and above 80 MFLOPs; its price."""
-    scores, _ = scores_of(found.networks, [SHORT.name], Known(labels=published_labels()))
+    scores, _ = scores_of(found.networks, [SHORT.name], KnownTrainings(labels=published_labels()))
     accuracies = np.array([network.accuracies[0] for network in found.networks])
     large = np.array([network.macs > ABOVE_MACS for network in found.networks])
     lines = [f"{'score':20}{'seconds':>8}{f'tau, all {len(large)}':>22}{f'above 80 MFLOPs, {large.sum()}':>24}"]

@@ -71,8 +71,8 @@ def replay(
     seconds = time.perf_counter() - started
     statuses = [process.returncode for process in processes]
     wrong = [text for text in said if "locked" in text or "Error" in text or "does not answer" in text]
-    told = f"{_counts(url, flags.trials)}, {len(wrong)} errors, exit statuses {sorted(set(statuses))}"
-    return told, 1000 * seconds / flags.trials
+    text = f"{_counts(url, flags.trials)}, {len(wrong)} errors, exit statuses {sorted(set(statuses))}"
+    return text, 1000 * seconds / flags.trials
 
 
 def _counts(url: str, wanted: int) -> str:
@@ -120,7 +120,7 @@ def ask_and_tell(url: str, table: FinishedTable, kept: int, flags: argparse.Name
 
 
 def main() -> None:
-    """Nothing: prints a line for each."""
+    """Prints a line for each."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--trials", type=int, default=2000)
     parser.add_argument("--workers", type=int, default=8)
@@ -131,16 +131,16 @@ def main() -> None:
     with ExitStack() as held:
         here = Path(held.enter_context(tempfile.TemporaryDirectory()))
         table = write_table(here / "table.json")
-        print(told_of(f"sqlite:///{here}/study.db", table, flags, runs=1, workers=flags.workers), flush=True)
+        print(summary_lines(f"sqlite:///{here}/study.db", table, flags, runs=1, workers=flags.workers), flush=True)
         if reason := postgresql.missing():
             print(f"PostgreSQL: {reason}")
             return
         server = postgresql.Server(is_durable=True)
         held.callback(server.remove)
-        print(told_of(server.url, table, flags, runs=flags.workers, workers=1), flush=True)
+        print(summary_lines(server.url, table, flags, runs=flags.workers, workers=1), flush=True)
 
 
-def told_of(url: str, file: Path, flags: argparse.Namespace, *, runs: int, workers: int) -> str:
+def summary_lines(url: str, file: Path, flags: argparse.Namespace, *, runs: int, workers: int) -> str:
     """All that is to be said of one kind of database."""
     name = url.partition(":")[0]
     replayed, milliseconds = replay(url, file, file.parent / name, flags, runs=runs, workers=workers)

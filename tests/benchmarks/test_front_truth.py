@@ -27,7 +27,7 @@ from benchmarks.front_truth import (
     weights_at,
 )
 
-from nas.compare.networks import Network, named_network
+from nas.compare.networks import ComparedNetwork, named_network
 from proxies.data.load import ImageData
 from proxies.training import trainer as training
 from proxies.training.recipes import RECIPES
@@ -299,7 +299,7 @@ def test_a_study_s_picks_are_trained_timed_told_and_drawn(
 ) -> None:
     asked: list[dict] = []
 
-    def prepared(network: Network, stem: Path, settings: dict) -> str:
+    def prepared(network: ComparedNetwork, stem: Path, settings: dict) -> str:
         asked.append(settings)
         return network.name
 
@@ -311,10 +311,10 @@ def test_a_study_s_picks_are_trained_timed_told_and_drawn(
     monkeypatch.setattr(front_truth, "train_all", lambda wanted, task, cores: train_missing(wanted, task, 0))
     flags = [*kept_study(task.folder), "--references", "v2-0.5x", "--epochs", "1", "--out", str(task.folder)]
     assert front_truth.run_command(front_truth.make_parser(), front_truth.run, flags) == 0
-    told = capsys.readouterr().out
+    text = capsys.readouterr().out
     keys = {groups: f"v1-{PRESETS[f'v1-0.25x-g{groups}'].key()[:8]}" for groups in (1, 3, 8)}
     for name, groups in (("fastest-third", 1), ("best", 8)):
-        assert f"{name} ({keys[groups]}, " in told
+        assert f"{name} ({keys[groups]}, " in text
     assert all(settings["resolution"] == 64 for settings in asked), "timed as the study timed"
     kept = json.loads((task.folder / "truth.json").read_text())
     assert kept["picks"]["best"] == keys[8]
@@ -330,7 +330,7 @@ def test_a_study_s_picks_are_trained_timed_told_and_drawn(
 
 
 @pytest.mark.parametrize(
-    ("flags", "told"),
+    ("flags", "text"),
     [
         ((), "named by --study, or networks by --train-only"),
         (("--train-only", "v2-1.0x", "--cores", "99"), "--cores must be some of"),
@@ -338,8 +338,8 @@ def test_a_study_s_picks_are_trained_timed_told_and_drawn(
     ],
 )
 def test_bad_flags_are_told_in_one_line(
-    flags: tuple[str, ...], told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    flags: tuple[str, ...], text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     parser = front_truth.make_parser()
     assert front_truth.run_command(parser, front_truth.run, [*flags, "--out", str(tmp_path)]) == 2
-    assert told in capsys.readouterr().err
+    assert text in capsys.readouterr().err

@@ -20,7 +20,7 @@ from typing import Any
 
 from nas.cli.command import Parser
 from nas.search.accuracy import accuracy_for
-from nas.search.ledger_lookup import Replays, Where
+from nas.search.ledger_lookup import LedgerLookup, SearchedOn
 from nas.search.loop import Limits, Search
 from nas.search.settings import Settings, add_flags, settings_of
 from nas.search.shufflenet_problem import ShuffleNets
@@ -30,12 +30,12 @@ from studies.ledger.latencies import Ledger
 from studies.ledger.trainings import Evaluations
 from studies.record import Record
 from studies.storage.coordinators import Coordinator
-from studies.storage.retry import Patience
+from studies.storage.retry import Retry
 from studies.storage.studies import open_storage, open_study, references_of
 
 ANCHOR_MS = 5.0
 LATENCY = {"spread": 0.02, "noisy": False, "seconds": 2.0, "taken_at": 1e9, "reference_p10_ms": ANCHOR_MS}
-WHERE = Where("none", "none", "none", "1.0", ANCHOR_MS, {"host": "here", "versions": {}})
+WHERE = SearchedOn("none", "none", "none", "1.0", ANCHOR_MS, {"host": "here", "versions": {}})
 
 
 class Sleeper:
@@ -78,16 +78,16 @@ def trials_in(seconds: float, workers: int, evaluation: float, folder: Path) -> 
     references = references_of(study, storage)
     settings = replace(settings_from("--sampler", "surrogate"), seconds=seconds)
     accuracy = accuracy_for(settings, "none")
-    replays = Replays(settings, WHERE, Ledger(storage.engine), Evaluations(storage.engine))
+    lookup = LedgerLookup(settings, WHERE, Ledger(storage.engine), Evaluations(storage.engine))
     space = SearchSpace.default(settings.budget)
-    problem = ShuffleNets(settings, space, references, ANCHOR_MS, accuracy, replays)
+    problem = ShuffleNets(settings, space, references, ANCHOR_MS, accuracy, lookup)
     ended: list[str] = []
     sleepers = Workers(SimpleNamespace(workers=workers, evaluation=evaluation), "worker_scaling:Sleeper")
     with sleepers as made, Coordinator(study, references) as coordinator:
         for worker in made.all:
             worker.call("is_up")  # before the clock starts
-        patience = Patience("sqlite://", ended.append)
-        search = Search(problem, study, references, Limits(None, seconds), coordinator, patience, ended.append)
+        retry = Retry("sqlite://", ended.append)
+        search = Search(problem, study, references, Limits(None, seconds), coordinator, retry, ended.append)
         started = time.process_time()
         search.run(made, ())
         worked = time.process_time() - started

@@ -179,15 +179,15 @@ def test_a_task_that_no_network_is_for_is_a_mistake(capsys: Captured, flag: str,
 
 
 @pytest.mark.parametrize(
-    ("flags", "told"),
+    ("flags", "text"),
     [
         (("--task", "detection"), "--task must be one of classification, detection-backbone, got 'detection'"),
         (("--task", "detection-backbone", "--classes", "5"), "got 5: leave --classes out"),
         (("--task", "detection-backbone", "--stem-stride", "1"), "got --stem-stride 1"),
     ],
 )
-def test_a_task_that_is_none_is_a_mistake(capsys: Captured, flags: tuple[str, ...], told: str) -> None:
-    assert told in mistake(capsys, "v2-1.0x", *flags)
+def test_a_task_that_is_none_is_a_mistake(capsys: Captured, flags: tuple[str, ...], text: str) -> None:
+    assert text in mistake(capsys, "v2-1.0x", *flags)
 
 
 @pytest.mark.parametrize("arguments", [[], ["v2-1.0x", "--resolution", "big"], ["v2-1.0x", "--nonsense"]])

@@ -184,9 +184,9 @@ def test_mistakes_are_one_line(tmp_path: Path, capsys: Captured, monkeypatch: py
             ("--storage", "sqlite:///none.db"): "no file 'none.db'",
             (): "say which study",
         }
-        for line, told in mistakes.items():
+        for line, text in mistakes.items():
             assert dashboard.main([*line]) == 2
-            assert told in capsys.readouterr().err
+            assert text in capsys.readouterr().err
     monkeypatch.setattr(dashboard_work, "find_spec", lambda name: None)
     assert dashboard.main(["--storage", url]) == 2
     assert ".[dashboard]" in capsys.readouterr().err

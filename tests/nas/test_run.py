@@ -187,8 +187,8 @@ def test_a_search_for_backbones_costs_and_times_their_maps_and_says_that_they_cl
         assert (row["macs"], row["params"]) == count(deployed(architecture, 0), (1, 3, 32, 32))
         assert row["macs"] <= 1.05 * 630_000
     assert all(row["macs"] <= 630_000 for row in content["front"])
-    for told in (finished.stdout, finished.stderr, Path("runs/tiny/report.html").read_text(encoding="utf-8")):
-        assert "no detector is trained" in told
+    for text in (finished.stdout, finished.stderr, Path("runs/tiny/report.html").read_text(encoding="utf-8")):
+        assert "no detector is trained" in text
     assert "at 32 px, feature maps at strides 8, 16 and 32, without head and classifier" in finished.stdout
     engine = engine_of("sqlite:///runs/tiny/study.db")
     assert {measured.classes for measured in Ledger(engine).measurements()} == {0}

@@ -15,7 +15,7 @@ from test_calibrate import FakeWorkers
 
 import nas.score.run as score_module
 from nas.score.__main__ import main
-from nas.score.run import Score, render_scores
+from nas.score.run import NetworkScore, render_scores
 from nas.search.accuracy import Accuracy
 from search_space import PRESETS, Architecture
 from studies.calibration.known_trainings import shipped_fit
@@ -26,8 +26,8 @@ UNKNOWN, KNOWN = Accuracy(FIT, "unknown"), Accuracy(replace(FIT, level=1.0, is_l
 STORAGE = "sqlite:///ledger/scores.db"
 
 
-def score(name: str, prior: float, value: float, macs: int = 100) -> Score:
-    return Score(name, "key", macs * 1_000_000, prior, 0.33, value, 0.012)
+def score(name: str, prior: float, value: float, macs: int = 100) -> NetworkScore:
+    return NetworkScore(name, "key", macs * 1_000_000, prior, 0.33, value, 0.012)
 
 
 def cells_of(text: str) -> dict[str, list[str]]:

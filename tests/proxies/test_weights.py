@@ -113,10 +113,10 @@ def test_a_training_starts_from_all_of_a_file_of_as_many_classes(tmp_path: Path)
 
 def test_with_other_classes_the_classifier_alone_keeps_its_own_start(tmp_path: Path) -> None:
     network, untouched = (build(SMALL, 7, 3, 2, seed=5) for _ in range(2))
-    told = start_from(network, written(tmp_path))
-    assert "3 classes" in told
-    assert "7" in told
-    assert "\n" not in told
+    text = start_from(network, written(tmp_path))
+    assert "3 classes" in text
+    assert "7" in text
+    assert "\n" not in text
     assert same(network, trained(), but=("classifier",))
     assert same(network.classifier, untouched.classifier)
     assert not same(network.stem, untouched.stem)
@@ -168,11 +168,11 @@ def test_weights_of_another_architecture_are_a_mistake_that_names_a_tensor(
     tmp_path: Path, network: Any, words: tuple[str, ...]
 ) -> None:
     started, untouched = network(), network()
-    with pytest.raises(InputError, match=r"weights\.safetensors' cannot be started from") as told:
+    with pytest.raises(InputError, match=r"weights\.safetensors' cannot be started from") as text:
         start_from(started, written(tmp_path))
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(text.value)
     for word in words:
-        assert word in str(told.value)
+        assert word in str(text.value)
     assert same(started, untouched), "nothing has been taken"
 
 

@@ -12,7 +12,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from nas.search.problem import Candidate, Outcome
 from search_space.budget import Budget
 from studies.record import KEY
-from studies.sampling.benchmark_table import Entry, FinishedTable, ahead_of
+from studies.sampling.benchmark_table import BenchmarkEntry, FinishedTable, ahead_of
 from studies.sampling.samplers import sampler_for
 from studies.storage.studies import CAUSE
 
@@ -31,12 +31,12 @@ class FinishedNetworks:
         """The sampler for the study's trial at this position."""
         return sampler_for(self._sampler, self._seed, position, self._ahead)
 
-    def suggest(self, trial: Trial) -> Entry:
+    def suggest(self, trial: Trial) -> BenchmarkEntry:
         """The entry that the trial's parameters mean; one without trainings where the table does not hold it."""
         code = self._table.suggest(trial)
-        return self._table.entries.get(code) or Entry(code, (), 0, 0)
+        return self._table.entries.get(code) or BenchmarkEntry(code, (), 0, 0)
 
-    def reference(self, name: str) -> Entry:
+    def reference(self, name: str) -> BenchmarkEntry:
         """The entry of that name."""
         return self._table.entries[name]
 
@@ -46,7 +46,7 @@ class FinishedNetworks:
 
     def size_of(self, candidate: Candidate) -> float:
         """Its FLOPs."""
-        return float(cast(Entry, candidate).macs)
+        return float(cast(BenchmarkEntry, candidate).macs)
 
     def name_of(self, candidate: Candidate) -> str:
         """Its code."""
@@ -58,7 +58,7 @@ class FinishedNetworks:
 
     def known(self, candidate: Candidate) -> str | None:
         """Why it is not scored, where it cannot be; else None."""
-        entry = cast(Entry, candidate)
+        entry = cast(BenchmarkEntry, candidate)
         if not entry.accuracies:
             return "the table does not hold it"
         if not self._budget.allows(entry.macs, entry.params):
@@ -73,14 +73,14 @@ class FinishedNetworks:
 
     def outcome(self, candidate: Candidate, answer: float | str, reference: str) -> Outcome:
         """Accuracy and FLOPs; pruned with its cause where it cannot be scored."""
-        entry = cast(Entry, candidate)
+        entry = cast(BenchmarkEntry, candidate)
         if isinstance(answer, str):
             return Outcome(TrialState.PRUNED, None, {CAUSE: answer}, answer)
         attributes = {"macs": entry.macs, "params": entry.params, "mean_accuracy": entry.accuracy}
-        told = (
+        text = (
             f"{entry.macs / 1e6:.1f} MFLOPs, {100 * answer:.2f} % (mean of its trainings {100 * entry.accuracy:.2f} %)"
         )
-        return Outcome(TrialState.COMPLETE, (answer, float(entry.macs)), attributes, told)
+        return Outcome(TrialState.COMPLETE, (answer, float(entry.macs)), attributes, text)
 
 
 def front_of(study: Study) -> list[FrozenTrial]:

@@ -26,7 +26,7 @@ from studies.record import KEY
 from studies.report.benchmark_page import write_table_report
 from studies.sampling.benchmark_table import FinishedTable, Price
 from studies.storage.coordinators import Coordinator
-from studies.storage.retry import Patience
+from studies.storage.retry import Retry
 from studies.storage.studies import check_storage, locked, open_storage, open_study, references_of
 
 SCORER = "nas.search.benchmark.evaluator:TableScorer"
@@ -86,9 +86,9 @@ def _search(settings: Settings, study: Study, references: Study, table: Finished
         ) as progress,
         Coordinator(study, references) as coordinator,
     ):
-        patience = Patience(settings.storage, progress.report)
+        retry = Retry(settings.storage, progress.report)
         try:
-            search = Search(problem, study, references, limits, coordinator, patience, progress.report)
+            search = Search(problem, study, references, limits, coordinator, retry, progress.report)
             with doing(search.running):
                 search.run(workers, ())
         except KeyboardInterrupt:
@@ -103,8 +103,8 @@ def _found(study: Study, table: FinishedTable) -> list[str]:
     ]
     codes = codes_of(study)
     share = Price.of_table(table).of(codes)
-    told = f"{len(codes)} of {len(table.entries)} networks scored; they dominate {100 * share:.1f} % of what all do"
-    return [f"{'network':16}{'MFLOPs':>10}{'accuracy %':>12}{'mean %':>10}", *rows, told]
+    text = f"{len(codes)} of {len(table.entries)} networks scored; they dominate {100 * share:.1f} % of what all do"
+    return [f"{'network':16}{'MFLOPs':>10}{'accuracy %':>12}{'mean %':>10}", *rows, text]
 
 
 def _write(study: Study, settings: dict[str, Any], path: Path) -> Path:

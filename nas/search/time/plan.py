@@ -142,9 +142,9 @@ class TimeKeeper:
         former, self.plan = self.plan, self._planned(needs)
         if bool(former.finalists) != bool(self.plan.finalists):
             assert needs.finalists is not None
-            told = f"the fewest finalists that say something would take about {clock(needs.finalists)}"
+            text = f"the fewest finalists that say something would take about {clock(needs.finalists)}"
             goes_on = "there is time for them" if self.plan.finalists else "too long: the search goes on to the end"
-            self._report(f"{told}: {goes_on}; {self.plan.line()}")
+            self._report(f"{text}: {goes_on}; {self.plan.line()}")
 
     def left(self, phase: str) -> float:
         """Seconds until the end of a phase as it is planned now; negative once it should be over."""

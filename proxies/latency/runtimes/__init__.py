@@ -39,7 +39,7 @@ class Runtime:
     needs: tuple[str, ...] = ()
 
     def write(self, network: nn.Module, file: Path, shape: Shape, device: str) -> None:
-        """Nothing; the file then holds the network for inputs of this shape `(n, c, h, w)`, to be run on the device."""
+        """Writes the network for inputs of this shape `(n, c, h, w)`, to be run on the device."""
         self._function(self.writer)(network, file, shape, device)
 
     def load(self, file: Path, shape: Shape, device: str, example: object) -> Loaded:
@@ -98,7 +98,7 @@ RUNTIMES: dict[str, Runtime] = {
 
 
 def check_runtime(name: str, device: str) -> None:
-    """Nothing, if networks can be measured in this runtime on this device.
+    """Refuses a runtime in which no network can be measured on this device.
 
     Raises:
         InputError: the runtime is unknown or not installed, does not run on the device, or the device is not there.

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def write_pte(network: nn.Module, file: Path, shape: Shape, device: str) -> None:
-    """Nothing; the file then holds the network for inputs of exactly this shape `(n, c, h, w)`."""
+    """Writes the network for inputs of exactly this shape `(n, c, h, w)`."""
     import torch
 
     with warnings.catch_warnings():

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def write_tflite(network: nn.Module, file: Path, shape: Shape, device: str) -> None:
-    """Nothing; the file then holds the network for inputs of exactly this shape `(n, c, h, w)`."""
+    """Writes the network for inputs of exactly this shape `(n, c, h, w)`."""
     import torch
 
     # The converter prints its steps, and stdout belongs to results; its own warnings are no concern of the caller.

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def write_ncnn(network: nn.Module, file: Path, shape: Shape, device: str) -> None:
-    """Nothing; the two files then hold the network, in float32, for inputs of exactly this shape `(1, c, h, w)`.
+    """Writes the network to two files, in float32, for inputs of exactly this shape `(1, c, h, w)`.
 
     Raises:
         InputError: more than one image is to run at once.

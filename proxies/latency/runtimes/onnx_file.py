@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def write_onnx(network: nn.Module, file: Path, shape: Shape, device: str) -> None:
-    """Nothing; the file then holds the network, in float32, for inputs of exactly this shape `(n, c, h, w)`.
+    """Writes the network, in float32, for inputs of exactly this shape `(n, c, h, w)`.
 
     The network must be on the CPU and in evaluation mode. One that is built from a plan is written from it, which takes
     a tenth of a second or two; any other by torch's exporter, which takes a hundred times as long.
@@ -53,7 +53,7 @@ def _plan_and_layers(network: nn.Module) -> tuple[Plan, Mapping[str, nn.Module]]
 
 
 def export_onnx(network: nn.Module, file: Path, shape: Shape, device: str) -> None:
-    """Nothing; the same by torch's exporter, whatever network it is."""
+    """Writes the same by torch's exporter, whatever network it is."""
     import torch
 
     with warnings.catch_warnings():

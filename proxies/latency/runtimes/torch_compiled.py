@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def write_package(network: nn.Module, file: Path, shape: Shape, device: str) -> None:
-    """Nothing; the file then holds the network, compiled for the device and for one thread of a CPU.
+    """Writes the network, compiled for the device and for one thread of a CPU.
 
     Raises:
         InputError: there is no compiler that works, or on a GPU no CUDA toolkit.
@@ -83,7 +83,7 @@ def _check_compiler(device: str) -> None:
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """Nothing; what is compiled inside has loops for one thread, whatever this process else uses."""
+    """Has what is compiled inside loop in one thread, whatever this process else uses."""
     import torch
 
     before = torch.get_num_threads()

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def write_pickled(network: nn.Module, file: Path, shape: Shape, device: str) -> None:
-    """Nothing; the file then holds the pickled network."""
+    """Writes the pickled network."""
     import torch
 
     torch.save(network, file)

@@ -23,7 +23,7 @@ from proxies.training.cpu.grouped import NARROWEST_INPUT, grouped_pointwise
 
 
 def use_fast_layers(network: nn.Module) -> None:
-    """Nothing: the network's modules compute the same, faster where a CPU trains them; parameters stay as they are."""
+    """Exchanges modules for ones that compute the same, faster where a CPU trains them; parameters stay."""
     for module in network.modules():
         if type(module) is nn.Conv2d:
             module.__class__ = _fast_convolution(module)
@@ -32,7 +32,7 @@ def use_fast_layers(network: nn.Module) -> None:
 
 
 def undo_fast_layers(network: nn.Module) -> None:
-    """Nothing: the network's modules are plain ones again, as exporters want them."""
+    """Puts plain modules back, as exporters want them."""
     plain = {fast: plain for plain, fast in FAST.items()}
     for module in network.modules():
         is_convolution = isinstance(module, PointwiseConv | GroupedConv | DepthwiseConv)
@@ -159,7 +159,7 @@ FAST: Mapping[type[nn.Module], type[nn.Module]] = MappingProxyType(
         SqueezeExcitation: Excitation,
     }
 )
-"""Plain module -> the one that does the same; convolutions are told apart by their shapes."""
+"""Plain module -> the one that does the same; convolutions are distinguished by their shapes."""
 
 
 def _is_as_ours(module: nn.Module) -> bool:

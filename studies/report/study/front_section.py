@@ -1,4 +1,4 @@
-"""The report's sections of the front: accuracy against latency with what is not told apart, and the same as a table."""
+"""The report's sections of the front: accuracy against latency with its ties, and the same as a table."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ SHARE = "hypervolume, %"
 class Growth:
     """The share of a front's hypervolume that was reached after each completed trial, the last one's 1.
 
-    The reference point is the slowest latency and the least accuracy of all networks, which are both told.
+    The reference point is the slowest latency and the least accuracy of all networks; both are stated.
     `minutes` are those searched until then; empty where they are not known.
     """
 

@@ -16,7 +16,7 @@ from studies.report.study.time_by_kind import times_html
 HEADING, TIMES = "Why they are fast", "Where the time goes"
 COLUMNS = ("name", "ms a 100 MFLOPs", "G1 imbalance", "G2 grouped %", "G3 kernels", "G4 element-wise %", "in words")
 NOTICED = 1.1
-"""A number of one network is told from another's where the larger is more than so many times the smaller."""
+"""Two networks' numbers differ where the larger is more than so many times the smaller."""
 _MEASURES: tuple[tuple[Callable[[Guidelines], float], str, str], ...] = (
     (lambda each: each.channel_imbalance, "more even channels", "less even channels"),
     (lambda each: each.grouped_share, "fewer FLOPs in groups", "more FLOPs in groups"),
@@ -50,7 +50,7 @@ def guidelines_section(
     for record in shown:
         others = [other for other in references if other.architecture != record.architecture]
         nearest = nearest_reference(record, others)
-        words = told(found[id(record)], found[id(nearest)], nearest.name) if nearest else ""
+        words = in_words(found[id(record)], found[id(nearest)], nearest.name) if nearest else ""
         row_class = "reference" if record.reference else "found"
         rows.append((row_class, (name_cell(record, front), *_cells(record, found[id(record)]), words)))
     table = table_html(COLUMNS, rows, COLUMNS[1:-1])
@@ -58,7 +58,7 @@ def guidelines_section(
     return section(HEADING, f"<p>{escape(_NOTE)}</p>{table}" + (f"<h3>{TIMES}</h3>{times}" if times else ""))
 
 
-def told(ours: Guidelines, theirs: Guidelines, name: str) -> str:
+def in_words(ours: Guidelines, theirs: Guidelines, name: str) -> str:
     """In which of the four a network differs from another one, in words: "fewer kernels than v2-0.5x"."""
     return f"{', '.join(_differences(ours, theirs)) or 'much the same'} beside {name}"
 

@@ -25,7 +25,7 @@ KINDS = {
     "join": "join of branches",
     "norm": "norm and activation",
 }
-"""The kinds that layers are told apart by, as people call them."""
+"""The kinds of layers, as people call them."""
 _KINDS_OF = {
     **{"linear": "linear", "shuffle": "shuffle", "se": "attention", "concat": "join", "add": "join"},
     **{"maxpool": "pool", "avgpool": "pool", "globalpool": "pool"},

@@ -146,8 +146,8 @@ def _limits(records: Sequence[Record], accuracy: str, task: Task) -> str:
         f"proxy's. References were scored in the same way. {escape(accuracy[:1].upper() + accuracy[1:])}.</li>"
         f"<li>Latency is that of this device and runtime only{escape(where)}; on another, another front. "
         f"{_of_drift(records)}</li>"
-        f"<li>Costs and latencies hold at {task.told}. {FLOP} Other counts in use, such as two operations for each, "
-        "give larger numbers.</li></ul>",
+        f"<li>Costs and latencies hold at {task.description}. {FLOP} Other counts in use, such as two operations "
+        "for each, give larger numbers.</li></ul>",
     )
 
 

@@ -15,10 +15,10 @@ from studies.report.study.layer_rows import KINDS, layer_rows
 
 STEM = "stem"
 NAMES = {STEM: "stem, and what every call takes", **KINDS}
-"""The kinds that time is told apart by; all of the stem is one of them."""
+"""The kinds that time is divided among; all of the stem is one of them."""
 MOST_TOLD = 2
 NOTICED = 0.03
-"""A difference is told where it is more than this share of the network's latency."""
+"""A difference is stated where it is more than this share of the network's latency."""
 _SEEN = 0.002
 """Smaller shares of a bar are not drawn."""
 
@@ -59,8 +59,8 @@ def times_html(
     rows = ""
     for record in shown:
         nearest = nearest_reference(record, [o for o in references if o.architecture != record.architecture])
-        told = "; ".join(differences(times[id(record)], times[id(nearest)])) if nearest else ""
-        words = f"{told or 'much the same'} beside {nearest.name}" if nearest else ""
+        text = "; ".join(differences(times[id(record)], times[id(nearest)])) if nearest else ""
+        words = f"{text or 'much the same'} beside {nearest.name}" if nearest else ""
         row_class = "reference" if record.reference else "found"
         rows += (
             f'<tr class="{row_class}"><td class="text">{cell_html(name_cell(record, front))}</td>'
@@ -74,7 +74,7 @@ def times_html(
 
 _NOTE = (
     "Fitted, not measured: the shares of the model that the cards tell of, scaled to each measured latency. Kinds that "
-    "always come together are not told apart by it. In brackets: shares of the network's own time, and of the other's."
+    "always come together cannot be separated by it. In brackets: shares of the network's own time, and of the other's."
 )
 
 

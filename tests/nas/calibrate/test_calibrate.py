@@ -63,8 +63,8 @@ def line(images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[
     work = tmp_path / "work"
     work.mkdir()
     monkeypatch.chdir(work)
-    told = ("--data", f"folder:{images}", "--space", str(tmp_path / "space.toml"), "--storage", STORAGE, "--out", "out")
-    return [*TINY, *FEW, *told]
+    text = ("--data", f"folder:{images}", "--space", str(tmp_path / "space.toml"), "--storage", STORAGE, "--out", "out")
+    return [*TINY, *FEW, *text]
 
 
 def settings_from(*flags: str) -> CalibrationSettings:
@@ -302,12 +302,12 @@ def test_every_answer_is_kept_before_the_next_is_waited_for(tmp_path: Path) -> N
 
 
 def test_where_all_fail_it_ends_and_where_some_succeed_it_goes_on(tmp_path: Path) -> None:
-    told: list[str] = []
+    text: list[str] = []
     fails = FakeWorkers(lambda *_: Failure("out of luck"))
     evaluations = Evaluations(engine_of(f"sqlite:///{tmp_path}/a.db"))
     with pytest.raises(RuntimeError, match=rf"all of the first {MOST_FAILURES} .*, the last one: v.-.* out of luck$"):
-        run_all(asked_of(9), fails, evaluations, {}, lambda q, s, cause: told.append(cause))  # type: ignore[arg-type]
-    assert told == ["out of luck"] * MOST_FAILURES
+        run_all(asked_of(9), fails, evaluations, {}, lambda q, s, cause: text.append(cause))  # type: ignore[arg-type]
+    assert text == ["out of luck"] * MOST_FAILURES
     first, *others = asked_of(9)
     evaluations.add(first, made_up(first.architecture, dict(first.method), 0), {}, 1e9)
     failed = run_all(others, fails, evaluations, {}, lambda *_: None)  # type: ignore[arg-type]
@@ -486,10 +486,10 @@ def test_a_signal_to_end_reaches_the_command_in_the_midst_of_a_training(
         assert process.poll() is None, "it ended before it had trained anything"
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
-    printed, told = process.communicate(timeout=WAIT_SECONDS)
+    printed, text = process.communicate(timeout=WAIT_SECONDS)
     assert (process.returncode, printed) == (130, "")
-    assert "Traceback" not in told
-    assert told.splitlines()[-1].endswith("stopped; what was trained is kept, and the same line goes on")
+    assert "Traceback" not in text
+    assert text.splitlines()[-1].endswith("stopped; what was trained is kept, and the same line goes on")
 
 
 @pytest.mark.slow

@@ -188,7 +188,7 @@ def test_a_network_of_two_names_is_compared_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("flags", "told"),
+    ("flags", "text"),
     [
         (("--recipe", "deep"), "--recipe must be one of short, long, full, got 'deep'"),
         (("--seeds", "0"), "--seeds must be at least 1, got 0"),
@@ -199,10 +199,10 @@ def test_a_network_of_two_names_is_compared_once() -> None:
     ],
 )
 def test_flags_that_cannot_be_used_are_told(
-    flags: tuple[str, ...], told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    flags: tuple[str, ...], text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(InputError, match=told):
+    with pytest.raises(InputError, match=text):
         settings_from(*flags)
     assert not list(tmp_path.iterdir())
 
@@ -214,8 +214,8 @@ def test_a_studys_front_is_compared_on_its_data_by_its_recipe_unless_told(tmp_pa
     assert [each.name for each in found.networks] == [*(record.name for record in FRONT), "mobilenet-v2"]
     assert {name: getattr(found, name) for name in of_study if name != "seed"} | {"seed": 5} == of_study
     assert (found.recipe, found.seeds, found.storage) == (RECIPES["long"], (5,), url)
-    told = settings_from("--study", "one", "--storage", url, "--pick", "best", "--recipe", "short", "--seed", "1")
-    assert (told.networks[0].name, told.recipe, told.seeds) == (FRONT[-1].name, RECIPES["short"], (1,))
+    text = settings_from("--study", "one", "--storage", url, "--pick", "best", "--recipe", "short", "--seed", "1")
+    assert (text.networks[0].name, text.recipe, text.seeds) == (FRONT[-1].name, RECIPES["short"], (1,))
 
 
 def test_a_study_of_backbones_is_refused(tmp_path: Path) -> None:
@@ -255,8 +255,8 @@ def test_a_real_comparison_goes_on_where_it_was_killed(
     line = command("nas.compare", *both, "--data", f"folder:{images}", *smallest)
     process = subprocess.Popen(line, stderr=subprocess.PIPE, text=True, start_new_session=True)
     assert process.stderr is not None
-    for told in process.stderr:
-        if told.startswith("timed 1 of 1 vgg-like@5mflops"):  # the other one is the anchor, timed before all
+    for text in process.stderr:
+        if text.startswith("timed 1 of 1 vgg-like@5mflops"):  # the other one is the anchor, timed before all
             os.killpg(process.pid, signal.SIGKILL)
             break
     process.wait(WAIT_SECONDS)

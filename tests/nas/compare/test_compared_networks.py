@@ -67,7 +67,7 @@ def test_a_file_is_called_by_its_name(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("lenet", "a network to compare is a preset, .* got 'lenet'"),
         (
@@ -80,8 +80,8 @@ def test_a_file_is_called_by_its_name(tmp_path: Path) -> None:
         ("no.json", "an architecture is a JSON file or a preset, and 'no.json' is neither"),
     ],
 )
-def test_what_names_no_network_is_told(text: str, told: str) -> None:
-    with pytest.raises(InputError, match=told.replace("joined by +", r"joined by \+")):
+def test_what_names_no_network_is_told(text: str, message: str) -> None:
+    with pytest.raises(InputError, match=message.replace("joined by +", r"joined by \+")):
         named_network(text)
 
 

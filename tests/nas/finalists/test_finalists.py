@@ -254,8 +254,8 @@ def long_answer(architecture: Architecture, method: dict[str, Any], seed: int) -
 def timed_again(architecture: Architecture, anchor_ms: float) -> dict[str, Any]:
     """A latency such as a worker's: a tenth more than the search's."""
     latency_ms = 1.1 * TRAINED[architecture.key()].latency_ms
-    told = {"fingerprint": "abc", "runtime": "onnxruntime", "seconds": 5.0, "spread": 0.01, "noisy": False}
-    return {**told, "latency_ms": latency_ms, "reference_ms": anchor_ms}
+    text = {"fingerprint": "abc", "runtime": "onnxruntime", "seconds": 5.0, "spread": 0.01, "noisy": False}
+    return {**text, "latency_ms": latency_ms, "reference_ms": anchor_ms}
 
 
 @pytest.fixture
@@ -336,13 +336,13 @@ def test_finalists_and_references_are_trained_by_the_long_recipe_with_seeds_of_t
     printed = capsys.readouterr()
     row = next(line.split() for line in printed.out.splitlines() if line.split()[0] == SLOW.name)
     assert row[2:] == ["8.80", "±0.5", "%", "8.00", "85.0", "±", "1.0", "80.0", "±2.0", "70.0", "3", "front"]
-    for told in (
+    for text in (
         "finalists of mine: 3 on its smoothed front and 2 within one predicted standard deviation of it, beside "
         "v2-1.0x; recipe 'long' by seeds 8, 9, 10",
         "predicted %: calibrated on this data",
         f"kept as the study mine-finalists in {URL}",
     ):
-        assert told in printed.out.splitlines()
+        assert text in printed.out.splitlines()
 
     first = len(asked)
     assert main(["--storage", URL]) == 0
@@ -468,8 +468,8 @@ def test_other_data_than_the_studys_are_refused(
     answered_by(long_answer, "fedcba9876543210")
     assert main(["--study", "mine"]) == 2
     printed = capsys.readouterr()
-    told = "fashion-mnist-12k had fingerprint 0123456789abcdef then, and has fedcba9876543210 now"
-    assert (printed.out, printed.err.splitlines()[-1].endswith(told)) == ("", True)
+    text = "fashion-mnist-12k had fingerprint 0123456789abcdef then, and has fedcba9876543210 now"
+    assert (printed.out, printed.err.splitlines()[-1].endswith(text)) == ("", True)
     assert ledger_holds() == 0
     assert "mine-finalists" not in study_names(storage)
 
@@ -612,7 +612,7 @@ MISTAKES: dict[str, tuple[tuple[str, ...], str]] = {
 @pytest.mark.parametrize("case", MISTAKES)
 def test_a_mistake_is_one_line(case: str, storage: RDBStorage, capsys: Captured) -> None:
     made_study(storage, SETTINGS)
-    told_of(*MISTAKES[case], capsys)
+    summary_lines(*MISTAKES[case], capsys)
 
 
 @pytest.mark.parametrize(
@@ -629,10 +629,10 @@ def test_data_that_are_not_there_are_told_in_one_line(
 ) -> None:
     settings = {name: value for name, value in (SETTINGS | changes).items() if value or name == "image_size"}
     tell(made_study(storage, settings), ALL)
-    told_of(("--study", "mine"), words, capsys)
+    summary_lines(("--study", "mine"), words, capsys)
 
 
-def told_of(flags: Sequence[str], words: str, capsys: Captured) -> None:
+def summary_lines(flags: Sequence[str], words: str, capsys: Captured) -> None:
     before = signal.getsignal(signal.SIGTERM)
     try:
         status: Any = main(flags)

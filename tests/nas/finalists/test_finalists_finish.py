@@ -91,12 +91,12 @@ def finish(searched: Study, storage: RDBStorage, workers: Current) -> Callable[.
     """Ends a run with these seconds left; what it said before it began comes too."""
 
     def finish(seconds_left: float | Callable[[], float]) -> tuple[Finish, list[str]]:
-        told: list[str] = []
+        text: list[str] = []
         engine = engine_of(URL)
         left = seconds_left if callable(seconds_left) else lambda: seconds_left
-        finished = finish_run(settings(), searched, storage, engine, workers.get(), left, told.append)
+        finished = finish_run(settings(), searched, storage, engine, workers.get(), left, text.append)
         engine.dispose()
-        return finished, told
+        return finished, text
 
     return finish
 
@@ -115,13 +115,13 @@ def test_with_time_enough_finalists_are_trained_long_by_three_seeds(
 ) -> None:
     asked: list[Any] = []
     workers.put(lambda *question: asked.append(question) or long_answer(*question))
-    finished, told = finish(HOURS)
-    assert told[0] == (
+    finished, text = finish(HOURS)
+    assert text[0] == (
         "finalists of mine: 3 on its smoothed front and 2 within one predicted standard deviation of it, beside "
         "v2-1.0x; recipe 'long' by seeds 8, 9, 10"
     )
-    assert told[1].startswith("6 networks to train: about ")
-    assert told[1].endswith(" of the 3 h 00 min left")
+    assert text[1].startswith("6 networks to train: about ")
+    assert text[1].endswith(" of the 3 h 00 min left")
     assert {(seed, method["name"]) for _, method, seed in asked} == {(seed, "long") for seed in (8, 9, 10)}
     assert names_of(finished) == {each.name for each in (*FRONT, NEAR, NEXT, REFERENCE)}
     # All are 5 points better than predicted, so the front is the same, with the reference on it.
@@ -145,8 +145,8 @@ def test_with_less_time_knee_and_best_are_trained_once_beside_the_nearest_refere
 
     workers.put(answer)
     # LONG takes 3 to 4 times SHORT's 80 s, and up to 15 % more: three trainings fit, the fourth does not.
-    finished, told = finish(lambda: 3 * 1.15 * 4 * 80 - clock.seconds)
-    assert told[0] == (
+    finished, text = finish(lambda: 3 * 1.15 * 4 * 80 - clock.seconds)
+    assert text[0] == (
         "finalists of mine: 2 on its smoothed front and 0 within one predicted standard deviation of it "
         "(3 more left out), beside v2-1.0x; recipe 'long' by seed 8"
     )
@@ -160,8 +160,8 @@ def test_with_less_time_knee_and_best_are_trained_once_beside_the_nearest_refere
 def test_without_time_nothing_is_trained_and_the_line_that_does_it_is_told(
     finish: Callable[..., Any], storage: RDBStorage
 ) -> None:
-    finished, told = finish(60.0)
-    assert (told, finished.finalists, finished.front) == ([], (), ())
+    finished, text = finish(60.0)
+    assert (text, finished.finalists, finished.front) == ([], (), ())
     first, second = finished.lines
     assert first.startswith(f"no finalists: training {MIDDLE.name}, {SLOW.name}, v2-1.0x once by recipe 'long' would ")
     assert first.endswith(", and 1:00 is left")
@@ -181,8 +181,8 @@ def test_time_that_is_left_over_goes_to_the_others_one_by_one(
         return long_answer(*question)
 
     workers.put(answer)
-    finished, told = finish(lambda: 3 * 1.15 * 4 * 80 - clock.seconds)
-    assert told[0].startswith("finalists of mine: 2 on its smoothed front and 0 within")
+    finished, text = finish(lambda: 3 * 1.15 * 4 * 80 - clock.seconds)
+    assert text[0].startswith("finalists of mine: 2 on its smoothed front and 0 within")
     # 1104 s are seven times 150 s, and there are but six networks.
     assert [TRAINED[architecture.key()].name for architecture, _, _ in asked] == [
         each.name for each in (SLOW, REFERENCE, MIDDLE, FAST, NEAR, NEXT)
@@ -287,10 +287,10 @@ def test_a_resumed_run_trains_only_what_is_new(finish: Callable[..., Any], worke
     workers.put(lambda *question: asked.append(question) or long_answer(*question))
     first, _ = finish(HOURS)
     count = len(asked)
-    again, told = finish(60.0)
+    again, text = finish(60.0)
     assert len(asked) == count
     assert again == first
-    assert told[1] == "6 networks to train: about 0:00 of the 1:00 left"
+    assert text[1] == "6 networks to train: about 0:00 of the 1:00 left"
 
 
 def test_of_a_search_that_found_nothing_there_are_no_finalists(storage: RDBStorage, workers: Current) -> None:
@@ -309,8 +309,8 @@ def test_a_storage_of_its_own_stands_in_the_line_and_a_password_does_not(
     engine = engine_of(URL)
     finished = finish_run(elsewhere, searched, storage, engine, workers.get(), lambda: 1.0)
     engine.dispose()
-    told = "python -m nas.finalists --study mine --storage 'postgresql+psycopg://me:***@server/nas'"
-    assert finished.lines[-1].endswith(told)
+    text = "python -m nas.finalists --study mine --storage 'postgresql+psycopg://me:***@server/nas'"
+    assert finished.lines[-1].endswith(text)
 
 
 def test_what_finalists_need_is_known_from_the_first_network_on(searched: Study, storage: RDBStorage) -> None:

@@ -8,7 +8,7 @@ from test_finalists import record
 
 from nas.finalists.plan import (
     MARGIN,
-    Expected,
+    ExpectedSeconds,
     ladder,
     least_plan,
     longest,
@@ -32,8 +32,8 @@ REFERENCE = record("v2-1.5x", 0.65, 7.0, 300_000_000, reference="v2-1.5x")
 CHOICE = Choice(FRONT, NEAR, 3)
 
 
-def expected(workers: int = 1, image_size: int = 28) -> Expected:
-    return Expected(OWN, images=10_000, image_size=image_size, classes=10, workers=workers)
+def expected(workers: int = 1, image_size: int = 28) -> ExpectedSeconds:
+    return ExpectedSeconds(OWN, images=10_000, image_size=image_size, classes=10, workers=workers)
 
 
 def seconds(networks: int, trainings: float) -> float:
@@ -54,13 +54,13 @@ def test_shorts_fewer_pixels_are_counted_as_they_are_trained_on() -> None:
     # By hand: 28 pixels become 16, stem stride 1, so 16 x 16 features; LONG's 28 have stem stride 2 and 14 x 14.
     # 4 epochs of 5,000 images to 8 of 10,000 are 4 times the images.
     short = RECIPES["short"]
-    of_short = Expected(short, images=10_000, image_size=28, classes=10, workers=1)
+    of_short = ExpectedSeconds(short, images=10_000, image_size=28, classes=10, workers=1)
     took = [cost_of(PRESETS["v2-0.5x"], size, 10, stem_stride=stride).macs for size, stride in ((16, 1), (28, 2))]
     ratio = 4 * took[1] / took[0]
     assert 3 < ratio < 4
     assert of_short.training(FRONT[0], LONG) == pytest.approx(80 * ratio)
     assert of_short.training(FRONT[0], short) == 80
-    few = Expected(short, images=5_000, image_size=28, classes=10, workers=1)
+    few = ExpectedSeconds(short, images=5_000, image_size=28, classes=10, workers=1)
     assert few.training(FRONT[0], LONG) == pytest.approx(40 * ratio), "there are no more images than there are"
 
 

@@ -139,7 +139,7 @@ def test_a_database_that_stays_away_ends_the_agent(queue: LatencyQueue, monkeypa
 
     monkeypatch.setattr(queue, "claim", claim)
     with pytest.raises(OperationalError):
-        Agent(queue, "pi", lambda _: None).serve(patience_seconds=0.2)
+        Agent(queue, "pi", lambda _: None).serve(retry_seconds=0.2)
 
 
 @pytest.mark.slow

@@ -97,9 +97,9 @@ def test_results_that_were_changed_or_do_not_match_are_refused_in_one_line(
     measured: Path, capsys: pytest.CaptureFixture[str], change: Any, seal: bool, said: str
 ) -> None:
     assert imported(measured, results=changed(measured, "changed.json", change, seal)) == 2
-    told = capsys.readouterr().err
-    assert said in told
-    assert told.count("\n") == 1
+    text = capsys.readouterr().err
+    assert said in text
+    assert text.count("\n") == 1
 
 
 @pytest.mark.slow

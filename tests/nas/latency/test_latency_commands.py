@@ -97,8 +97,8 @@ def test_check_shows_the_spread_of_each_estimate_and_its_circumstances(
     assert "quiet, quick: standard deviation and worst between measurements, %" in printed.out
     assert "quiet, quick, 2 of 2: v2 120-240-480, depth 8: " in printed.err
     assert "quick: of 2 pairs of repeats, over all conditions, " in printed.out
-    for told in ("come in the right order in", "own p10 wandered by", "stolen by the hypervisor", "flagged noisy"):
-        assert printed.out.count(told) == 1
+    for text in ("come in the right order in", "own p10 wandered by", "stolen by the hypervisor", "flagged noisy"):
+        assert printed.out.count(text) == 1
     content = json.loads((tmp_path / "check.json").read_text())
     assert [(row["condition"], len(row["latencies"])) for row in content] == [("quiet", 2)] * 2
 
@@ -114,8 +114,8 @@ def test_a_check_that_is_stopped_shows_what_it_has(
     def compare(*networks: Any, timing: Any, seed: int) -> Any:
         if not answers:
             raise KeyboardInterrupt
-        told = {"ratio": answers.pop(), "spread": 0.04, "noisy": False, "steal_share": None}
-        return Latency.from_dict({field.name: told.get(field.name, 1) for field in fields(Latency)})
+        text = {"ratio": answers.pop(), "spread": 0.04, "noisy": False, "steal_share": None}
+        return Latency.from_dict({field.name: text.get(field.name, 1) for field in fields(Latency)})
 
     monkeypatch.setattr(measuring, "compare", compare)
     monkeypatch.setattr(latency_check, "NETWORKS", {"v2-0.5x": PRESETS["v2-0.5x"]})
@@ -164,9 +164,9 @@ def active_children() -> list[str]:
 )
 def test_a_check_that_cannot_be_made_is_refused(capsys: Captured, flags: tuple[str, ...], said: str) -> None:
     assert latency.main(["check", *flags]) == 2
-    told = capsys.readouterr().err
-    assert said in told
-    assert told.count("\n") == 1
+    text = capsys.readouterr().err
+    assert said in text
+    assert text.count("\n") == 1
 
 
 # measure
@@ -179,8 +179,8 @@ def test_what_is_measured_is_printed_and_kept_and_what_fails_costs_one_network(
     def compare(candidate: Any, reference: Any, **options: Any) -> Latency:
         if options.get("seed") == 1:
             raise RuntimeError("the measuring process died:\nkilled")
-        told = how(2.5, fingerprint="abc", batch_size=8, p10_ms=4.0)
-        return Latency.from_dict({field.name: told.get(field.name, 1) for field in fields(Latency)})
+        text = how(2.5, fingerprint="abc", batch_size=8, p10_ms=4.0)
+        return Latency.from_dict({field.name: text.get(field.name, 1) for field in fields(Latency)})
 
     monkeypatch.setattr(latency_measure, "compare", compare)
     url = f"sqlite:///{tmp_path}/study.db"
@@ -205,8 +205,8 @@ def test_backbones_are_measured_beside_the_anchors_backbone_and_kept_as_what_the
 
     def compare(candidate: Any, reference: Any, **options: Any) -> Latency:
         shapes.append([len(prepared.expected.values) for prepared in (candidate, reference)])
-        told = how(2.5, fingerprint="abc", p10_ms=4.0)
-        return Latency.from_dict({field.name: told.get(field.name, 1) for field in fields(Latency)})
+        text = how(2.5, fingerprint="abc", p10_ms=4.0)
+        return Latency.from_dict({field.name: text.get(field.name, 1) for field in fields(Latency)})
 
     monkeypatch.setattr(latency_measure, "compare", compare)
     url = f"sqlite:///{tmp_path}/study.db"
@@ -271,8 +271,8 @@ def test_a_prediction_comes_with_how_far_it_is_off(tmp_path: Path, capsys: Captu
     assert rows["FLOPs", "alone"][7:11] == ["100.0", "%", "100.0", "%"]
     assert rows["FLOPs", "alone"][-1] == "1.000"
     assert "20, 20 draws" in printed
-    (told,) = [line for line in printed.splitlines() if line.startswith("v2-1.0x: ")]
-    assert float(told.split()[1]) == pytest.approx(0.5 + 144.9 / 40, rel=0.1)
+    (text,) = [line for line in printed.splitlines() if line.startswith("v2-1.0x: ")]
+    assert float(text.split()[1]) == pytest.approx(0.5 + 144.9 / 40, rel=0.1)
 
 
 def test_latencies_that_were_not_measured_alike_are_not_mixed(tmp_path: Path, capsys: Captured) -> None:

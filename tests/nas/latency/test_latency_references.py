@@ -38,7 +38,7 @@ def references(*arguments: str) -> int:
 
 
 def latency(ratio: float, reference_ms: float) -> Latency:
-    told = {
+    text = {
         "latency_ms": ratio * reference_ms,
         "reference_ms": reference_ms,
         "p10_ms": 3.0 * ratio,
@@ -47,7 +47,7 @@ def latency(ratio: float, reference_ms: float) -> Latency:
         "runtime": "onnxruntime",
         "device": "A CPU",
     }
-    return Latency.from_dict({field.name: told.get(field.name, 1) for field in fields(Latency)})
+    return Latency.from_dict({field.name: text.get(field.name, 1) for field in fields(Latency)})
 
 
 @pytest.fixture

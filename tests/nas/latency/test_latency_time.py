@@ -78,9 +78,9 @@ def test_what_is_no_network_of_one_image_is_one_line(tmp_path: Path, capsys: Cap
     torn = tmp_path / "torn.onnx"
     torn.write_bytes(b"not a graph")
     flat = write(nn.Linear(4, 2), tmp_path / "flat.onnx", 1, 4)
-    for file, told in ((torn, "cannot read"), (flat, "tensor(float)"), (tmp_path / "none.onnx", "is none")):
+    for file, text in ((torn, "cannot read"), (flat, "tensor(float)"), (tmp_path / "none.onnx", "is none")):
         assert latency.main(["time", str(file)]) == 2
-        assert told in capsys.readouterr().err
+        assert text in capsys.readouterr().err
 
 
 def test_a_runtime_that_reads_no_onnx_is_refused(tmp_path: Path) -> None:

@@ -36,9 +36,9 @@ def refused(capsys: Captured, *arguments: str) -> str:
     except SystemExit as ended:  # by the parser
         status = ended.code
     assert status == 2
-    out, told = capsys.readouterr()
-    assert (out, told.count("\n")) == ("", 1)
-    return told
+    out, text = capsys.readouterr()
+    assert (out, text.count("\n")) == ("", 1)
+    return text
 
 
 # list
@@ -169,8 +169,8 @@ REFUSED: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 def test_a_mistake_is_told_in_one_line(
     url: str, capsys: Captured, arguments: tuple[str, ...], said: tuple[str, ...]
 ) -> None:
-    told = refused(capsys, *arguments, *(("--storage", url) if arguments else ()))
-    assert [part for part in said if part not in told] == []
+    text = refused(capsys, *arguments, *(("--storage", url) if arguments else ()))
+    assert [part for part in said if part not in text] == []
 
 
 def test_a_storage_that_is_not_there_is_not_made(tmp_path: Path, capsys: Captured) -> None:

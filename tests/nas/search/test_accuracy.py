@@ -66,24 +66,24 @@ def test_the_fit_that_ships_serves_any_data_and_its_level_is_said_to_be_unknown(
     found = accuracy_for(settings(), DATA)
     assert found.fit == shipped_fit("short")
     assert not found.is_level_known
-    assert found.told.startswith("accuracies are points above or below a reference")
-    assert "nas.calibrate --data fashion-mnist-12k" in found.told
+    assert found.summary.startswith("accuracies are points above or below a reference")
+    assert "nas.calibrate --data fashion-mnist-12k" in found.summary
 
 
 def test_another_recipe_than_was_calibrated_has_the_fit_of_short_and_that_is_said() -> None:
     found = accuracy_for(settings("--recipe", "long"), DATA)
     assert found.fit == shipped_fit("short")
-    assert "which know recipe 'short' and not 'long'" in found.told
+    assert "which know recipe 'short' and not 'long'" in found.summary
 
 
 def test_of_backbones_it_is_said_that_they_are_trained_as_classifiers() -> None:
     usual = accuracy_for(settings(), DATA)
-    assert "classifier" not in usual.told
+    assert "classifier" not in usual.summary
     found = accuracy_for(settings("--task", "detection-backbone"), DATA)
     assert found.fit == usual.fit
-    assert found.told.startswith("backbones are scored as classifiers of whole images")
-    assert "no detector is trained" in found.told
-    assert found.told.endswith(usual.told)
+    assert found.summary.startswith("backbones are scored as classifiers of whole images")
+    assert "no detector is trained" in found.summary
+    assert found.summary.endswith(usual.summary)
 
 
 @pytest.mark.parametrize("where", ["the study's database", "the default one"])
@@ -93,7 +93,7 @@ def test_the_users_own_calibration_goes_first_with_its_verdict(where: str) -> No
     found = accuracy_for(chosen, DATA)
     assert found.fit == calibration().fits["short"]
     assert found.is_level_known
-    assert "calibrated on this data (refitted with 24 networks of these data): SHORT ranks" in found.told
+    assert "calibrated on this data (refitted with 24 networks of these data): SHORT ranks" in found.summary
 
 
 def test_a_calibration_that_ranks_no_better_than_chance_is_told_and_not_used() -> None:
@@ -104,7 +104,7 @@ def test_a_calibration_that_ranks_no_better_than_chance_is_told_and_not_used() -
     kept(useless, settings().storage)
     found = accuracy_for(settings(), DATA)
     assert found.fit == shipped_fit("short")
-    assert found.told.startswith(f"{accuracy_module.NO_BETTER_THAN_CHANCE}: SHORT ranks")
+    assert found.summary.startswith(f"{accuracy_module.NO_BETTER_THAN_CHANCE}: SHORT ranks")
 
 
 def test_a_calibration_of_other_data_or_of_another_recipe_is_not_the_users_own() -> None:
@@ -123,7 +123,7 @@ def test_networks_trained_on_these_data_by_a_longer_recipe_tell_the_level() -> N
     trained(settings().storage, "long", 0.91, "v2-0.5x", "v2-1.0x", "v1-1.0x-g3")
     found = accuracy_for(settings(), DATA)
     assert found.is_level_known
-    assert "training by recipe 'long' is predicted to reach" in found.told
+    assert "training by recipe 'long' is predicted to reach" in found.summary
     predicted = [found.predicted(replace(record(), architecture=PRESETS[name])) for name in ("v2-0.5x", "v2-1.0x")]
     assert predicted[0].accuracy < 0.91 < predicted[1].accuracy
     assert not accuracy_for(settings(), "f" * 16).is_level_known

@@ -60,15 +60,15 @@ def test_a_budget_bounds_what_is_scored(table: Path, capsys: pytest.CaptureFixtu
 
 
 @pytest.mark.parametrize(
-    ("flags", "told"),
+    ("flags", "text"),
     [(("--latency-budget", "5ms"), "no latency"), (("--scorer", "table:"), "table:FILE"), (("--scorer", "x"), "x")],
 )
 def test_what_a_table_cannot_be_asked_is_one_line(
-    flags: tuple[str, ...], told: str, table: Path, capsys: pytest.CaptureFixture[str]
+    flags: tuple[str, ...], text: str, table: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     lines = lines_of(*flags, table=table, capsys=capsys, status=2)
     assert len(lines) == 1
-    assert told in lines[0]
+    assert text in lines[0]
 
 
 def test_what_the_table_lacks_or_the_budget_forbids_is_not_sent_to_a_worker() -> None:

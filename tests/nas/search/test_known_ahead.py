@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from optuna.study import Study
 
-from nas.search.known_ahead import Foresight, distributions_of
+from nas.search.known_ahead import KnownAhead, distributions_of
 from search_space import Budget, SearchSpace, cost_of
 from search_space.choosers import FixedChooser, RandomChooser
 from search_space.plan import NO_CLASSIFIER
@@ -53,8 +53,8 @@ def params(seed: int) -> dict[str, object]:
 
 
 def test_a_point_is_known_by_its_architecture_and_exact_cost(study: Study) -> None:
-    foresee = Foresight(SPACE, ANCHOR_MS, None).of([study]).foresee
-    known = foresee(params(5))
+    known_of = KnownAhead(SPACE, ANCHOR_MS, None).of([study]).known_of
+    known = known_of(params(5))
     architecture = SPACE.suggest(FixedChooser(params(5)))
     assert known is not None
     assert known.identity == architecture.key()
@@ -62,55 +62,55 @@ def test_a_point_is_known_by_its_architecture_and_exact_cost(study: Study) -> No
 
 
 def test_latency_follows_the_prior_at_first_and_then_what_was_measured(study: Study) -> None:
-    foresight = Foresight(SPACE, ANCHOR_MS, None)
+    foresight = KnownAhead(SPACE, ANCHOR_MS, None)
     architecture = SPACE.suggest(FixedChooser(params(99)))
-    before = foresight.of([study]).foresee(params(99))
+    before = foresight.of([study]).known_of(params(99))
     assert before is not None
     assert before.objectives == (expected_latency([], [], ANCHOR_MS, 224, 1000).predict_ms(architecture),)
     tell(study, ENOUGH, ms_per_mac=3 * MS_PER_MAC)
-    after = foresight.of([study]).foresee(params(99))
+    after = foresight.of([study]).known_of(params(99))
     assert after is not None
     assert after.objectives == pytest.approx((3 * cost_of(architecture).macs * MS_PER_MAC,), rel=0.25)
 
 
 def test_each_record_corrects_the_prior(study: Study) -> None:
-    foresight, told = Foresight(SPACE, ANCHOR_MS, None), []
+    foresight, text = KnownAhead(SPACE, ANCHOR_MS, None), []
     for _ in range(3):
-        known = foresight.of([study]).foresee(params(99))
+        known = foresight.of([study]).known_of(params(99))
         assert known is not None
         assert known.objectives is not None
-        told.append(known.objectives[0])
+        text.append(known.objectives[0])
         tell(study, 1, ms_per_mac=3 * MS_PER_MAC)
-    assert told == sorted(told)
-    assert told[0] < told[2]
+    assert text == sorted(text)
+    assert text[0] < text[2]
 
 
 def test_a_backbones_latency_is_foreseen_by_its_own_work() -> None:
     space = SearchSpace(SPACE.choices, SPACE.budget, TASKS[DETECTION_BACKBONE])
     chooser = RandomChooser(99)
     architecture = space.suggest(chooser)
-    known = Foresight(space, ANCHOR_MS, None).of([]).foresee(chooser.params)
+    known = KnownAhead(space, ANCHOR_MS, None).of([]).known_of(chooser.params)
     assert known is not None
     assert known.objectives == (expected_latency([], [], ANCHOR_MS, 320, NO_CLASSIFIER).predict_ms(architecture),)
     assert known.features[0] == math.log(cost_of(architecture, 320, NO_CLASSIFIER).macs)
 
 
 def test_what_is_predicted_far_over_the_latency_budget_is_not_allowed(study: Study) -> None:
-    expected = Foresight(SPACE, ANCHOR_MS, None).of([study]).foresee(params(5))
+    expected = KnownAhead(SPACE, ANCHOR_MS, None).of([study]).known_of(params(5))
     assert expected is not None
     assert expected.objectives is not None
     for share, is_allowed in ((0.9, False), (1.1, True)):
-        known = Foresight(SPACE, ANCHOR_MS, share * expected.objectives[0]).of([study]).foresee(params(5))
+        known = KnownAhead(SPACE, ANCHOR_MS, share * expected.objectives[0]).of([study]).known_of(params(5))
         assert known is not None
         assert known.allowed is is_allowed
 
 
 def test_points_of_a_small_budget_are_built_as_they_are_or_not_at_all() -> None:
     small = SearchSpace.default(Budget.parse("15mflops"))
-    foresight = Foresight(small, ANCHOR_MS, None)
+    foresight = KnownAhead(small, ANCHOR_MS, None)
     rng = np.random.default_rng(0)
     points = [draw(distributions_of(small), rng) for _ in range(40)]
-    known = [foresight.of([]).foresee(point) for point in points]
+    known = [foresight.of([]).known_of(point) for point in points]
     assert None in known
     built = [(point, each) for point, each in zip(points, known, strict=True) if each is not None]
     assert len(built) > 10
@@ -129,10 +129,10 @@ def test_distributions_hold_every_parameter_of_a_suggestion() -> None:
 
 def test_with_a_prior_each_point_has_the_accuracy_that_its_architecture_lets_expect(study: Study) -> None:
     fit = shipped_fit("short")
-    known = Foresight(SPACE, ANCHOR_MS, None, fit).of([study]).foresee(params(5))
+    known = KnownAhead(SPACE, ANCHOR_MS, None, fit).of([study]).known_of(params(5))
     expected = fit.expect(SPACE.suggest(FixedChooser(params(5))))
     assert known is not None
     assert known.expected == (fit.as_accuracy(expected), fit.as_error(expected))
-    alone = Foresight(SPACE, ANCHOR_MS, None).of([study]).foresee(params(5))
+    alone = KnownAhead(SPACE, ANCHOR_MS, None).of([study]).known_of(params(5))
     assert alone is not None
     assert alone.expected is None

@@ -11,7 +11,7 @@ from sqlalchemy.engine import Engine
 
 from nas.cli.command import Parser
 from nas.search.accuracy import Accuracy
-from nas.search.ledger_lookup import Replays, Where
+from nas.search.ledger_lookup import LedgerLookup, SearchedOn
 from nas.search.settings import Settings, add_flags, settings_of
 from nas.search.shufflenet_problem import ShuffleNets
 from search_space import PRESETS, Budget, SearchSpace, cost_of
@@ -27,7 +27,7 @@ LATENCY = {
     **{"batch_size": 1, "resolution": 224, "taken_at": 1e9, "reference_p10_ms": 4.0},
 }
 TRAINING = {"seconds": 30.0, "validation_accuracies": [0.4, 0.6]}
-WHERE = Where("images", "abc", "abc", "1.0", 4.0, {"host": "there", "versions": {"torch": "2"}})
+WHERE = SearchedOn("images", "abc", "abc", "1.0", 4.0, {"host": "there", "versions": {"torch": "2"}})
 
 
 def settings(*flags: str) -> Settings:
@@ -47,36 +47,36 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
     engine.dispose()
 
 
-def replays(engine: Engine, *flags: str, where: Where = WHERE) -> Replays:
-    return Replays(settings(*flags), where, Ledger(engine), Evaluations(engine))
+def lookup(engine: Engine, *flags: str, where: SearchedOn = WHERE) -> LedgerLookup:
+    return LedgerLookup(settings(*flags), where, Ledger(engine), Evaluations(engine))
 
 
 def test_nothing_is_known_of_an_empty_ledger(engine: Engine) -> None:
-    assert replays(engine).of(NETWORK) == (None, None)
-    assert replays(engine).told() == ""
+    assert lookup(engine).of(NETWORK) == (None, None)
+    assert lookup(engine).summary() == ""
 
 
 def test_what_was_kept_is_known_to_a_search_with_another_budget_and_says_what_it_saved(engine: Engine) -> None:
-    replays(engine).keep(NETWORK, record())
-    second = replays(engine, "--budget", "60mflops")
+    lookup(engine).keep(NETWORK, record())
+    second = lookup(engine, "--budget", "60mflops")
     latency, training = second.of(NETWORK)
     assert latency == {**LATENCY, "replayed": True}
     assert training == {**TRAINING, "replayed": True}
     second.keep(NETWORK, record(latency, training))
-    assert second.told() == "1 trainings and 1 latencies were known from the ledger: 0.7 minutes of a core saved"
+    assert second.summary() == "1 trainings and 1 latencies were known from the ledger: 0.7 minutes of a core saved"
 
 
 def test_a_latency_is_scaled_to_the_anchor_of_the_study_that_asks(engine: Engine) -> None:
-    replays(engine).keep(NETWORK, record())
-    latency, _ = replays(engine, where=replace(WHERE, anchor_ms=6.0)).of(NETWORK)
+    lookup(engine).keep(NETWORK, record())
+    latency, _ = lookup(engine, where=replace(WHERE, anchor_ms=6.0)).of(NETWORK)
     assert latency is not None
     assert (latency["latency_ms"], latency["reference_ms"]) == (3.0, 6.0)
 
 
 @pytest.mark.parametrize("flags", [("--seed", "1"), ("--recipe", "long")])
 def test_a_training_by_another_seed_or_recipe_is_another_one(flags: tuple[str, ...], engine: Engine) -> None:
-    replays(engine).keep(NETWORK, record())
-    latency, training = replays(engine, *flags).of(NETWORK)
+    lookup(engine).keep(NETWORK, record())
+    latency, training = lookup(engine, *flags).of(NETWORK)
     assert latency is not None
     assert training is None
 
@@ -86,8 +86,8 @@ def test_a_training_by_another_seed_or_recipe_is_another_one(flags: tuple[str, .
     [{"device": "other", "fingerprint": "other"}, {"runtime_version": "1.1"}],
 )
 def test_a_latency_of_another_machine_or_version_is_another_one(changed: dict[str, str], engine: Engine) -> None:
-    replays(engine).keep(NETWORK, record())
-    latency, training = replays(engine, where=replace(WHERE, **changed)).of(NETWORK)
+    lookup(engine).keep(NETWORK, record())
+    latency, training = lookup(engine, where=replace(WHERE, **changed)).of(NETWORK)
     assert latency is None
     assert training is not None
 
@@ -98,36 +98,36 @@ def test_a_classifiers_latency_is_no_backbones_and_the_other_way_round(engine: E
     for kept, asked in (((), backbone), (backbone, ())):
         latency = {**LATENCY, "fingerprint": str(kept)}
         where = replace(WHERE, fingerprint=str(kept))
-        replays(engine, *kept, where=where).keep(network, record(latency))
-        assert replays(engine, *kept, where=where).of(network)[0] is not None
-        assert replays(engine, *asked, where=where).of(network)[0] is None
+        lookup(engine, *kept, where=where).keep(network, record(latency))
+        assert lookup(engine, *kept, where=where).of(network)[0] is not None
+        assert lookup(engine, *asked, where=where).of(network)[0] is None
         # Its training is that of a classifier in either.
-        assert replays(engine, *asked, where=where).of(network)[1] is not None
+        assert lookup(engine, *asked, where=where).of(network)[1] is not None
 
 
 def test_other_data_are_not_known(engine: Engine) -> None:
-    replays(engine).keep(NETWORK, record())
-    assert replays(engine, where=replace(WHERE, data="others")).of(NETWORK)[1] is None
+    lookup(engine).keep(NETWORK, record())
+    assert lookup(engine, where=replace(WHERE, data="others")).of(NETWORK)[1] is None
 
 
 def test_a_noisy_latency_and_one_without_the_throughput_asked_for_are_measured_anew(engine: Engine) -> None:
-    replays(engine).keep(NETWORK, record({**LATENCY, "noisy": True}))
-    assert replays(engine).of(NETWORK)[0] is None
-    replays(engine).keep(NETWORK, record())
-    assert replays(engine).of(NETWORK)[0] is not None
-    assert replays(engine, "--throughput-batch", "8").of(NETWORK)[0] is None
+    lookup(engine).keep(NETWORK, record({**LATENCY, "noisy": True}))
+    assert lookup(engine).of(NETWORK)[0] is None
+    lookup(engine).keep(NETWORK, record())
+    assert lookup(engine).of(NETWORK)[0] is not None
+    assert lookup(engine, "--throughput-batch", "8").of(NETWORK)[0] is None
 
 
 def test_what_is_replayed_is_not_entered_again(engine: Engine) -> None:
-    first = replays(engine)
+    first = lookup(engine)
     first.keep(NETWORK, record())
     first.keep(NETWORK, record(*first.of(NETWORK)))  # type: ignore[arg-type]
     assert len(Ledger(engine).measurements()) == 1
 
 
 def test_a_rejection_keeps_its_latency_alone(engine: Engine) -> None:
-    replays(engine).keep(NETWORK, Rejected(2.0, LATENCY))
-    latency, training = replays(engine).of(NETWORK)
+    lookup(engine).keep(NETWORK, Rejected(2.0, LATENCY))
+    latency, training = lookup(engine).of(NETWORK)
     assert latency is not None
     assert training is None
 
@@ -136,13 +136,13 @@ def test_a_rejection_keeps_its_latency_alone(engine: Engine) -> None:
 def test_a_search_answers_from_the_ledger_and_rejects_by_its_own_limit(
     budget: str, kind: type, tmp_path: Path, engine: Engine
 ) -> None:
-    replays(engine).keep(NETWORK, record())
+    lookup(engine).keep(NETWORK, record())
     storage = open_storage(f"sqlite:///{tmp_path}/study.db")
     references = references_of(open_study(storage, "one", {}, resume=False), storage)
-    told = settings("--budget", budget)
+    text = settings("--budget", budget)
     problem = ShuffleNets(
-        *(told, SearchSpace.default(Budget.parse("140mflops")), references, 4.0),
-        *(Accuracy(None, "its own"), replays(engine, "--budget", budget)),
+        *(text, SearchSpace.default(Budget.parse("140mflops")), references, 4.0),
+        *(Accuracy(None, "its own"), lookup(engine, "--budget", budget)),
     )
     assert isinstance(problem.known(NETWORK), kind)
     assert problem.reference("v2-1.0x") is PRESETS["v2-1.0x"]
@@ -153,15 +153,15 @@ def test_a_search_answers_from_the_ledger_and_rejects_by_its_own_limit(
 def test_a_search_for_backbones_has_them_as_references_and_says_that_they_classify(
     tmp_path: Path, engine: Engine
 ) -> None:
-    told = settings("--task", "detection-backbone")
-    space = SearchSpace(told.choices, told.budget, told.task)
+    text = settings("--task", "detection-backbone")
+    space = SearchSpace(text.choices, text.budget, text.task)
     storage = open_storage(f"sqlite:///{tmp_path}/study.db")
     references = references_of(open_study(storage, "one", {}, resume=False), storage)
-    known = replays(engine, "--task", "detection-backbone")
-    problem = ShuffleNets(told, space, references, 8.0, Accuracy(None, "its own"), known)
+    known = lookup(engine, "--task", "detection-backbone")
+    problem = ShuffleNets(text, space, references, 8.0, Accuracy(None, "its own"), known)
     network = problem.reference("v2-0.5x")
     assert network == replace(NETWORK, head=0)
     outcome = problem.outcome(network, record(), "v2-0.5x")
-    assert "as a classifier 60.0 %" in outcome.told
+    assert "as a classifier 60.0 %" in outcome.summary
     assert outcome.attributes["reference"] == "v2-0.5x"
     storage.engine.dispose()

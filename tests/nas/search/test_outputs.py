@@ -17,7 +17,7 @@ from nas.search.outputs import (
     Analysis,
     Findings,
     findings_of,
-    told_of,
+    summary_lines,
     write_all,
     write_architectures,
     write_front,
@@ -113,10 +113,10 @@ def test_the_front_file_says_how_its_numbers_were_had(tmp_path: Path) -> None:
 
 
 def test_a_table_is_told_at_what_its_numbers_hold_as_far_as_is_known() -> None:
-    assert told_of(FINDINGS) == []
+    assert summary_lines(FINDINGS) == []
     settings = {**SETTINGS, "resolution": 320, "classes": 0}
     known = replace(FINDINGS, settings=settings, provenance={"accuracy": "predicted"})
-    first, second = told_of(known)
+    first, second = summary_lines(known)
     assert first == (
         "FLOPs, parameters and latency: at 320 px, feature maps at strides 8, 16 and 32, without head and classifier"
     )
@@ -282,8 +282,8 @@ def standing_of(study_and_references: Any) -> Callable[[Any], str]:
 
 def test_progress_goes_to_stderr_as_it_is(study_and_references: Any, capsys: pytest.CaptureFixture[str]) -> None:
     line = "trial 0 v2-abc [red]: 140.0 MFLOPs, /a/path"
-    told = standing_of(study_and_references)
-    with SearchProgress(study_and_references[0], trials=5, seconds_left=lambda: 60.0, standing=told) as progress:
+    text = standing_of(study_and_references)
+    with SearchProgress(study_and_references[0], trials=5, seconds_left=lambda: 60.0, standing=text) as progress:
         progress.report(line)
         progress.report("")
     printed = capsys.readouterr()
@@ -305,7 +305,7 @@ def test_progress_says_how_far_the_study_is(study_and_references: Any, capsys: p
 def test_progress_of_a_study_of_nothing_names_no_best(
     study_and_references: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    told = standing_of(study_and_references)
-    with SearchProgress(study_and_references[0], trials=None, seconds_left=lambda: 3599.0, standing=told) as progress:
+    text = standing_of(study_and_references)
+    with SearchProgress(study_and_references[0], trials=None, seconds_left=lambda: 3599.0, standing=text) as progress:
         progress.report("news")
     assert re.search(r"0 trials, front 0, no front yet, 59:59 left", capsys.readouterr().err)

@@ -79,8 +79,8 @@ class FakeWorker:
         key = self.asked[-1]
         if key in self._fails:
             return Failure("no room")
-        told = {"latency_ms": 0.95 * NAMES[key].latency_ms, "depth": FULL, "spread": 0.01, "fingerprint": "abc"}
-        return {**NAMES[key].latency, **told, "ratio": told["latency_ms"] / ANCHOR_MS, "reference_ms": ANCHOR_MS}
+        text = {"latency_ms": 0.95 * NAMES[key].latency_ms, "depth": FULL, "spread": 0.01, "fingerprint": "abc"}
+        return {**NAMES[key].latency, **text, "ratio": text["latency_ms"] / ANCHOR_MS, "reference_ms": ANCHOR_MS}
 
 
 class FakeWorkers:

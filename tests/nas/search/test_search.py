@@ -17,7 +17,7 @@ from optuna.trial import FrozenTrial, TrialState
 from nas.cli.command import Parser
 from nas.search import loop as search_module
 from nas.search.accuracy import Accuracy
-from nas.search.ledger_lookup import Replays, Where
+from nas.search.ledger_lookup import LedgerLookup, SearchedOn
 from nas.search.loop import Limits, Search, Spare
 from nas.search.settings import Settings, add_flags, settings_of
 from nas.search.shufflenet_problem import ShuffleNets
@@ -27,7 +27,7 @@ from studies.ledger.latencies import Ledger
 from studies.ledger.trainings import Evaluations
 from studies.record import Record, Rejected
 from studies.storage.coordinators import Coordinator
-from studies.storage.retry import Patience
+from studies.storage.retry import Retry
 from studies.storage.studies import failures_of, open_storage, open_study, position_of, records_of, references_of
 
 ONE_CHOICE = """
@@ -51,7 +51,7 @@ LATENCY = {
     **{"fingerprint": "abc", "runtime": "onnxruntime", "taken_at": 1e9, "reference_p10_ms": 4.0},
 }
 
-WHERE = Where("data", "abc", "abc", "1.0", ANCHOR_MS, {"host": "here", "versions": {}})
+WHERE = SearchedOn("data", "abc", "abc", "1.0", ANCHOR_MS, {"host": "here", "versions": {}})
 
 Answer = Callable[[Architecture], Record | Rejected | Failure]
 
@@ -145,13 +145,13 @@ class Bench:
         **timing: Any,
     ) -> FakeWorkers:
         settings = replace(settings_from("--sampler", "random", *flags), trials=trials)
-        replays = Replays(settings, WHERE, self.ledger, self.evaluations)
+        lookup = LedgerLookup(settings, WHERE, self.ledger, self.evaluations)
         space = space or self.default_space
-        problem = ShuffleNets(settings, space, self.references, ANCHOR_MS, self.accuracy, replays)
-        limits, patience = Limits(trials, settings.seconds), Patience("sqlite://", self.lines.append)
+        problem = ShuffleNets(settings, space, self.references, ANCHOR_MS, self.accuracy, lookup)
+        limits, retry = Limits(trials, settings.seconds), Retry("sqlite://", self.lines.append)
         with Coordinator(self.study, self.references) as coordinator:
             search = Search(
-                problem, self.study, self.references, limits, coordinator, patience, self.lines.append, **timing
+                problem, self.study, self.references, limits, coordinator, retry, self.lines.append, **timing
             )
             self.left_out = search.run(workers, references)  # type: ignore[arg-type]
         return workers

@@ -119,7 +119,7 @@ def test_a_backbones_study_holds_at_the_detection_resolution_under_a_name_of_its
 
 
 @pytest.mark.parametrize(
-    ("flags", "told"),
+    ("flags", "text"),
     [
         (("--task", "detection"), "--task must be one of classification, detection-backbone, got 'detection'"),
         (("--task", "detection-backbone", "--classes", "20"), "got 20: leave --classes out"),
@@ -128,8 +128,8 @@ def test_a_backbones_study_holds_at_the_detection_resolution_under_a_name_of_its
         (("--resolution", "31"), "--resolution must be at least 32, got 31"),
     ],
 )
-def test_a_task_that_no_search_can_be_for_is_refused(flags: tuple[str, ...], told: str) -> None:
-    with pytest.raises(InputError, match=told):
+def test_a_task_that_no_search_can_be_for_is_refused(flags: tuple[str, ...], text: str) -> None:
+    with pytest.raises(InputError, match=text):
         settings_from(*flags)
 
 

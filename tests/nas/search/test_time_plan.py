@@ -113,11 +113,11 @@ def test_the_plan_is_told_in_a_line() -> None:
 
 
 def test_the_keeper_counts_from_the_processs_start_and_tells_the_plan_once_the_run_has_started(clock: Clock) -> None:
-    told: list[str] = []
-    keeper = TimeKeeper(1000, 90.0, told.append, with_finalists=True)
+    text: list[str] = []
+    keeper = TimeKeeper(1000, 90.0, text.append, with_finalists=True)
     clock.seconds = 134
     keeper.start()
-    assert told == [PLAN.line()]
+    assert text == [PLAN.line()]
     assert parts(keeper.plan) == pytest.approx(parts(PLAN))
     assert (keeper.left("search"), keeper.left("report")) == pytest.approx((570, 956))
     clock.seconds = 744
@@ -125,23 +125,23 @@ def test_the_keeper_counts_from_the_processs_start_and_tells_the_plan_once_the_r
 
 
 def test_the_keeper_renews_the_plan_and_says_so_where_finalists_come_or_go(clock: Clock) -> None:
-    told: list[str] = []
-    keeper = TimeKeeper(1000, 90.0, told.append, with_finalists=True)
+    text: list[str] = []
+    keeper = TimeKeeper(1000, 90.0, text.append, with_finalists=True)
     clock.seconds = 134
     keeper.start()
     keeper.renew(Needs(retiming=20, finalists=200))
-    assert len(told) == 1
+    assert len(text) == 1
     assert keeper.left("search") == pytest.approx(730)
     assert keeper.most_for_finalists == pytest.approx(285)
     keeper.renew(Needs(retiming=20, finalists=400))
-    assert told[1] == (
+    assert text[1] == (
         "the fewest finalists that say something would take about 6:40: too long: the search goes on to the end; "
         "plan of 16:40: start 0:44, references up to 3:52, search 11:37, re-timing 0:20, finalists 0:00, report 0:06"
     )
     keeper.renew(Needs(retiming=20, finalists=270))
-    assert len(told) == 2, "nearly fits, and does not come back"
+    assert len(text) == 2, "nearly fits, and does not come back"
     keeper.renew(Needs(retiming=20, finalists=100))
-    assert told[2].startswith("the fewest finalists that say something would take about 1:40: there is time for them; ")
+    assert text[2].startswith("the fewest finalists that say something would take about 1:40: there is time for them; ")
 
 
 def test_what_the_phases_took_is_told_and_kept(clock: Clock) -> None:

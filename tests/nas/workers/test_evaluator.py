@@ -30,8 +30,8 @@ def settings_from(*flags: str) -> Settings:
 
 
 def latency(latency_ms: float, spread: float, depth: str = FULL) -> Latency:
-    told = {"latency_ms": latency_ms, "spread": spread, "noisy": spread > 0.02, "depth": depth}
-    return Latency.from_dict({field.name: told.get(field.name, 1) for field in fields(Latency)})
+    text = {"latency_ms": latency_ms, "spread": spread, "noisy": spread > 0.02, "depth": depth}
+    return Latency.from_dict({field.name: text.get(field.name, 1) for field in fields(Latency)})
 
 
 @pytest.fixture

@@ -142,7 +142,7 @@ class Echo:
 
 
 def test_an_evaluator_is_made_by_name_in_the_worker_of_whatever_settings() -> None:
-    settings = SimpleNamespace(workers=2, told="anything")
+    settings = SimpleNamespace(workers=2, text="anything")
     with Workers(settings, "test_workers:Echo") as workers:
         assert len(workers.all) == 2
         for worker in workers.all:

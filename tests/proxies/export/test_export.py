@@ -179,9 +179,9 @@ def test_mistakes_are_one_line_each(tmp_path: Path, capsys: Captured, monkeypatc
         ("none.safetensors", "--format", "py"): "nas.train has written",
         ("none.json", "--format", "py"): "neither",
     }
-    for line, told in mistakes.items():
+    for line, text in mistakes.items():
         assert export.main([*line]) == 2
-        assert told in capsys.readouterr().err
+        assert text in capsys.readouterr().err
     assert list(tmp_path.iterdir()) in ([], [tmp_path / "export"])
 
 

@@ -41,8 +41,8 @@ def test_the_priority_that_is_told_is_the_one_that_is_had() -> None:
         "nice = lambda: os.getpriority(os.PRIO_PROCESS, 0); before = nice();"
         "print(raise_priority(), '|', os.sched_getscheduler(0) == os.SCHED_FIFO, nice() < before)"
     )
-    told, had = run_python(program).split(" | ")
-    assert had == {"real-time": "True False", "nice -20": "False True", "ordinary": "False False"}[told]
+    text, had = run_python(program).split(" | ")
+    assert had == {"real-time": "True False", "nice -20": "False True", "ordinary": "False False"}[text]
 
 
 def test_steal_is_a_share_or_unknown() -> None:

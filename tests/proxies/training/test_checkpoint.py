@@ -101,9 +101,9 @@ def cut_off(path: Path) -> None:
 def test_a_file_that_is_no_checkpoint_is_a_mistake_that_names_it(tmp_path: Path, make: Any) -> None:
     path = tmp_path / "checkpoint.pt"
     make(path)
-    with pytest.raises(InputError, match=r"^a checkpoint must be .*checkpoint\.pt' is not: remove it") as told:
+    with pytest.raises(InputError, match=r"^a checkpoint must be .*checkpoint\.pt' is not: remove it") as text:
         read_checkpoint(path)
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(text.value)
 
 
 class _Harmful:

@@ -123,7 +123,7 @@ class Recorder:
 
     def __init__(self) -> None:
         self.inputs: tuple[Tensor, ...] = ()
-        self.replays = self.resets = 0
+        self.lookup = self.resets = 0
 
     def __call__(self, step: Callable[..., Tensor], inputs: tuple[Tensor, ...]) -> Recording:
         for _ in range(4):
@@ -131,7 +131,7 @@ class Recorder:
         self.inputs = inputs
 
         def replay() -> None:
-            self.replays += 1
+            self.lookup += 1
             loss.copy_(step(*inputs).detach())
 
         def reset() -> None:
@@ -169,7 +169,7 @@ def test_replays_on_other_batches_and_learning_rates_are_the_plain_steps(recorde
         found.append(step(*batch(count, seed)))
         torch.set_rng_state(random)
         wanted.append(expected.step(*batch(count, seed)).detach())
-    assert recorder.replays == 4, "the batch of 3 is a plain call"
+    assert recorder.lookup == 4, "the batch of 3 is a plain call"
     # Compared at the end: a loss that lay where the next replay writes would now hold another one.
     assert_same(found, wanted)
     assert_same(training.state, expected.state)
@@ -189,7 +189,7 @@ def test_the_callers_tensors_are_copied_and_left_alone(recorder: Recorder) -> No
 def test_inputs_of_another_type_are_a_plain_call(recorder: Recorder) -> None:
     step = CapturedStep(lambda values: values.sum() * 1.0, (torch.zeros(2),), [])
     assert step(torch.tensor([0.5, 1.0], dtype=torch.float64)) == 1.5
-    assert recorder.replays == 0
+    assert recorder.lookup == 0
 
 
 def test_closed_it_frees_the_recording_drops_gradients_and_calls_plainly(recorder: Recorder) -> None:
@@ -201,7 +201,7 @@ def test_closed_it_frees_the_recording_drops_gradients_and_calls_plainly(recorde
     assert not step.is_captured
     assert all(parameter.grad is None for parameter in training.parameters)
     step(*batch(4, seed=1))
-    assert recorder.replays == 1
+    assert recorder.lookup == 1
 
 
 def test_an_error_of_the_step_is_raised_as_it_is_and_leaves_the_state(recorder: Recorder) -> None:

@@ -13,7 +13,7 @@ from search_space.choosers import RandomChooser
 from studies.calibration.accuracy_fit import (
     AccuracyFit,
     Example,
-    Known,
+    KnownTrainings,
     best_fit,
     fit_accuracy,
     last_epochs,
@@ -145,16 +145,18 @@ def test_it_is_strict_json_and_comes_back() -> None:
 
 def test_of_the_fit_that_ships_and_the_refitted_one_the_better_on_the_users_networks_is_taken() -> None:
     known = known_trainings()
-    alike = best_fit(examples(24), Known({"short": examples(26, "theirs", seed=1)}, known.labels), "short")[0]
+    alike = best_fit(examples(24), KnownTrainings({"short": examples(26, "theirs", seed=1)}, known.labels), "short")[0]
     assert alike.is_level_known
     misleading = [replace(each, accuracies=(1 - each.accuracies[0],)) for each in examples(26, "theirs", seed=1)]
-    refitted, left_out = best_fit(examples(60), Known({"short": misleading}), "short")
+    refitted, left_out = best_fit(examples(60), KnownTrainings({"short": misleading}), "short")
     assert refitted.source == "refitted with 60 networks of these data"
     assert len(left_out) == 60
 
 
 def test_few_networks_of_ones_own_do_not_outvote_what_ships() -> None:
     own = [replace(each, accuracies=(0.5 + 0.1 * (place % 2),)) for place, each in enumerate(examples(4))]
-    fit, left_out = best_fit(own, Known({"short": examples(26, "theirs", seed=1)}, published_labels()), "short")
+    fit, left_out = best_fit(
+        own, KnownTrainings({"short": examples(26, "theirs", seed=1)}, published_labels()), "short"
+    )
     assert fit.of_progress > 0.5
     assert len(left_out) == 4

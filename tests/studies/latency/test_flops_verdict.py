@@ -143,9 +143,9 @@ def test_a_failure_before_the_count_has_no_number_at_all() -> None:
 
 
 def test_a_noisy_network_is_flagged_in_the_table_and_in_the_verdict() -> None:
-    told = study(A, network("b", 50, 3.0, noisy=True))
-    assert [row[-1] for row in rows_of(told)] == ["", "noisy"]
-    assert verdict_lines(told)[-1] == "Noisy, so that their places are uncertain: b."
+    text = study(A, network("b", 50, 3.0, noisy=True))
+    assert [row[-1] for row in rows_of(text)] == ["", "noisy"]
+    assert verdict_lines(text)[-1] == "Noisy, so that their places are uncertain: b."
     assert "Noisy" not in "".join(verdict_lines(study(*FOUR)))
 
 

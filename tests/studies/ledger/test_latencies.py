@@ -101,9 +101,9 @@ def test_where_all_are_noisy_there_is_no_latest(engine: Engine) -> None:
 def test_the_latest_is_of_exactly_these_conditions(engine: Engine, other: dict[str, Any]) -> None:
     ledger = Ledger(engine)
     ledger.add([measured()])
-    told = {"precision": "float32", "device": "a board", "runtime_version": "1.30"}
-    assert ledger.latest(**CONDITIONS, **told) == measured()
-    assert ledger.latest(**{**CONDITIONS, **told, **other}) is None
+    text = {"precision": "float32", "device": "a board", "runtime_version": "1.30"}
+    assert ledger.latest(**CONDITIONS, **text) == measured()
+    assert ledger.latest(**{**CONDITIONS, **text, **other}) is None
 
 
 def test_one_that_cannot_be_kept_keeps_the_others_out(engine: Engine) -> None:

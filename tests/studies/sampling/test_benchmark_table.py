@@ -36,18 +36,18 @@ def test_a_seed_means_the_same_training_each_time_and_every_training_is_some_see
 
 
 def test_flops_are_known_ahead_of_what_the_table_holds_and_the_budget_allows() -> None:
-    foresee = ahead_of(FinishedTable.from_dict(DATA), Budget(macs=150)).foresee
-    known = foresee({"choice_1": 1, "choice_2": "a"})
-    over = foresee({"choice_1": 2, "choice_2": "a"})
+    known_of = ahead_of(FinishedTable.from_dict(DATA), Budget(macs=150)).known_of
+    known = known_of({"choice_1": 1, "choice_2": "a"})
+    over = known_of({"choice_1": 2, "choice_2": "a"})
     assert known is not None
     assert (known.objectives, known.allowed) == ((100.0,), True)
     assert over is not None
     assert not over.allowed
-    assert foresee({"choice_1": 1, "choice_2": "c"}) is None
+    assert known_of({"choice_1": 1, "choice_2": "c"}) is None
 
 
 @pytest.mark.parametrize(
-    ("data", "told"),
+    ("data", "text"),
     [
         ({"1a": ROW, "22a": ROW}, "'22a'"),
         ({"1a": ROW, "2a": {"flops": 1, "params": 1}}, "'2a' is wrong"),
@@ -56,8 +56,8 @@ def test_flops_are_known_ahead_of_what_the_table_holds_and_the_budget_allows() -
         ({"1a": ROW}, "two networks"),
     ],
 )
-def test_what_is_no_table_is_refused_in_one_line(data: dict[str, Any], told: str, tmp_path: Path) -> None:
+def test_what_is_no_table_is_refused_in_one_line(data: dict[str, Any], text: str, tmp_path: Path) -> None:
     file = tmp_path / "table.json"
     file.write_text(json.dumps(data))
-    with pytest.raises(InputError, match=told):
+    with pytest.raises(InputError, match=text):
         FinishedTable.from_file(file)

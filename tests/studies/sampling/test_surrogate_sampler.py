@@ -11,7 +11,7 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from optuna.study import Study
 from optuna.trial import TrialState
 
-from studies.sampling.objective_model import Known
+from studies.sampling.objective_model import KnownObjectives
 from studies.sampling.samplers import SAMPLERS, Ahead, sampler_for
 from studies.sampling.surrogate_sampler import STARTUP_TRIALS, SurrogateSampler
 
@@ -53,7 +53,9 @@ def run(study: Study, trials: int) -> list[dict[str, Any]]:
 
 
 def ours(seed: int = 0, **options: Any) -> SurrogateSampler:
-    return SurrogateSampler(lambda params: Known((cost(params),)), seed=seed, space=SPACE, ideal=0.0, **options)
+    return SurrogateSampler(
+        lambda params: KnownObjectives((cost(params),)), seed=seed, space=SPACE, ideal=0.0, **options
+    )
 
 
 def volume(study: Study) -> float:
@@ -85,7 +87,7 @@ def test_the_start_is_spread_over_the_known_objective() -> None:
 
 def test_no_point_is_proposed_twice_until_all_are_had() -> None:
     space = {"x": IntDistribution(0, 4), "y": CategoricalDistribution(("a", "b", "c"))}
-    study = study_of(SurrogateSampler(lambda params: Known((float(params["x"]),)), space=space))
+    study = study_of(SurrogateSampler(lambda params: KnownObjectives((float(params["x"]),)), space=space))
     for _ in range(15):
         trial = study.ask()
         x, y = trial.suggest_int("x", 0, 4), trial.suggest_categorical("y", ("a", "b", "c"))
@@ -95,7 +97,9 @@ def test_no_point_is_proposed_twice_until_all_are_had() -> None:
 
 def test_points_of_one_identity_are_proposed_once() -> None:
     sampler = SurrogateSampler(
-        lambda params: Known((cost(params),), identity=(params["depth"], params["kind"])), space=SPACE, ideal=0.0
+        lambda params: KnownObjectives((cost(params),), identity=(params["depth"], params["kind"])),
+        space=SPACE,
+        ideal=0.0,
     )
     found = [(params["depth"], params["kind"]) for params in run(study_of(sampler), 27)]
     assert len(set(found)) == 27
@@ -111,12 +115,12 @@ def test_trials_in_flight_and_queued_ones_are_not_proposed_again() -> None:
 
 
 def test_what_is_not_allowed_or_unknown_is_not_proposed() -> None:
-    def foresee(params: Mapping[str, Any]) -> Known | None:
+    def known_of(params: Mapping[str, Any]) -> KnownObjectives | None:
         if params["kind"] == "b":
             return None
-        return Known((cost(params),), allowed=params["depth"] < 7)
+        return KnownObjectives((cost(params),), allowed=params["depth"] < 7)
 
-    proposed = run(study_of(SurrogateSampler(foresee, space=SPACE, ideal=0.0)), 30)
+    proposed = run(study_of(SurrogateSampler(known_of, space=SPACE, ideal=0.0)), 30)
     assert {params["kind"] for params in proposed} == {"a", "c"}
     assert max(params["depth"] for params in proposed) < 7
 
@@ -147,7 +151,7 @@ def test_a_maximised_objective_is_the_minimised_one_mirrored() -> None:
 
 
 def test_it_finds_more_than_random_search_does() -> None:
-    ahead = Ahead(lambda params: Known((cost(params),)), SPACE, ideal=0.0)
+    ahead = Ahead(lambda params: KnownObjectives((cost(params),)), SPACE, ideal=0.0)
     found = {name: [] for name in ("surrogate", "random")}
     for name, volumes in found.items():
         for seed in range(3):
@@ -166,18 +170,18 @@ def test_every_sampler_by_name_runs_on_any_space() -> None:
 # What is expected of a point before anything is measured
 
 
-def told(error: float = 0.0, seed: int = 0) -> SurrogateSampler:
+def text(error: float = 0.0, seed: int = 0) -> SurrogateSampler:
     """A sampler that is told each point's loss beforehand, wrong by a factor and by so much for deep points."""
 
-    def known(params: Mapping[str, Any]) -> Known:
+    def known(params: Mapping[str, Any]) -> KnownObjectives:
         expected = 1.2 * loss(params) + error * (params["depth"] - 5)
-        return Known((cost(params),), expected=(max(expected, 0.1), 0.5))
+        return KnownObjectives((cost(params),), expected=(max(expected, 0.1), 0.5))
 
     return SurrogateSampler(known, seed=seed, space=SPACE, ideal=0.0)
 
 
 def test_with_an_expectation_the_first_proposals_are_already_among_the_best() -> None:
-    study = study_of(told())
+    study = study_of(text())
     run(study, 6)
     by_chance = [loss(params) + cost(params) for params in run(study_of(SAMPLERS["random"](0, Ahead())), 60)]
     sums = [trial.values[0] + trial.values[1] for trial in study.trials]
@@ -185,7 +189,7 @@ def test_with_an_expectation_the_first_proposals_are_already_among_the_best() ->
 
 
 def test_a_wrong_expectation_is_corrected_by_what_is_measured() -> None:
-    study = study_of(told(error=-1.5))
+    study = study_of(text(error=-1.5))
     run(study, 40)
     misled = volume(study)
     unaided = study_of(ours())
@@ -194,13 +198,13 @@ def test_a_wrong_expectation_is_corrected_by_what_is_measured() -> None:
 
 
 def test_expectations_of_a_maximised_objective_are_the_minimised_ones_mirrored() -> None:
-    def mirrored(params: Mapping[str, Any]) -> Known:
-        return Known((cost(params),), expected=(-1.2 * loss(params), 0.5))
+    def mirrored(params: Mapping[str, Any]) -> KnownObjectives:
+        return KnownObjectives((cost(params),), expected=(-1.2 * loss(params), 0.5))
 
     maximised = optuna.create_study(
         directions=["maximize", "minimize"], sampler=SurrogateSampler(mirrored, space=SPACE, ideal=0.0)
     )
-    minimised = study_of(told())
+    minimised = study_of(text())
     for _ in range(8):
         for study, sign in ((maximised, -1), (minimised, 1)):
             trial = study.ask()
@@ -211,8 +215,8 @@ def test_expectations_of_a_maximised_objective_are_the_minimised_ones_mirrored()
 
 def test_what_costs_more_to_evaluate_is_proposed_less_often() -> None:
     def deep_share(price: float) -> float:
-        def known(params: Mapping[str, Any]) -> Known:
-            return Known((cost(params),), price=price if params["depth"] > 5 else 1.0)
+        def known(params: Mapping[str, Any]) -> KnownObjectives:
+            return KnownObjectives((cost(params),), price=price if params["depth"] > 5 else 1.0)
 
         proposed = run(study_of(SurrogateSampler(known, space=SPACE, ideal=0.0)), 45)[STARTUP_TRIALS:]
         return float(np.mean([params["depth"] > 5 for params in proposed]))

@@ -99,8 +99,8 @@ def test_a_trial_says_who_has_it_evaluated_and_is_told_once(join: Join) -> None:
     one = join()
     trial = one.ask()
     assert one.trials()[0].user_attrs == {COORDINATOR: one.coordinator.id}
-    assert one.tell(trial, told=1)
-    assert not one.tell(trial, told=2)
+    assert one.tell(trial, text=1)
+    assert not one.tell(trial, text=2)
     (kept,) = one.trials()
     assert (kept.state, kept.values, kept.params) == (TrialState.COMPLETE, [0.5, 1.0], trial.params)
     assert kept.user_attrs == {COORDINATOR: one.coordinator.id, "told": 1}

@@ -19,7 +19,7 @@ from nas.cli.command import Parser, run_command
 from search_space import InputError
 from studies.storage.coordinators import Coordinator
 from studies.storage.database_errors import is_away, is_full, reason_of
-from studies.storage.retry import Patience
+from studies.storage.retry import Retry
 from studies.storage.studies import open_storage, open_study, references_of
 from studies.storage.trials import tell
 
@@ -69,14 +69,14 @@ def filled() -> sqlalchemy.exc.DBAPIError:
 def test_a_step_that_succeeds_is_done_once_and_nothing_is_told() -> None:
     lines: list[str] = []
     step = Flaky()
-    assert Patience(URL, lines.append)(step) == "done"
+    assert Retry(URL, lines.append)(step) == "done"
     assert (step.calls, lines) == (1, [])
 
 
 def test_a_step_is_tried_again_with_a_line_at_the_first_failure_and_one_at_the_end() -> None:
     lines: list[str] = []
     step = Flaky(refused, refused)
-    assert Patience(URL, lines.append, 60.0)(step) == "done"
+    assert Retry(URL, lines.append, 60.0)(step) == "done"
     assert step.calls == 3
     went, came = lines
     assert went == (
@@ -89,7 +89,7 @@ def test_a_step_is_tried_again_with_a_line_at_the_first_failure_and_one_at_the_e
 def test_patience_ends_with_one_line() -> None:
     lines: list[str] = []
     with pytest.raises(InputError, match=r"^a study needs its database, .*did not answer for 0 s: .*--resume[^\n]*$"):
-        Patience(URL, lines.append, 0.0)(Flaky(*[refused] * 100))
+        Retry(URL, lines.append, 0.0)(Flaky(*[refused] * 100))
     assert len(lines) == 1
 
 
@@ -97,7 +97,7 @@ def test_patience_ends_with_one_line() -> None:
 def test_what_waiting_does_not_mend_is_raised_at_once(error: Exception) -> None:
     step = Flaky(error)
     with pytest.raises(type(error)):
-        Patience(URL, print)(step)
+        Retry(URL, print)(step)
     assert step.calls == 1
 
 
@@ -105,7 +105,7 @@ def test_what_waiting_does_not_mend_is_raised_at_once(error: Exception) -> None:
 def test_a_lack_of_room_is_told_at_once(error: Exception) -> None:
     step = Flaky(error)
     with pytest.raises(InputError, match=r"^a study needs room to be kept, and the database .*--resume goes on$"):
-        Patience(URL, print)(step)
+        Retry(URL, print)(step)
     assert step.calls == 1
 
 
@@ -160,7 +160,7 @@ def test_a_full_file_system_is_full(number: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "told"),
+    ("error", "text"),
     [
         (filled(), "results need room to be kept, and there is none left: database or disk is full; free some, "),
         (OSError(errno.ENOSPC, "No space left"), "results need room to be kept, and there is none left: "),
@@ -172,7 +172,7 @@ def test_a_full_file_system_is_full(number: int) -> None:
 )
 @pytest.mark.parametrize("resumes", [True, False])
 def test_a_command_tells_a_lack_in_one_line_and_exits_with_2(
-    error: Exception, told: str, resumes: bool, capsys: pytest.CaptureFixture[str]
+    error: Exception, text: str, resumes: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
     parser = Parser(prog="test")
     if resumes:
@@ -183,7 +183,7 @@ def test_a_command_tells_a_lack_in_one_line_and_exits_with_2(
 
     assert run_command(parser, fails, []) == 2
     line = capsys.readouterr().err
-    assert line.startswith(f"test: {told}")
+    assert line.startswith(f"test: {text}")
     assert line.endswith("the same line with --resume goes on\n" if resumes else "give the same line again\n")
     assert line.count("\n") == 1
 
@@ -204,16 +204,16 @@ def test_a_server_that_goes_and_comes_back_costs_no_trial(server: postgresql.Ser
     study = open_study(storage, "one", {}, resume=False)
     study.sampler = optuna.samplers.RandomSampler(seed=0)
     lines: list[str] = []
-    patience = Patience(server_url, lines.append, 60.0)
+    retry = Retry(server_url, lines.append, 60.0)
     with Coordinator(study, references_of(study, storage), beat_seconds=0.1) as coordinator:
-        before = patience(lambda: asked(coordinator, study))
+        before = retry(lambda: asked(coordinator, study))
         server.stop()
         comes_back = threading.Timer(AWAY_SECONDS, server.start)
         comes_back.start()
-        assert patience(lambda: coordinator.tell(study, before, [0.5, 1.0], TrialState.COMPLETE, {"told": 1}))
-        after = patience(lambda: asked(coordinator, study))
+        assert retry(lambda: coordinator.tell(study, before, [0.5, 1.0], TrialState.COMPLETE, {"told": 1}))
+        after = retry(lambda: asked(coordinator, study))
         comes_back.join()
-        assert patience(lambda: coordinator.tell(study, after, [0.5, 1.0], TrialState.COMPLETE, {"told": 1}))
+        assert retry(lambda: coordinator.tell(study, after, [0.5, 1.0], TrialState.COMPLETE, {"told": 1}))
         assert coordinator.others() == 0
     assert [trial.state for trial in study.trials] == [TrialState.COMPLETE] * 2
     went, came = lines
@@ -226,7 +226,7 @@ def test_a_server_that_goes_amid_a_question_leaves_no_half_trial(server: postgre
     storage = open_storage(server_url)
     study = open_study(storage, "one", {}, resume=False)
     study.sampler = optuna.samplers.RandomSampler(seed=0)
-    patience = Patience(server_url, lambda _: None, 60.0)
+    retry = Retry(server_url, lambda _: None, 60.0)
     with Coordinator(study, references_of(study, storage), beat_seconds=3600) as coordinator:
         crashes = [server]
 
@@ -240,7 +240,7 @@ def test_a_server_that_goes_amid_a_question_leaves_no_half_trial(server: postgre
                 trial.suggest_float("x", 0, 1)
             return trial
 
-        trial = patience(ask)
+        trial = retry(ask)
         assert [(each.state, each.params) for each in study.trials] == [(TrialState.RUNNING, trial.params)]
     storage.engine.dispose()
 
@@ -257,7 +257,7 @@ def test_a_result_whose_answer_was_lost_is_not_told_twice(url: str) -> None:
             raise lost.pop()
         return ended
 
-    assert not Patience(url, lambda _: None)(tells)
+    assert not Retry(url, lambda _: None)(tells)
     (kept,) = study.trials
     assert (kept.state, kept.values, kept.user_attrs) == (TrialState.COMPLETE, [0.5, 1.0], {"told": 1})
     storage.engine.dispose()

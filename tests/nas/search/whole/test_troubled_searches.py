@@ -61,9 +61,9 @@ def test_a_full_disk_is_one_line_and_resuming_goes_on_once_there_is_room(
     full = ended(line(*flags), preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, limits))
     assert full.returncode == 2
     assert "Traceback" not in full.stderr
-    told = [text for text in full.stderr.splitlines() if "room" in text]
-    assert len(told) == 1
-    assert "--resume goes on" in told[0]
+    text = [text for text in full.stderr.splitlines() if "room" in text]
+    assert len(text) == 1
+    assert "--resume goes on" in text[0]
     kept = [trial.number for trial in trials_of(url) if trial.state is TrialState.COMPLETE]
     assert 0 < len(kept) < 250
     resumed = ended(line(*flags, "--resume"))

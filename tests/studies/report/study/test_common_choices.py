@@ -8,7 +8,7 @@ from test_study_report import FRONT, RECORDS, record
 
 from search_space import PRESETS
 from studies.report.study.common_choices import LEAST_TRIALS, importances_of, winners_section
-from studies.report.study.guidelines import guidelines_section, told
+from studies.report.study.guidelines import guidelines_section, in_words
 
 
 def study_of(trials: int, narrowed: bool = False) -> optuna.Study:
@@ -79,6 +79,6 @@ def test_differences_are_told_in_words() -> None:
     from search_space.guidelines import guidelines_of
 
     v2, v1 = guidelines_of(PRESETS["v2-1.0x"]), guidelines_of(PRESETS["v1-1.0x-g3"])
-    assert "fewer FLOPs in groups" in told(v2, v1, "v1-1.0x-g3")
-    assert "more FLOPs in groups" in told(v1, v2, "v2-1.0x")
-    assert told(v2, v2, "v2-1.0x") == "much the same beside v2-1.0x"
+    assert "fewer FLOPs in groups" in in_words(v2, v1, "v1-1.0x-g3")
+    assert "more FLOPs in groups" in in_words(v1, v2, "v2-1.0x")
+    assert in_words(v2, v2, "v2-1.0x") == "much the same beside v2-1.0x"
