@@ -148,7 +148,7 @@ class SurrogateSampler(BaseSampler):
         return _History(list(measured.values()), in_flight, held)
 
     def _drawn(self, history: _History, space: Mapping[str, BaseDistribution], count: int) -> list[Point]:
-        """Points at random that the study does not hold; the same for some proposals, for what is known of them is kept."""
+        """Random points that the study does not hold; the same for some proposals, whose known objectives are kept."""
         rng = np.random.default_rng([self._seed, len(history.held) // REDRAWN_EVERY])
         return self._new(history, (draw(space, rng) for _ in range(count)))
 

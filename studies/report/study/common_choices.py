@@ -91,7 +91,7 @@ def winners_section(front: Sequence[Record], records: Sequence[Record], importan
         return ""
     if importances is None:
         drawn = (
-            f"<p>Which choice matters is estimated from {LEAST_TRIALS} networks that differ in accuracy and in latency; "
+            f"<p>What matters is estimated from {LEAST_TRIALS} networks that differ in accuracy and in latency; "
             f"there are {len(records)} in all.</p>"
         )
     else:
