@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from proxies.data.names import cache_folder
+from proxies.data.cache import cache_folder
 from search_space.errors import InputError
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png"})

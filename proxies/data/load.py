@@ -16,8 +16,9 @@ from torch import Tensor
 from torchvision.transforms.v2.functional import resize
 
 from proxies.data import fashion_mnist_12k
+from proxies.data.cache import cache_folder
 from proxies.data.image_folder import Labelled, fit, read_folder, stack_images
-from proxies.data.names import EMBEDDED, FOLDER, TORCHVISION_SETS, cache_folder, check_name, folder_path
+from proxies.data.names import EMBEDDED, FOLDER, TORCHVISION_SETS, check_name, folder_path
 from search_space.errors import InputError
 
 FOLDER_IMAGE_SIZE = 32

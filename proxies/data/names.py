@@ -1,6 +1,5 @@
 """Names the image data that can be searched on, and checks a name without importing torch."""
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -96,8 +95,3 @@ def folder_path(name: str) -> Path:
     if not path.is_dir():
         raise InputError(f"{FOLDER}PATH must name an existing folder, but got {text}; correct the path")
     return path
-
-
-def cache_folder() -> Path:
-    """Returns the user's cache folder for this program, which may not exist yet; respects ``XDG_CACHE_HOME``."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "shufflenet-nas"

@@ -10,8 +10,8 @@ from typing import Any
 from search_space.architecture import Architecture
 from studies.calibration.accuracy_fit import NOTHING_KNOWN, AccuracyFit, Example, KnownTrainings, best_fit
 from studies.calibration.accuracy_prior import Label, fit_prior, left_out_estimates
-from studies.calibration.ranking import Interval, Ranking, advantage_of, ceiling_of, ranking_of
 from studies.calibration.scores import AT_INITIALISATION, BASELINES, SHORT_TRAINING, Evidence, pooled_scores
+from studies.ranking import Interval, Ranking, advantage_of, ceiling_of, ranking_of
 
 PREDICTION, POOLED, PRIOR = "prediction", "pooled", "prior"
 RIVALS = ("flops", "params", "naswot")

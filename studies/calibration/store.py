@@ -12,8 +12,8 @@ from sqlalchemy import JSON, Column, Engine, Float, Integer, MetaData, String, T
 
 from search_space.errors import InputError
 from studies.calibration.accuracy_fit import AccuracyFit
-from studies.calibration.ranking import Interval, Ranking
 from studies.calibration.results import Calibration, Made, Row, Trained, predictions_of
+from studies.ranking import Interval, Ranking
 
 SHIPPED = ("cifar10",)
 """Data sets whose calibration stands in `studies/calibration/shipped`, the default one first."""

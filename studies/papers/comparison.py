@@ -8,8 +8,8 @@ from math import sqrt
 from statistics import fmean, stdev
 from typing import Any
 
-from studies.calibration.ranking import Interval, ranking_of
 from studies.papers.published_accuracies import PublishedAccuracies, PublishedNetwork
+from studies.ranking import Interval, ranking_of
 
 LEAST_SHOWN, LEAST_IN_ORDER = 3, 5
 """A table is shown from so many of its networks on; of fewer than five an order says nothing, nor does its interval."""

@@ -12,9 +12,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from studies.calibration.ranking import CONFIDENCE
 from studies.calibration.results import PREDICTION, SETS, TOO_FEW, Calibration, Row, verdict_of
 from studies.display import FLOP
+from studies.ranking import CONFIDENCE
 from studies.report.calibration_figures import agreement_figure, ranking_figure
 from studies.report.page import figure_html, section, table_html, write_page
 

@@ -13,7 +13,6 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from studies.calibration.ranking import CONFIDENCE
 from studies.display import FLOP, SPREAD
 from studies.papers.comparison import (
     Agreement,
@@ -25,6 +24,7 @@ from studies.papers.comparison import (
     tables_of,
 )
 from studies.papers.published_accuracies import PUBLISHED, PublishedAccuracies, PublishedNetwork
+from studies.ranking import CONFIDENCE
 from studies.report.comparison_figure import comparison_figure, drawn_of
 from studies.report.page import figure_html, section, table_html, write_page
 

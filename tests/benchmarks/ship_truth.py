@@ -25,9 +25,9 @@ from search_space.architecture import Architecture
 from search_space.cost import cost_of
 from studies.calibration.accuracy_fit import KnownTrainings
 from studies.calibration.known_trainings import published_labels
-from studies.calibration.ranking import ranking_of
 from studies.calibration.results import Calibration, Made, Trained, calibration_of, scores_of
 from studies.calibration.store import shipped, to_dict
+from studies.ranking import ranking_of
 
 NAME = "cifar10"
 SHIPPED = Path(__file__).parents[2] / "studies/calibration/shipped" / f"{NAME}.json"

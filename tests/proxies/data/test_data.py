@@ -13,9 +13,10 @@ import torchvision
 from PIL import Image
 
 from proxies.data import fashion_mnist_12k, image_folder
+from proxies.data.cache import cache_folder
 from proxies.data.fashion_mnist_12k.rebuild import read_idx, rebuild
 from proxies.data.load import ImageData, batches, crop, load, normalise
-from proxies.data.names import TORCHVISION_SETS, cache_folder, check_name
+from proxies.data.names import TORCHVISION_SETS, check_name
 from search_space.errors import InputError
 
 FULL_SET = Path("/usr/share/datasets/fashion-mnist")

@@ -16,7 +16,6 @@ from search_space import Budget, SearchSpace, cost_of
 from search_space.choosers import RandomChooser
 from search_space.errors import InputError
 from studies.calibration import store as calibrations
-from studies.calibration.ranking import advantage_of, ceiling_of, ranking_of
 from studies.calibration.results import (
     FEWEST,
     PREDICTION,
@@ -33,6 +32,7 @@ from studies.calibration.results import (
 from studies.calibration.scores import AT_INITIALISATION
 from studies.calibration.store import from_dict, keep, newest, to_dict
 from studies.ledger.trainings import Evaluations
+from studies.ranking import advantage_of, ceiling_of, ranking_of
 from studies.storage.studies import check_storage, open_storage
 
 CLASSES = 10

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from scipy.stats import kendalltau, norm, spearmanr
 
-from studies.calibration import ranking
-from studies.calibration.ranking import CONFIDENCE, RESAMPLES, Interval, Ranking, advantage_of, ceiling_of, ranking_of
+from studies import ranking
+from studies.ranking import CONFIDENCE, RESAMPLES, Interval, Ranking, advantage_of, ceiling_of, ranking_of
 
 
 def with_ties(seed: int, count: int, seeds: int = 2) -> tuple[np.ndarray, np.ndarray]:
