@@ -1,4 +1,18 @@
-"""How good an architecture is: everything for which the network must exist. torch is imported only when it is used."""
+"""How good an architecture is: everything for which the network must exist. torch is imported only when it is used.
+
+- `backbone`: any architecture as a feature extractor, and torchvision's detectors on it
+- `counting`: multiply-adds and parameters of any network, counted as it runs
+- `data`: images, loaded and named
+- `export`: a network in the formats that programs take
+- `latency`: latency measured in processes of its own
+- `network`: a plan as a torch module
+- `onnx_graph`: a plan as an ONNX model
+- `references`: hand-designed networks to compare with
+- `training`: the one training loop and what it is made of
+- `ultralytics_backbone`: any architecture as a YOLO's backbone
+- `weights`: trained weights as a safetensors file
+- `zero_cost`: scores of a network that was not trained
+"""
 
 from __future__ import annotations
 

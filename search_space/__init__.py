@@ -1,4 +1,20 @@
-"""What an architecture is: the ShuffleNet design space, its exact costs, budgets. Standard library only."""
+"""What an architecture is: the ShuffleNet design space, its exact costs, budgets. Standard library only.
+
+- `architecture`: an architecture as a frozen value, to and from JSON
+- `baseline_units`: units of other networks, to compare ShuffleNet's with
+- `budget`: limits on FLOPs, parameters and latency
+- `budget_range`: the least and the most that the space's networks cost
+- `choices`: which values a search chooses among
+- `choosers`: who chooses: a random one, an Optuna trial
+- `cost`: multiply-adds, parameters and memory, exact and by layer
+- `errors`: a user's mistake, in one line
+- `guidelines`: the four guidelines of Ma 2018 as numbers of an architecture
+- `plan`: the structure of every unit, once, as data
+- `presets`: the published networks
+- `space`: architectures suggested within a budget
+- `task`: what a network is for: classes, or a detector's backbone
+- `widths`: widths solved for a cost
+"""
 
 from search_space.architecture import Architecture, Stage
 from search_space.budget import Budget

@@ -1,1 +1,18 @@
-"""What was found: records, studies on a database, fronts, reports. No torch."""
+"""What was found: records, studies on a database, fronts, reports. No torch.
+
+- `accuracy_scale`: accuracies as percent, or as points beside a reference
+- `calibration`: how far short trainings may be believed
+- `dashboard`: what optuna-dashboard shows
+- `display`: numbers with their units, and the front as a table
+- `finalists`: the networks that are trained anew at the end
+- `front`: the Pareto front, and picks from it
+- `latency`: models of latency, and how well it repeats
+- `ledger`: every training and latency that was ever paid for
+- `papers`: published results, and comparisons with them
+- `ranking`: how well scores rank, with intervals
+- `record`: one evaluated architecture
+- `report`: pages
+- `sampling`: Optuna samplers, ours among them
+- `storage`: studies in databases
+- `ties`: networks too near to each other to tell which is better
+"""

@@ -1,1 +1,7 @@
-"""."""
+"""What all commands share.
+
+- `architectures`: networks as a command line names them
+- `command`: parsing, exit codes, folders and times
+- `flags`: flags that several commands have
+- `heartbeat`: a line whenever none was written for a while
+"""

@@ -1,1 +1,4 @@
-"""."""
+"""`python -m nas.dashboard`: optuna-dashboard on a study.
+
+- `run`: what the command does
+"""

@@ -1,1 +1,4 @@
-"""."""
+"""`python -m nas.report`: a study's report.
+
+- `run`: what the command does
+"""

@@ -1,1 +1,4 @@
-"""."""
+"""`python -m nas.run`: a search.
+
+- `run`: what the command does
+"""

@@ -1,1 +1,9 @@
-"""."""
+"""Processes that evaluate, on this machine or a cluster's.
+
+- `cores`: which core does what
+- `evaluator`: one architecture costed, built, timed and trained
+- `local`: worker processes
+- `ray_actor`: what runs in a Ray actor
+- `ray_cluster`: workers as Ray actors
+- `remote_device`: latency from another device
+"""

@@ -1,4 +1,15 @@
-"""The formats that a network is exported in, one row each. None is imported before it is used."""
+"""The formats that a network is exported in, one row each. None is imported before it is used.
+
+- `network`: a network as it is exported
+- `onnx_file`: ONNX
+- `onnx_int8`: ONNX in 8 bits
+- `program`: a program of `torch.export`
+- `pte`: an ExecuTorch program
+- `python_source`: an architecture as a Python module of its own
+- `tensors`: weights as safetensors
+- `text`: formats without weights
+- `ultralytics_yaml`: a YOLO's YAML file
+"""
 
 from __future__ import annotations
 

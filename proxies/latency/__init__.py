@@ -1,1 +1,14 @@
-"""."""
+"""The latency of a network: measured in processes of its own, beside a reference network.
+
+- `bundle_script`: the program that a bundle runs on another device
+- `existing_onnx`: an ONNX file from elsewhere, ready to be timed
+- `machine`: which machine this is, how busy, and a process's place on it
+- `measure`: networks prepared and compared
+- `onnx_session`: an ONNX file in ONNX Runtime
+- `output_check`: whether a runtime computes what torch computes
+- `process`: the program of a measuring process
+- `protocol`: rounds, series and what they amount to
+- `runtimes`: what runs a network where it is timed
+- `synthetic_load`: other work for every core, to measure beside
+- `timing_core`: the core that latencies are measured on
+"""

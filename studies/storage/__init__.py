@@ -1,1 +1,11 @@
-"""."""
+"""Studies in databases: opened, resumed, kept whole by many processes.
+
+- `coordinators`: the processes that ask one study for trials
+- `database`: engines by URL
+- `database_errors`: what an error of a database means
+- `retimed_latencies`: latencies taken again of trials that had ended
+- `retry`: a step tried again while the database is away
+- `studies`: studies opened and read back
+- `transactions`: all of a step kept at once
+- `trials`: how a trial ends
+"""

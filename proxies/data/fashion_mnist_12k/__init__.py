@@ -1,4 +1,7 @@
-"""A stratified draw of 12,000 images from Fashion-MNIST's training set, so that a search needs no download."""
+"""A stratified draw of 12,000 images from Fashion-MNIST's training set, so that a search needs no download.
+
+- `rebuild`: makes the file anew from the full set
+"""
 
 import io
 import lzma

@@ -1,4 +1,14 @@
-"""The runtimes that latency is measured in, one row each. None is imported before it is used."""
+"""The runtimes that latency is measured in, one row each. None is imported before it is used.
+
+- `executorch_runtime`: ExecuTorch through XNNPACK
+- `litert_runtime`: LiteRT through XNNPACK
+- `loaded`: what a runtime makes of a network's file
+- `ncnn_runtime`: ncnn
+- `onnx_file`: ONNX Runtime
+- `openvino_runtime`: OpenVINO
+- `torch_compiled`: torch, compiled ahead of time
+- `torch_eager`: torch as it is
+"""
 
 from __future__ import annotations
 
