@@ -1,4 +1,3 @@
-import json
 import os
 import subprocess
 import sys
@@ -6,32 +5,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import postgresql
 import pytest
-from browser import opened
-from PIL import Image
+from builders.images import write_images
+from builders.places import ROOT, WAIT_SECONDS
+from processes import postgresql
+from processes.browser import opened
 from sqlalchemy import Engine
 
 from studies.storage.database import engine_of
 
 # Here, before torch is imported, and in all that a test starts: of two threads on a busy core each waits for the other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-
-WAIT_SECONDS = 900
-"""What nothing here takes: it only keeps a run that stands still from standing for ever."""
-PROJECT = Path(__file__).parents[1]
-
-
-def write_images(folder: Path, classes: tuple[str, ...] = ("dark", "light"), count: int = 40, seed: int = 0) -> Path:
-    """A folder of class folders of 16-pixel PNG noise, brighter from class to class."""
-    random = np.random.RandomState(seed)
-    for level, name in enumerate(classes):
-        (folder / name).mkdir(parents=True)
-        for number in range(count):
-            pixels = 60 + 60 * level + random.randint(-40, 40, (16, 16, 3))
-            Image.fromarray(pixels.astype(np.uint8)).save(folder / name / f"{number}.png")
-    return folder
 
 
 @pytest.fixture
@@ -44,9 +28,7 @@ def images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
     """Builds a command line of a project module that runs in tmp_path, whatever directory pytest was started in."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv(
-        "PYTHONPATH", os.pathsep.join([str(PROJECT), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
-    )
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep))
     return lambda module, *arguments: [sys.executable, "-m", module, *map(str, arguments)]
 
 
@@ -89,10 +71,6 @@ def database(url: str) -> Iterator[Engine]:
     engine = engine_of(url)
     yield engine
     engine.dispose()
-
-
-def read_json(path: Path) -> dict:
-    return json.loads(path.read_text(encoding="utf-8"))
 
 
 @pytest.fixture(scope="session")

@@ -23,7 +23,7 @@ from search_space import PRESETS, Architecture, Budget, SearchSpace, cost_of
 from search_space.choosers import RandomChooser
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "search_space"))
-from test_cost import fvcore_macs, hooked_layers
+from builders.layer_counts import fvcore_macs, hooked_layers
 
 BUDGETS = ("20mflops", "140mflops", "300mflops,3mparams", "591mflops")
 

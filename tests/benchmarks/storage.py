@@ -33,7 +33,7 @@ from studies.storage.studies import open_storage, open_study, references_of
 from studies.storage.trials import CAUSE, INTERRUPTED
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-import postgresql
+from processes import postgresql
 
 PLACES, LETTERS = 8, "0123"
 STUDY = "replayed"

@@ -8,12 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from builders.places import ROOT
 
 from nas.cli.command import Parser, check_folder, make_folder, run_command
 from nas.cost import main
 from search_space import PRESETS, InputError
 
-ROOT = Path(__file__).parents[2]
 Captured = pytest.CaptureFixture[str]
 
 

@@ -14,9 +14,9 @@ from urllib.request import urlopen
 
 import optuna
 import pytest
-from browser import opened
 from optuna.storages import RDBStorage
 from optuna.trial import TrialState
+from processes.browser import opened
 from test_study_report import record
 
 from nas.dashboard import __main__ as dashboard

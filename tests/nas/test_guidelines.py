@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from builders.places import ROOT
 
 from nas.guidelines.__main__ import main, make_parser
 from nas.guidelines.run import Case, cases_of
@@ -18,7 +19,6 @@ from studies.papers.guideline_findings import Finding, MeasuredRow, cells_of, ve
 from studies.papers.published_guidelines import TABLES
 from studies.report.guideline_page import speeds_figure, write_guidelines
 
-ROOT = Path(__file__).parents[2]
 Captured = pytest.CaptureFixture[str]
 
 

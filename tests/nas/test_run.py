@@ -10,7 +10,7 @@ from pathlib import Path
 
 import optuna
 import pytest
-from conftest import WAIT_SECONDS, read_json
+from builders.places import WAIT_SECONDS, read_json
 
 from nas.search.references import references_for
 from proxies.backbone import deployed

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import read_json
+from builders.places import read_json
 from test_calibrate import FakeWorkers
 
 import nas.score.run as score_module

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from builders.places import ROOT
 
-ROOT = Path(__file__).parents[2]
 PACKAGES = ("search_space", "proxies", "studies", "nas")
 FILES = sorted(file for package in PACKAGES for file in (ROOT / package).rglob("*.py"))
 HEAVY = ("torch", "torchvision", "onnxruntime", "onnx", "fvcore")

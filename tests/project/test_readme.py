@@ -7,6 +7,7 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
+from builders.places import ROOT
 
 from nas import cost
 from nas.calibrate import __main__ as calibrate
@@ -22,7 +23,7 @@ from nas.run import __main__ as run
 from nas.score import __main__ as score
 from nas.train import __main__ as train
 
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 PARSERS = {"nas.run": run.make_parser, "nas.export": export.make_parser, "nas.cost": cost.make_parser}
 PARSERS |= {"nas.latency": latency.make_parser, "nas.guidelines": guidelines.make_parser}
 PARSERS |= {"nas.calibrate": calibrate.make_parser, "nas.train": train.make_parser}
@@ -69,7 +70,7 @@ def test_the_tutorial_leads_from_nothing_to_a_timed_onnx_file(tmp_path: Path) ->
         assert printed in block
         block = block.replace(printed, run_here)
     script = f'set -e\npython() {{ "{sys.executable}" "$@"; }}\n{block}'
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(["bash", "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "runs" / "first" / "report.html").is_file()
@@ -89,15 +90,15 @@ def test_the_yolo_example_calls_what_there_is() -> None:
     (code,) = [code for code in PYTHON if code.startswith(YOLO)]
     imported, names = re.findall(r"^from (proxies\S+) import (.*)$", code, re.MULTILINE)[0]
     assert all(hasattr(import_module(imported), name) for name in names.split(", "))
-    assert (Path(__file__).parents[2] / "proxies/shufflenas.yaml").is_file()
+    assert (ROOT / "proxies/shufflenas.yaml").is_file()
     assert '"proxies/shufflenas.yaml"' in code
 
 
 @pytest.mark.parametrize("path", re.findall(r"`((?:search_space|proxies|studies|nas|tests)/[\w/.-]+\.\w+)`", README))
 def test_every_file_the_readme_names_exists(path: str) -> None:
-    assert (Path(__file__).parents[2] / path).is_file()
+    assert (ROOT / path).is_file()
 
 
 @pytest.mark.parametrize("path", re.findall(r"!\[.*?\]\(([^)]+)\)", README))
 def test_every_picture_of_the_readme_exists(path: str) -> None:
-    assert (Path(__file__).parents[2] / path).is_file()
+    assert (ROOT / path).is_file()

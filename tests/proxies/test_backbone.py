@@ -3,19 +3,15 @@
 import pytest
 import torch
 import torchvision
-from torch import Tensor, nn
+from builders.canvases import CANVAS, canvases, noise
+from torch import nn
 
 from proxies.backbone import STRIDES, Backbone, backbone_of, detector
-from proxies.data.load import load
 from search_space import PRESETS, Budget, InputError, SearchSpace
 from search_space.choosers import RandomChooser
 
 SPACE = SearchSpace.default(Budget.parse("20mflops"))
-CANVAS, STEPS = 96, 80
-
-
-def noise(*shape: int) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(0))
+STEPS = 80
 
 
 def test_maps_have_the_stated_channels_and_strides_at_any_size() -> None:
@@ -49,25 +45,6 @@ def test_weights_of_another_network_are_refused() -> None:
 def test_a_detector_must_be_one_there_is() -> None:
     with pytest.raises(InputError, match="retinanet, fcos"):
         detector("yolo", Backbone(PRESETS["v2-0.5x"]), 2)
-
-
-def canvases(count: int) -> tuple[list[Tensor], list[dict[str, Tensor]]]:
-    """Real images of trousers and of bags, twice their size, each somewhere on an empty canvas, with its box."""
-    data, generator = load("fashion-mnist-12k"), torch.Generator().manual_seed(0)
-    images, targets = [], []
-    for number in range(count):
-        label = (data.classes.index("Trouser"), data.classes.index("Bag"))[number % 2]
-        rows = (data.train_labels == label).nonzero().ravel()
-        picture = torchvision.transforms.v2.functional.resize(data.train_images[rows[number // 2]], [56, 56]) / 255
-        left, top = (int(torch.randint(CANVAS - 56, (1,), generator=generator)) for _ in range(2))
-        canvas = torch.zeros(3, CANVAS, CANVAS)
-        canvas[:, top : top + 56, left : left + 56] = picture
-        inside = (picture[0] > 0.1).nonzero()
-        (y0, x0), (y1, x1) = inside.min(0).values.tolist(), inside.max(0).values.tolist()
-        box = torch.tensor([[left + x0, top + y0, left + x1 + 1, top + y1 + 1]], dtype=torch.float32)
-        images.append(canvas)
-        targets.append({"boxes": box, "labels": torch.tensor([1 + number % 2])})
-    return images, targets
 
 
 @pytest.mark.slow

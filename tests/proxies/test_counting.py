@@ -1,12 +1,11 @@
 """Counting a network's layers: by hand, by fvcore, and against the stored facts."""
 
-import json
 import warnings
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from builders.places import FACTS, needs_facts, read_json
 from torch import Tensor, nn
 
 from proxies.counting import count
@@ -18,7 +17,6 @@ with warnings.catch_warnings():
     warnings.filterwarnings("ignore", "`torch.jit.script` is deprecated")
     from fvcore.nn import FlopCountAnalysis, parameter_count
 
-FACTS = Path(__file__).parents[3] / "shared" / "facts" / "reference_models.json"
 IN_FACTS = {
     "torchvision/squeezenet1_0": "squeezenet-1.0",
     "torchvision/squeezenet1_1": "squeezenet-1.1",
@@ -99,9 +97,9 @@ def test_the_plan_counts_the_same(name: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not FACTS.is_file(), reason="the folder of reference facts, ../shared/facts, is missing")
+@needs_facts
 def test_the_stored_facts_are_met() -> None:
-    rows: dict[str, Any] = {row["name"]: row for row in json.loads(FACTS.read_text(encoding="utf-8"))}
+    rows: dict[str, Any] = {row["name"]: row for row in read_json(FACTS / "reference_models.json")}
     found, expected = {}, {}
     for fact, name in IN_FACTS.items():
         size = rows[fact]["resolution"]

@@ -1,14 +1,13 @@
-import json
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 import torchvision
+from builders.places import FACTS, needs_facts, read_json
 from pytorchcv.model_provider import get_model
 from torch import Tensor, nn
 
@@ -17,7 +16,6 @@ from search_space import PRESETS, Architecture, Budget, InputError, SearchSpace,
 from search_space.choosers import RandomChooser
 from search_space.plan import Layer
 
-UNIT_FACTS = Path(__file__).parents[3] / "shared" / "facts" / "reference_units.json"
 HALF = Fraction(1, 2)
 TORCHVISION = {
     "v2-0.5x": torchvision.models.shufflenet_v2_x0_5,
@@ -209,9 +207,9 @@ def test_submodules_bear_the_names_of_units_and_layers() -> None:
     assert network.get_submodule("stage2.0.branches.1.0").out_channels == 24
 
 
-@pytest.mark.skipif(not UNIT_FACTS.is_file(), reason="the folder of reference facts, ../shared/facts, is missing")
+@needs_facts
 def test_channel_shuffles_are_the_reference_permutations() -> None:
-    rows = json.loads(UNIT_FACTS.read_text(encoding="utf-8"))["channel_shuffle"]
+    rows = read_json(FACTS / "reference_units.json")["channel_shuffle"]
     assert len(rows) == 5
     for row in rows:
         # A v1 unit shuffles its bottleneck, a quarter of the width.

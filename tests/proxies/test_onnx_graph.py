@@ -8,7 +8,7 @@ from pathlib import Path
 import onnx
 import pytest
 import torch
-from exported import ALL, IMAGE_SIZE, V1_WIDTHS, network, v2
+from builders.exported import ALL, IMAGE_SIZE, V1_WIDTHS, network, v2
 from torch import nn
 
 from proxies.backbone import deployed

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import torch
 import torchvision
-from conftest import PROJECT, read_json
-from test_backbone import noise
+from builders.canvases import noise
+from builders.places import ROOT, TESTS, read_json
 from torch import Tensor, nn
 from torchvision.transforms.functional import normalize
 
@@ -117,9 +117,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert export([*OTHERS, "--format", "ultralytics", "--out", str(folder / "exported")]) == 0
     settings = {"YOLO_OFFLINE": "1", "YOLO_AUTOINSTALL": "false", "OMP_NUM_THREADS": "1"}
     places = {name: str(folder) for name in ("YOLO_CONFIG_DIR", "MPLCONFIGDIR", "TMPDIR", "XDG_CACHE_HOME")}
-    environment = {**os.environ, **settings, **places, "PYTHONPATH": str(PROJECT)}
+    environment = {**os.environ, **settings, **places, "PYTHONPATH": os.pathsep.join(map(str, (ROOT, TESTS)))}
     for part in ("train", "use"):
-        line = [sys.executable, str(PROJECT / "tests" / "yolo_in_a_process.py"), part]
+        line = [sys.executable, "-m", "processes.ultralytics_run", part]
         done = subprocess.run(line, cwd=folder, env=environment, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     return folder

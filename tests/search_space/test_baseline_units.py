@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from test_cost import fvcore_macs
+from builders.layer_counts import fvcore_macs
 from torch import nn
 from torchvision.models.resnet import Bottleneck
 

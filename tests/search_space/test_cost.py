@@ -2,17 +2,16 @@
 
 import json
 import random
-import warnings
 from dataclasses import replace
 from fractions import Fraction
 from itertools import product
-from math import prod
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, nn
+from builders.layer_counts import fvcore_macs, hooked_layers
+from builders.places import FACTS, needs_facts
+from torch import nn
 
 from proxies.backbone import Backbone, FeatureMaps, deployed
 from proxies.network import build
@@ -21,52 +20,12 @@ from search_space.choosers import RandomChooser
 from search_space.cost import counts_of
 from search_space.plan import NO_CLASSIFIER
 
-with warnings.catch_warnings():
-    # fvcore compiles a loss of its own with torch.jit.script when it is imported; torch deprecates that.
-    warnings.filterwarnings("ignore", "`torch.jit.script` is deprecated")
-    from fvcore.nn import FlopCountAnalysis
-
-FACTS = Path(__file__).parents[3] / "shared" / "facts"
-needs_facts = pytest.mark.skipif(
-    not FACTS.is_dir(), reason="the folder of reference facts, ../shared/facts, is missing"
-)
 HALF = Fraction(1, 2)
 
 
 def facts(name: str) -> Any:
     file = FACTS / name
     return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else []
-
-
-def fvcore_macs(network: nn.Module, image: Tensor) -> int:
-    """Multiply-adds of convolutions and linear layers as fvcore counts them."""
-    analysis = FlopCountAnalysis(network.eval(), image)
-    counts = analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False).by_operator()
-    assert set(counts) <= {"conv", "linear", "batch_norm", "adaptive_avg_pool2d"}
-    return int(counts["conv"] + counts["linear"])
-
-
-def hooked_layers(network: nn.Module, image: Tensor) -> dict[str, tuple[int, int]]:
-    """Of every convolution and linear layer: multiply-adds, and elements read and written (input, weight, output).
-
-    Each output element is the sum of as many products as a weight row has elements.
-    """
-    found: dict[str, tuple[int, int]] = {}
-
-    def hook(name: str) -> Any:
-        def count(layer: Any, inputs: tuple[Tensor], output: Tensor) -> None:
-            moved = inputs[0].numel() + layer.weight.numel() + output.numel()
-            found[name] = output.numel() * prod(layer.weight.shape[1:]), moved
-
-        return count
-
-    layers = [(name, layer) for name, layer in network.named_modules() if isinstance(layer, nn.Conv2d | nn.Linear)]
-    handles = [layer.register_forward_hook(hook(name)) for name, layer in layers]
-    with torch.inference_mode():
-        network.eval()(image)
-    for handle in handles:
-        handle.remove()
-    return found
 
 
 def check_against_the_network(architecture: Architecture, resolution: int, **task: int) -> None:

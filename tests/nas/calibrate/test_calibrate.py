@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import PROJECT, WAIT_SECONDS, read_json
+from builders.places import ROOT, WAIT_SECONDS, read_json
 
 import nas.calibrate.run as calibrate_module
 from nas.calibrate.__main__ import main, make_parser
@@ -563,7 +563,7 @@ def test_help_and_mistakes_need_neither_torch_nor_scikit_learn(arguments: list[s
         "except SystemExit as ended:\n    status = ended.code\n"
         "print('status', status, [name for name in ('torch', 'sklearn') if name in sys.modules])"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == f"status {status} []"
 
 

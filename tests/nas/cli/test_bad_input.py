@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import write_images
+from builders.images import write_images
 
 from nas import cost
 from nas.export import __main__ as export

@@ -2,13 +2,12 @@
 
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from builders.places import ROOT
 
 from nas.latency.__main__ import SUBCOMMANDS
 
-ROOT = Path(__file__).parents[3]
 MODULES = {
     f"nas.{file.parent.name}": f"nas.{file.parent.name}.__main__" for file in (ROOT / "nas").glob("*/__main__.py")
 }

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import PROJECT, WAIT_SECONDS, read_json
+from builders.places import ROOT, WAIT_SECONDS, read_json
 from test_calibrate import FakeWorkers
 from test_report import kept
 from test_study_report import FRONT
@@ -238,8 +238,7 @@ def test_the_parser_needs_no_torch() -> None:
     code = "import sys; from nas.compare.__main__ import main\ntry: main(['--help'])\nexcept SystemExit: pass\n"
     code += "sys.exit(bool({'torch', 'torchvision', 'onnxruntime'} & set(sys.modules)))"
     assert (
-        subprocess.run([sys.executable, "-c", code], cwd=PROJECT, check=False, stdout=subprocess.DEVNULL).returncode
-        == 0
+        subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False, stdout=subprocess.DEVNULL).returncode == 0
     )
 
 

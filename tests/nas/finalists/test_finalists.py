@@ -11,7 +11,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from conftest import PROJECT
+from builders.places import ROOT
 from optuna.storages import RDBStorage
 from optuna.study import Study, StudyDirection
 
@@ -653,7 +653,7 @@ def test_help_and_mistakes_need_no_torch() -> None:
         "    except SystemExit as ended:\n        status = ended.code\n"
         "    print('status', status, 'torch' in sys.modules)"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert [line for line in done.stdout.splitlines() if line.startswith("status")] == [
         "status 0 False",
         "status 2 False",

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import torch
+from builders.places import ROOT
 
 from nas.cli.command import Parser, run_command
 from nas.latency import references as latency_references
@@ -24,7 +25,6 @@ from studies.latency.flops_verdict import FailedNetwork, TimedNetwork
 from studies.ledger.latencies import Ledger
 from studies.storage.database import engine_of
 
-ROOT = Path(__file__).parents[3]
 PROG = "python -m nas.latency references"
 SHORT = Timing(processes=2, max_processes=2, rounds=5, tolerance=9.0)
 Captured = pytest.CaptureFixture[str]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pyarrow.parquet
 import pytest
-from filled_ledger import DAY, FULL, HALF, NOVEMBER, TIMED, filled
+from builders.filled_ledger import DAY, FULL, HALF, NOVEMBER, TIMED, filled
 
 from nas.ledger import __main__ as ledger
 from studies.ledger.latencies import Ledger, Measured

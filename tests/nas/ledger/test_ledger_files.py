@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow
 import pyarrow.parquet
 import pytest
-from filled_ledger import NOVEMBER, filled
+from builders.filled_ledger import NOVEMBER, filled
 
 from nas.ledger import files as ledger_files
 from nas.ledger.files import check_file, write_entries

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import read_json
+from builders.places import read_json
 
 from nas.run import __main__ as command
 from nas.search.benchmark.problem import FinishedNetworks

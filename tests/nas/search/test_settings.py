@@ -6,6 +6,7 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
+from builders.places import ROOT
 
 from nas.cli.command import Parser, parse_time
 from nas.search import settings as settings_module
@@ -153,7 +154,7 @@ def test_a_study_name_is_no_path(name: str) -> None:
 
 
 def test_a_space_file_is_read(tmp_path: Path) -> None:
-    text = (Path(__file__).parents[3] / "search_space" / "default_space.toml").read_text()
+    text = (ROOT / "search_space" / "default_space.toml").read_text()
     file = tmp_path / "space.toml"
     file.write_text(text.replace('units = ["v1", "v2"]', 'units = ["v2"]'))
     assert settings_from("--space", str(file)).choices == replace(Choices.default(), units=("v2",))

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import PROJECT, WAIT_SECONDS, read_json, write_images
+from builders.images import write_images
+from builders.places import ROOT, WAIT_SECONDS, read_json
 from PIL import Image
 
 from nas.train import __main__ as train
@@ -38,7 +39,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder with an architecture and a data set with test images, in which everything here is run."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setenv("PYTHONPATH", str(PROJECT))
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
     for part, count, seed in (("train", 30, 0), ("test", 12, 1)):
         write_images(tmp_path / "set" / part, count=count, seed=seed)
     for name, architecture in (("tiny", SMALL), ("other", OTHER)):

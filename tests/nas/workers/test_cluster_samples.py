@@ -6,13 +6,14 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from builders.places import ROOT
 
 from nas.run.__main__ import make_parser
 from nas.search.settings import settings_of
 
 yaml = pytest.importorskip("yaml", reason="python -m pip install -e '.[ray]'")
 
-FOLDER = Path(__file__).parents[3] / "nas/workers/cluster"
+FOLDER = ROOT / "nas/workers/cluster"
 SLURM, KUBERNETES = FOLDER / "slurm.sh", FOLDER / "kubernetes.yaml"
 STORAGE = "postgresql+psycopg://user@server/nas"
 

@@ -17,6 +17,7 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
+from builders.places import ROOT
 
 import nas.workers.local as workers_module
 from nas.workers.local import ENGINES, Failure, Worker, Workers, check_engine, named, workers_for
@@ -30,7 +31,6 @@ from nas.workers.ray_cluster import RayWorker, RayWorkers  # noqa: E402
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 
-ROOT = Path(__file__).parents[3]
 ECHO = "test_ray_cluster:Echo"
 WAIT_SECONDS = 40
 """What nothing here takes: it only keeps a failing test from standing still."""

@@ -12,6 +12,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from builders.places import ROOT
 
 import nas.workers.local as workers_module
 from nas.cli.command import Parser
@@ -19,7 +20,6 @@ from nas.search.settings import Settings, add_flags, settings_of
 from nas.workers.local import EVALUATOR, Failure, Worker, Workers
 from search_space import InputError
 
-ROOT = Path(__file__).parents[3]
 WAIT_SECONDS = 300
 """What nothing here takes: it only keeps a failing test from standing still."""
 ORPHANS = """

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 import torchvision
+from builders.places import BESIDE, ROOT
 from PIL import Image
 
 from proxies.data import fashion_mnist_12k, image_folder
@@ -20,7 +21,7 @@ from proxies.data.names import TORCHVISION_SETS, check_name
 from search_space.errors import InputError
 
 FULL_SET = Path("/usr/share/datasets/fashion-mnist")
-CIFAR_ZIP = Path(__file__).parents[4] / "shared/data/cifar10-25k.zip"
+CIFAR_ZIP = BESIDE / "data/cifar10-25k.zip"
 needs_full_set = pytest.mark.skipif(not FULL_SET.is_dir(), reason="Debian's dataset-fashion-mnist is not installed")
 needs_cifar_zip = pytest.mark.skipif(not CIFAR_ZIP.is_file(), reason="shared/data/cifar10-25k.zip is not there")
 
@@ -58,7 +59,7 @@ def test_a_name_is_checked_without_importing_torch_or_pillow() -> None:
         "import sys; from proxies.data.names import check_name; check_name('cifar10'); "
         "sys.exit(bool({'torch', 'PIL'} & set(sys.modules)))"
     )
-    assert subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[3], check=False).returncode == 0
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
 
 
 @pytest.mark.parametrize("name", ["", "cifar", "folder", "CIFAR10"])

@@ -10,8 +10,8 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from conftest import read_json
-from exported import ALL, elsewhere, network
+from builders.exported import ALL, elsewhere, network
+from builders.places import read_json
 
 from nas.export import __main__ as export
 from nas.train import __main__ as train

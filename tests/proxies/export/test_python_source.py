@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from exported import ALL, IMAGE_SIZE, STEM_STRIDE, elsewhere, network
+from builders.exported import ALL, IMAGE_SIZE, STEM_STRIDE, elsewhere, network
 from safetensors.torch import save_file
 
 from proxies.export.python_source import LINES, source_of

@@ -16,6 +16,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from builders.places import ROOT
 from torch import nn
 
 from proxies import build
@@ -240,9 +241,7 @@ def without(packages: set[str], monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("name", [name for name, row in RUNTIMES.items() if row.extra])
 def test_one_that_is_not_installed_says_which_line_installs_it(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     row = RUNTIMES[name]
-    extras = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text())["project"][
-        "optional-dependencies"
-    ]
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     assert [line.partition(">=")[0] for line in extras[row.extra]] == [row.distribution, *row.needs]
     for package in (row.distribution, *row.needs):
         without({package}, monkeypatch)

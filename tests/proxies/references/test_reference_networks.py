@@ -4,11 +4,11 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import torch
 import torchvision
+from builders.places import ROOT
 from pytorchcv.model_provider import get_model
 from torch import Tensor, nn
 
@@ -24,7 +24,6 @@ from proxies.references.names import (
 from proxies.references.networks import build_reference, mobilenet_v1
 from search_space import PRESETS, InputError
 
-ROOT = Path(__file__).parents[3]
 IMAGE = (1, 3, 224, 224)
 REFERENCES = (*MOBILENET_V1_WIDTHS, *MOBILENET_V2_WIDTHS, *TORCHVISION_NETWORKS, "resnext-like@13mflops")
 

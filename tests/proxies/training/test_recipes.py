@@ -4,9 +4,9 @@ import json
 import subprocess
 import sys
 from dataclasses import FrozenInstanceError
-from pathlib import Path
 
 import pytest
+from builders.places import ROOT
 
 from proxies.training.augmentation import AUGMENTATIONS
 from proxies.training.recipes import RECIPES, Recipe, stem_stride_for
@@ -83,4 +83,4 @@ def test_the_stem_shrinks_small_images_less(image_size: int, stride: int) -> Non
 
 def test_recipes_are_read_without_torch() -> None:
     code = "import sys, proxies.training.recipes; sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[3], check=False).returncode == 0
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0

@@ -3,10 +3,10 @@
 import subprocess
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 import torch
+from builders.places import ROOT
 from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR, LRScheduler, OneCycleLR, SequentialLR
 
 from proxies.training.schedules import SCHEDULES
@@ -90,4 +90,4 @@ def test_a_step_outside_the_training_is_refused(name: str, step: int) -> None:
 
 def test_schedules_need_no_torch() -> None:
     code = "import sys, proxies.training.schedules; sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[3], check=False).returncode == 0
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0

@@ -5,16 +5,14 @@ import sys
 import time
 from functools import cache
 from math import log
-from pathlib import Path
 
 import numpy as np
 import pytest
+from builders.places import ROOT
 
 from search_space import PRESETS, Budget, SearchSpace, cost_of
 from search_space.choosers import RandomChooser
 from studies.calibration.smoothing import Network, features, pooled
-
-ROOT = Path(__file__).parents[3]
 
 
 @cache

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy
-from filled_ledger import DATA, DAY, FULL, HALF, HOUR, NOVEMBER, SCORED, TIMED, TRAINED, fill, letters
+from builders.filled_ledger import DATA, DAY, FULL, HALF, HOUR, NOVEMBER, SCORED, TIMED, TRAINED, fill, letters
 from sqlalchemy import Engine
 
 from proxies.training.recipes import RECIPES

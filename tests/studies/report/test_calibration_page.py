@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from browser import show
+from processes.browser import show
 from test_calibration import calibration, made, networks
 
 from studies.calibration.results import Calibration, calibration_of, verdict_of

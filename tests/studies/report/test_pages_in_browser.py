@@ -11,7 +11,7 @@ import test_calibration
 import test_comparison
 import test_flops_verdict
 import test_guidelines
-from browser import CONTRASTS, show
+from processes.browser import CONTRASTS, show
 
 from nas.guidelines.run import Case
 from search_space import PRESETS, Budget, SearchSpace, cost_of

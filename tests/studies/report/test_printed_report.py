@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from browser import show
+from processes.browser import show
 from test_study_report import FINALISTS, FRONT, REFERENCES, written
 
 from studies.accuracy_scale import AccuracyScale

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-import postgresql
 import pytest
 import sqlalchemy
+from builders.places import ROOT
 from optuna.study import Study
 from optuna.trial import Trial, TrialState
+from processes import postgresql
 
 from nas.cli.command import Parser, run_command
 from search_space import InputError
@@ -23,7 +24,6 @@ from studies.storage.retry import Retry
 from studies.storage.studies import open_storage, open_study, references_of
 from studies.storage.trials import tell
 
-ROOT = Path(__file__).parents[3]
 AWAY_SECONDS = 1.0
 URL = "postgresql+psycopg://me:secret@127.0.0.1:1/nas"
 

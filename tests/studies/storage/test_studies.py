@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from builders.places import ROOT
 from optuna.storages import RDBStorage
 from optuna.study import Study, StudyDirection
 from optuna.trial import TrialState
@@ -32,7 +33,6 @@ from studies.storage.studies import (
     study_names,
 )
 
-ROOT = Path(__file__).parents[3]
 SPACE = SearchSpace.default(Budget.parse("140mflops"))
 SETTINGS = {"budget": "140mflops", "seed": 0, "image_size": None, "recipe": {"name": "short", "epochs": 2}}
 HOLDER = """

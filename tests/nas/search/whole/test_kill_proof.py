@@ -15,7 +15,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
-from conftest import WAIT_SECONDS
+from builders.places import WAIT_SECONDS
 from optuna.trial import TrialState
 from sqlalchemy import select
 from test_killed_searches import POLL_SECONDS, check_end, completed, distinct, kill_at_random, trials_of, wait_for_news

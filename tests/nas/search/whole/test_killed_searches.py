@@ -15,7 +15,7 @@ from typing import Any
 import optuna
 import pytest
 import sqlalchemy
-from conftest import WAIT_SECONDS
+from builders.places import WAIT_SECONDS
 from optuna.trial import FrozenTrial, TrialState
 
 from nas.run import __main__ as command

@@ -10,10 +10,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import optuna
-import postgresql
 import pytest
-from conftest import WAIT_SECONDS
+from builders.places import WAIT_SECONDS
 from optuna.trial import FrozenTrial, TrialState
+from processes import postgresql
 
 from studies.storage.studies import open_storage
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from browser import show
+from processes.browser import show
 from test_page import Outline
 
 from search_space import PRESETS, Budget, SearchSpace, cost_of

@@ -1,4 +1,4 @@
-"""Ultralytics at work in a process of its own, in the working directory: `python yolo_in_a_process.py train`, or `use`.
+"""Ultralytics at work in a process of its own, in the working directory: `ultralytics_run.py train`, or `use`.
 
 Writes train.json or use.json: what was found, and what was called on the network or written elsewhere meanwhile.
 """
@@ -13,7 +13,7 @@ from typing import Any
 import matplotlib
 import onnxruntime
 import torch
-from test_backbone import CANVAS, canvases
+from builders.canvases import CANVAS, canvases
 from torchvision.ops import box_iou
 from torchvision.utils import save_image
 
