@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
+
+from proxies.latency.machine import usable_cores
 
 ENOUGH = 4
 """From so many cores on, one is worth more as the place where nothing disturbs a latency than as a worker's."""
@@ -28,10 +29,10 @@ class Cores:
 
 def cores_here() -> Cores:
     """The cores that this process may use."""
-    if not hasattr(os, "sched_getaffinity"):
-        return Cores((None,) * (os.cpu_count() or 1), None)
-    cores = sorted(os.sched_getaffinity(0))
-    return Cores(tuple(cores[:-1]), cores[-1]) if len(cores) >= ENOUGH else Cores(tuple(cores), None)
+    cores = usable_cores()
+    if len(cores) < ENOUGH or cores[-1] is None:
+        return Cores(cores, None)
+    return Cores(cores[:-1], cores[-1])
 
 
 def default_workers(device: str) -> int:

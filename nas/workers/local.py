@@ -20,7 +20,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, Self
 
 from nas.workers.cores import cores_here
-from proxies.latency.machine import KEPT_CORE
+from proxies.latency.machine import KEPT_CORE, pin_to
 from search_space.errors import InputError
 
 PARENT_CHECK_SECONDS = 1.0
@@ -213,8 +213,7 @@ def answer_of(evaluator: Any, method: str, arguments: tuple[Any, ...]) -> Any:
 
 def take_place(core: int | None, timing_core: int | None) -> None:
     """Pins this process to its core, names the one that is kept for latencies to it, and lets it keep its memory."""
-    if core is not None:
-        os.sched_setaffinity(0, {core})
+    pin_to(core)
     if timing_core is not None:
         os.environ[KEPT_CORE] = str(timing_core)
     keep_freed_memory()

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 import signal
 import tempfile
+from contextlib import suppress
 from functools import cached_property
 from itertools import count
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
+
+from filelock import FileLock, Timeout
 
 from nas.workers.cores import cores_here
 from nas.workers.local import answer_of, named, take_place
+from proxies.latency.machine import user_id
 from search_space.errors import InputError
 
 
@@ -27,7 +30,7 @@ class EvaluatorActor:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the coordinator decides
         os.environ["OMP_NUM_THREADS"] = "1"  # Ray sets it too, unless the node was started with another number
         self._settings, self._name = settings, evaluator
-        self._place = Place(Path(tempfile.gettempdir(), f"shufflenet-nas-{os.getuid()}"))
+        self._place = Place(Path(tempfile.gettempdir(), f"shufflenet-nas-{user_id()}"))
         take_place(self._place.core, self._place.timing_core)
 
     def answer(self, method: str, arguments: tuple[Any, ...]) -> Any:
@@ -57,7 +60,7 @@ class Place:
 
     def __init__(self, root: Path) -> None:
         root.mkdir(mode=0o700, exist_ok=True)
-        if root.stat().st_uid != os.getuid():
+        if user_id() not in (None, root.stat().st_uid):
             raise InputError(f"{str(root)!r} must belong to the user whose worker this is: remove it, or set TMPDIR")
         number, self._lock = _first_free(root)
         cores = cores_here()
@@ -72,17 +75,14 @@ class Place:
 
     def release(self) -> None:
         """Frees the place."""
-        self._lock.close()
+        self._lock.release()
 
 
-def _first_free(root: Path) -> tuple[int, TextIO]:
-    """The lowest number whose lock file no process holds, and that file, which this one holds now."""
+def _first_free(root: Path) -> tuple[int, FileLock]:
+    """The lowest number whose lock no process holds, and that lock, which this one holds now."""
     for number in count():
-        lock = (root / f"{number}.lock").open("w")
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            lock.close()
-        else:
+        lock = FileLock(root / f"{number}.lock", thread_local=False)
+        with suppress(Timeout):
+            lock.acquire(blocking=False)
             return number, lock
     raise AssertionError("count() has no end")

@@ -42,13 +42,23 @@ def processor_name() -> str:
     return next(iter(models + boards), platform.processor() or platform.machine())
 
 
+def user_id() -> int | None:
+    """The number of the user whose process this is; None where the system numbers none."""
+    return os.getuid() if hasattr(os, "getuid") else None
+
+
+def usable_cores() -> tuple[int | None, ...]:
+    """The cores that this process may use, in order; as many None as there are where the system pins no process."""
+    if not hasattr(os, "sched_getaffinity"):
+        return (None,) * (os.cpu_count() or 1)
+    return tuple(sorted(os.sched_getaffinity(0)))
+
+
 def quietest_core() -> int | None:
     """The least busy core that this process may use, the last one of several; None where none can be chosen."""
-    if not hasattr(os, "sched_getaffinity"):
-        return None
-    cores = os.sched_getaffinity(0)
-    if len(cores) == 1:
-        return next(iter(cores))
+    cores = [core for core in usable_cores() if core is not None]
+    if len(cores) < 2:
+        return next(iter(cores), None)
     before = _core_ticks()
     time.sleep(0.2)
     after = _core_ticks()

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from proxies.latency.machine import pin_to
+from proxies.latency.machine import pin_to, usable_cores
 
 SETTLING_SECONDS = 2.0
 
@@ -19,9 +19,7 @@ SETTLING_SECONDS = 2.0
 @contextmanager
 def loaded_cores() -> Iterator[int]:
     """The number of cores that are kept busy inside; sessions of their own, as other users' work would be."""
-    cores: list[int | None] = (
-        [*sorted(os.sched_getaffinity(0))] if hasattr(os, "sched_getaffinity") else [None] * (os.cpu_count() or 1)
-    )
+    cores = usable_cores()
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OMP_NUM_THREADS": "1"}
     environment["OPENBLAS_NUM_THREADS"] = "1"
     processes = [

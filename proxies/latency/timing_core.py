@@ -10,7 +10,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from proxies.latency.machine import KEPT_CORE, quietest_core
+from proxies.latency.machine import KEPT_CORE, quietest_core, user_id
 
 
 @contextmanager
@@ -20,6 +20,5 @@ def timing_core() -> Iterator[int | None]:
     if kept is None:
         yield quietest_core()
         return
-    user = os.getuid() if hasattr(os, "getuid") else ""
-    with FileLock(Path(tempfile.gettempdir(), f"shufflenet-nas-core-{kept}-{user}.lock")):
+    with FileLock(Path(tempfile.gettempdir(), f"shufflenet-nas-core-{kept}-{user_id()}.lock")):
         yield int(kept)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from typing import Any
 
 import optuna
 import sqlalchemy
+from filelock import FileLock, Timeout
 from optuna.storages import RDBStorage
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
@@ -271,21 +271,22 @@ def locked(url: str) -> Iterator[None]:
         InputError: another process holds it, or there is no such place.
     """
     database = parsed_url(url).database
-    if not url.startswith("sqlite") or not database or os.name != "posix":
+    if not url.startswith("sqlite") or not database:
         yield
         return
-    import fcntl
-
+    file = Path(database + ".lock")
+    lock = FileLock(file)
     try:
-        file = Path(database + ".lock").open("w")  # noqa: SIM115
+        file.parent.stat()  # or the lock would make the folders that are missing
+        lock.acquire(blocking=False)
+    except Timeout as error:
+        raise InputError(
+            f"one process at a time searches on an SQLite file, and another is on {database!r}: "
+            "wait for it, or use a PostgreSQL storage"
+        ) from error
     except OSError as error:
         raise InputError(f"a storage in an SQLite file needs a folder to write to, got {url!r}: {error}") from error
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise InputError(
-                f"one process at a time searches on an SQLite file, and another is on {database!r}: "
-                "wait for it, or use a PostgreSQL storage"
-            ) from error
+    try:
         yield
+    finally:
+        lock.release()
