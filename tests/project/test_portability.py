@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from builders.places import ROOT
 
-ROOT = Path(__file__).parents[2]
 FILES = sorted(file for name in ("search_space", "proxies", "studies", "nas") for file in (ROOT / name).rglob("*.py"))
 POSIX_ONLY = {"crypt", "fcntl", "grp", "nis", "posix", "pty", "pwd", "resource", "spwd", "syslog", "termios", "tty"}
 LINUX_NAMES = (
