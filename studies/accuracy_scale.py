@@ -121,7 +121,7 @@ class AccuracyScale:
             return f"{self.text(record)} %"
         other = self.beside(record)
         if other is None:
-            return "0 points, others are counted from it" if self.zero is not None else "no reference yet to beat"
+            return "0 points by definition" if self.zero is not None else "no reference to compare with yet"
         return f"{self.text(record)} points vs {other.name}"
 
     def _zero_text(self) -> str:

@@ -18,7 +18,7 @@ from studies.record import Record
 
 FLOP = "1 FLOP = 1 multiply-add of convolution and linear layers."
 SPREAD = (
-    "± is a latency's standard error, over the processes that measured it and over what else the machine may do; "
+    "± is a latency's standard error: between the processes that measured it, and between states of the machine; "
     "noisy: the processes differ by more than the protocol accepts."
 )
 BESIDE = "beside nearest reference"

@@ -72,10 +72,10 @@ class ComparedTimings:
         kept = self._latest(anchor)
         if kept is not None:
             return float(kept["reference_ms"])
-        with doing(f"timing {ANCHOR}, beside which all are"):
+        with doing(f"timing {ANCHOR}, which all latencies are compared with"):
             result = self._measured(anchor, None)
         if isinstance(result, Failure):
-            raise RuntimeError(f"the network beside which all are timed, {ANCHOR}, cannot be timed: {result.cause}")
+            raise RuntimeError(f"{ANCHOR}, which all latencies are compared with, cannot be timed: {result.cause}")
         return float(result["reference_ms"])
 
     def _known(self, network: Architecture | HandDesigned, anchor_ms: float) -> Mapping[str, Any] | None:

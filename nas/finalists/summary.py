@@ -39,15 +39,15 @@ def plan_line(plan: FinalistsPlan, seconds_left: float) -> str:
 
 def longer_line(settings: Settings, plan: FinalistsPlan) -> str:
     """What the whole plan would take, and the line that does it."""
-    how = f"recipe {plan.recipe.name!r} by {plan.seeds} seeds"
-    return f"{how} would take about {clock(plan.seconds)}: {command_line(settings)}"
+    how = f"recipe {plan.recipe.name!r} with {plan.seeds} seeds"
+    return f"finalists by {how}, about {clock(plan.seconds)}: {command_line(settings)}"
 
 
 def nothing_line(settings: Settings, least: FinalistsPlan, seconds_left: float) -> str:
     """That there is no time for any training; `least` is the shortest plan."""
     names = ", ".join(record.reference or record.name for record in least.records)
     return (
-        f"no finalists: training {names} once by recipe {least.recipe.name!r} would take about "
+        f"no time for finalists: training {names} once by recipe {least.recipe.name!r} would take about "
         f"{clock(least.seconds)}, and {clock(max(0.0, seconds_left))} is left"
     )
 

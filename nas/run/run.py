@@ -71,7 +71,7 @@ def run(settings: Settings, began: float) -> int:
     keeper = TimeKeeper(settings.seconds, began, _say, with_finalists=settings.finalists)
     with ExitStack() as held:
         at = held.enter_context(doing("reading the images", lambda: keeper.left("report")))
-        _say(f"starting {settings.workers} workers, which read the images: {clock(keeper.left('report'))} left")
+        _say(f"starting {settings.workers} workers; they read the images: {clock(keeper.left('report'))} left")
         with workers_for(settings.engine, settings) as workers:
             data, made_by = workers.all[0].call("data_facts"), workers.all[0].call("made_by")
             make_folder(settings.out)
@@ -81,7 +81,7 @@ def run(settings: Settings, began: float) -> int:
             references = references_of(study, storage)
             accuracy = accuracy_of(study, settings, data["fingerprint"])
             study.set_user_attr(PROVENANCE, {**provenance_of(settings, data, made_by), ACCURACY: accuracy.summary})
-            at.now(f"timing {ANCHOR}, beside which all are")
+            at.now(f"timing {ANCHOR}, which all latencies are compared with")
             retiming = Retiming(settings, study, references, Ledger(engine_of(settings.storage)))
             searched = search_with(settings, study, references, workers, accuracy, made_by, keeper, retiming)
             lines = searched.lines
@@ -143,7 +143,7 @@ def accuracy_of(study: Study, settings: Settings, fingerprint: str) -> Accuracy:
 def drift_line(records: Sequence[Record]) -> str:
     """How far the machine itself wandered while the records were measured."""
     drift, hours = reference_drift([record.latency for record in records])
-    return f"{ANCHOR}'s own time wandered by {100 * drift:.1f} % over {hours:.1f} hours, which is divided out"
+    return f"{ANCHOR}'s own time drifted by {100 * drift:.1f} % within {hours:.1f} hours; all are corrected for it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +158,7 @@ class Searched:
     def lines(self) -> list[str]:
         """The same in lines for the user; an empty one where there is nothing to say."""
         names = ", ".join(self.left_out)
-        without = f"not trained, for references take at most a quarter of the time: {names}" if names else ""
+        without = f"references without a place in their quarter of the time: {names}" if names else ""
         return [self.saved, without]
 
 

@@ -112,18 +112,18 @@ def _accuracy_for(settings: Settings, fingerprint: str) -> Accuracy:
     fit, of_recipe = _shipped(settings)
     examples, trained_by = level_from(settings, fingerprint)
     fit = best_fit(examples, known_trainings(), SHORT)[0] if len(examples) >= FEWEST else fit.at_level(examples)
-    cure = f"python -m nas.calibrate --data {settings.data} tells how well it ranks here"
-    summary = f"{not_used}{what_it_is(fit, trained_by)}; prior and fit {fit.source}{of_recipe}; {cure}"
+    cure = f"python -m nas.calibrate --data {settings.data} measures how well it ranks here"
+    summary = f"{not_used}{what_it_is(fit, trained_by)}; prior and fit: {fit.source}{of_recipe}; {cure}"
     return Accuracy(fit, summary)
 
 
 def what_it_is(fit: AccuracyFit, trained_by: str = "the full recipe") -> str:
     """In words what the accuracy of a fit is."""
     if fit.is_level_known:
-        return f"accuracy is what training by {trained_by} is predicted to reach, ±{100 * fit.error:.1f} points"
+        return f"predicted for training by {trained_by}, ±{100 * fit.error:.1f} points"
     return (
-        f"accuracies are points above or below a reference, ±{100 * fit.error:.1f}: the level of these data is not "
-        "known until networks were trained on them by a longer recipe"
+        f"predicted, in points above or below a reference, ±{100 * fit.error:.1f}; a percentage needs networks "
+        "that were trained on these data by a longer recipe"
     )
 
 

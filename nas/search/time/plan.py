@@ -142,7 +142,7 @@ class TimeKeeper:
         former, self.plan = self.plan, self._planned(needs)
         if bool(former.finalists) != bool(self.plan.finalists):
             assert needs.finalists is not None
-            text = f"the fewest finalists that say something would take about {clock(needs.finalists)}"
+            text = f"the smallest useful set of finalists would take about {clock(needs.finalists)}"
             goes_on = "there is time for them" if self.plan.finalists else "too long: the search goes on to the end"
             self._report(f"{text}: {goes_on}; {self.plan.line()}")
 

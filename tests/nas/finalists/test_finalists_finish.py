@@ -152,7 +152,7 @@ def test_with_less_time_knee_and_best_are_trained_once_beside_the_nearest_refere
     )
     assert {(method["name"], seed) for _, method, seed in asked} == {("long", 8)}
     assert names_of(finished) == {each.name for each in (MIDDLE, SLOW, REFERENCE)}
-    assert finished.lines[-1].startswith("recipe 'long' by 3 seeds would take about ")
+    assert finished.lines[-1].startswith("finalists by recipe 'long' with 3 seeds, about ")
     assert finished.lines[-1].endswith(": python -m nas.finalists --study mine")
     assert {tuple(trial.user_attrs["accuracies"]) for trial in kept(storage).values()} == {("8",)}
 
@@ -163,9 +163,11 @@ def test_without_time_nothing_is_trained_and_the_line_that_does_it_is_told(
     finished, text = finish(60.0)
     assert (text, finished.finalists, finished.front) == ([], (), ())
     first, second = finished.lines
-    assert first.startswith(f"no finalists: training {MIDDLE.name}, {SLOW.name}, v2-1.0x once by recipe 'long' would ")
+    assert first.startswith(
+        f"no time for finalists: training {MIDDLE.name}, {SLOW.name}, v2-1.0x once by recipe 'long' would "
+    )
     assert first.endswith(", and 1:00 is left")
-    assert second.startswith("recipe 'long' by 3 seeds would take about ")
+    assert second.startswith("finalists by recipe 'long' with 3 seeds, about ")
     assert second.endswith(": python -m nas.finalists --study mine")
     assert "mine-finalists" not in study_names(storage)
 

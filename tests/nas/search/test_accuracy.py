@@ -66,7 +66,7 @@ def test_the_fit_that_ships_serves_any_data_and_its_level_is_said_to_be_unknown(
     found = accuracy_for(settings(), DATA)
     assert found.fit == shipped_fit("short")
     assert not found.is_level_known
-    assert found.summary.startswith("accuracies are points above or below a reference")
+    assert found.summary.startswith("predicted, in points above or below a reference")
     assert "nas.calibrate --data fashion-mnist-12k" in found.summary
 
 
@@ -123,7 +123,7 @@ def test_networks_trained_on_these_data_by_a_longer_recipe_tell_the_level() -> N
     trained(settings().storage, "long", 0.91, "v2-0.5x", "v2-1.0x", "v1-1.0x-g3")
     found = accuracy_for(settings(), DATA)
     assert found.is_level_known
-    assert "training by recipe 'long' is predicted to reach" in found.summary
+    assert "predicted for training by recipe 'long'" in found.summary
     predicted = [found.predicted(replace(record(), architecture=PRESETS[name])) for name in ("v2-0.5x", "v2-1.0x")]
     assert predicted[0].accuracy < 0.91 < predicted[1].accuracy
     assert not accuracy_for(settings(), "f" * 16).is_level_known

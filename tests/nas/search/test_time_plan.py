@@ -135,13 +135,13 @@ def test_the_keeper_renews_the_plan_and_says_so_where_finalists_come_or_go(clock
     assert keeper.most_for_finalists == pytest.approx(285)
     keeper.renew(Needs(retiming=20, finalists=400))
     assert text[1] == (
-        "the fewest finalists that say something would take about 6:40: too long: the search goes on to the end; "
+        "the smallest useful set of finalists would take about 6:40: too long: the search goes on to the end; "
         "plan of 16:40: start 0:44, references up to 3:52, search 11:37, re-timing 0:20, finalists 0:00, report 0:06"
     )
     keeper.renew(Needs(retiming=20, finalists=270))
     assert len(text) == 2, "nearly fits, and does not come back"
     keeper.renew(Needs(retiming=20, finalists=100))
-    assert text[2].startswith("the fewest finalists that say something would take about 1:40: there is time for them; ")
+    assert text[2].startswith("the smallest useful set of finalists would take about 1:40: there is time for them; ")
 
 
 def test_what_the_phases_took_is_told_and_kept(clock: Clock) -> None:
