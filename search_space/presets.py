@@ -66,3 +66,5 @@ _V2_VARIANTS = {
 
 PRESETS: Mapping[str, Architecture] = MappingProxyType({**_V1, **_V2, **_V2_VARIANTS})
 """Name -> architecture. "v2-star" is V2* of Ma 2018, table 7, "v2-se" that of table 8's last rows."""
+ANCHOR = "v2-1.0x"
+"""The network timed beside every other: latencies are scaled by it, so that a busy machine cancels out."""

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from nas.calibrate.settings import ZERO_COST, CalibrationSettings
+from nas.calibrate.settings import CalibrationSettings
 from nas.search.settings import Settings
 from proxies.data.load import ImageData, load, normalise
 from proxies.latency.machine import device_facts, fingerprint
@@ -21,6 +21,7 @@ from proxies.network import build
 from proxies.training.recipes import Recipe
 from proxies.training.result import TrainingError
 from proxies.training.trainer import train, training_rows
+from proxies.zero_cost.method import ZERO_COST
 from proxies.zero_cost.rows import zero_cost_scores
 from search_space.architecture import Architecture
 

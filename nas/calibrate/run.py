@@ -7,18 +7,18 @@ import json
 import signal
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-from nas.calibrate.questions import Limit, Sets, draw, name_of, questions, run_all
-from nas.calibrate.settings import ZERO_COST, CalibrationSettings, settings_of
-from nas.cli.command import check_folder, make_folder
+from nas.calibrate.questions import Sets, draw, questions
+from nas.calibrate.settings import CalibrationSettings, settings_of
+from nas.cli.command import INTERRUPTED, check_folder, make_folder
 from nas.cli.heartbeat import doing
+from nas.cli.storage import folders_of
 from nas.workers.local import Workers
+from nas.workers.trainings import train_missing
+from proxies.zero_cost.method import ZERO_COST
 from search_space.architecture import Architecture
 from search_space.cost import cost_of
 from studies.calibration import store as calibrations
@@ -26,20 +26,18 @@ from studies.calibration.known_trainings import known_trainings
 from studies.calibration.results import Calibration, Made, Trained, calibration_of
 from studies.ledger.trainings import Evaluations, Question
 from studies.report.calibration_page import render_calibration, write_calibration_page
-from studies.storage.database import engine_of, parsed_url
+from studies.storage.database import engine_of
 from studies.storage.studies import check_storage
 
 PROGRAM = "python -m nas.calibrate"
 CALIBRATOR = "nas.calibrate.evaluator:Calibrator"
-INTERRUPTED = 130
-"""The exit status after Ctrl-C."""
 
 
 def run(flags: argparse.Namespace) -> int:
     """The exit status of a calibration with these flags."""
     settings = settings_of(flags)
     sets = draw(settings)
-    folders = _folders(settings)
+    folders = folders_of(settings.storage, settings.out)
     for folder in folders:
         check_folder(folder)
     check_storage(settings.storage)
@@ -63,13 +61,6 @@ def run(flags: argparse.Namespace) -> int:
     return 0 if calibration.fits else 1
 
 
-def _folders(settings: CalibrationSettings) -> list[Path]:
-    """The folders that are written to."""
-    url = parsed_url(settings.storage)
-    file = url.database if url.get_backend_name() == "sqlite" else None
-    return [settings.out, *([Path(file).parent] if file else [])]
-
-
 def _show(calibration: Calibration, out: Path) -> None:
     """Prints the calibration and writes its files."""
     print(render_calibration(calibration))
@@ -77,56 +68,6 @@ def _show(calibration: Calibration, out: Path) -> None:
     written.write_text(json.dumps(calibrations.to_dict(calibration), indent=1, allow_nan=False), encoding="utf-8")
     for path in (written, write_calibration_page(out / "calibration.html", calibration)):
         print(f"wrote {path}")
-
-
-def train_missing(
-    asked: Sequence[Question],
-    workers: Workers,
-    evaluations: Evaluations,
-    macs_of: Callable[[Question], int] | None = None,
-    limit: Limit | None = None,
-) -> list[str]:
-    """What failed; all that the ledger did not hold has been trained, within the limit where there is one.
-
-    `macs_of` says what a question's network costs, where not all are architectures; the time left follows from it.
-    """
-    known = evaluations.answers(asked[0].data)
-    missing = [question for question in asked if question.digest not in known]
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
-    console.print(f"{len(asked) - len(missing)} of {len(asked)} trainings are in the ledger", markup=False)
-    work = {question.digest: _work(question, macs_of or _macs_of) for question in missing}
-    with Progress(*columns, console=console) as progress:
-        task = progress.add_task("training", total=sum(work.values()))
-        done = 0
-
-        def report(question: Question, seconds: float | None, cause: str) -> None:
-            nonlocal done
-            done += 1
-            text = f"failed: {cause}" if seconds is None else f"{seconds:.1f} s"
-            progress.console.print(f"{done} of {len(missing)} {name_of(question)}: {text}", markup=False)
-            progress.advance(task, work[question.digest])
-
-        def seconds_left() -> float | None:
-            row = progress.tasks[0]
-            return (row.elapsed or 0.0) * row.remaining / row.completed if row.completed and row.remaining else None
-
-        with doing("training", seconds_left):
-            return run_all(missing, workers, evaluations, workers.all[0].call("made_by"), report, limit)
-
-
-def _macs_of(question: Question) -> int:
-    assert isinstance(question.architecture, Architecture)
-    return cost_of(question.architecture).macs
-
-
-def _work(question: Question, macs_of: Callable[[Question], int]) -> float:
-    """How long the question takes to answer, in a unit of its own: FLOPs times epochs times images."""
-    method = question.method
-    if "epochs" not in method:
-        return 0.0
-    images = method["max_images"] or 50_000
-    return float(macs_of(question) * method["epochs"] * images * method["image_scale"] ** 2)
 
 
 def result_of(

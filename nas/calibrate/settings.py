@@ -6,10 +6,10 @@ import argparse
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from nas.cli.command import Parser
-from nas.search.settings import DEVICES, WORKERS, check_device
+from nas.cli.flags import DEVICES, WORKERS, check_device
+from nas.cli.storage import CALIBRATIONS
 from nas.workers.cores import default_workers
 from proxies.data.names import EMBEDDED, FOLDER, check_images, folder_path
 from proxies.training.recipes import PROXIES, RECIPES, Recipe
@@ -19,9 +19,6 @@ from search_space.errors import InputError
 from search_space.space import SearchSpace
 from search_space.task import Task
 
-CALIBRATIONS = "sqlite:///runs/calibrations.db"
-ZERO_COST: dict[str, Any] = {"name": "zero-cost", "images": 64, "image_scale": 0.5}
-"""How networks are scored at initialisation: on so many images, shrunk like SHORT's."""
 LEAST = {
     "architectures": 4,
     "seeds": 1,

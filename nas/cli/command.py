@@ -13,6 +13,9 @@ from typing import Never
 
 from search_space.errors import InputError
 
+INTERRUPTED = 130
+"""The exit status after Ctrl-C."""
+
 
 class _Defaults(argparse.ArgumentDefaultsHelpFormatter):
     """Prints the defaults that say something."""
@@ -41,7 +44,7 @@ def run_command(parser: Parser, command: Callable[[argparse.Namespace], int], ar
         return command(arguments)
     except KeyboardInterrupt:
         print(f"{parser.prog}: interrupted", file=sys.stderr)
-        return 130
+        return INTERRUPTED
     except Exception as error:
         if arguments.debug:
             raise

@@ -1,4 +1,4 @@
-"""The flags that say what networks are for: the task, its resolution and its classes."""
+"""Flags that several commands share, in groups: each adds its flags to a parser, and makes one value of them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,10 @@ from nas.cli.command import Parser
 from search_space.errors import InputError
 from search_space.plan import NO_CLASSIFIER
 from search_space.task import CLASSIFICATION, TASKS, Task
+
+DEVICES = ("cpu", "cuda")
+WORKERS = "default: one a core, but for one from four cores on, where latencies are measured; two on a GPU"
+DEFAULT_RUNTIME = "onnxruntime"
 
 
 def add_task_flags(parser: Parser, holds: str) -> None:
@@ -38,3 +42,18 @@ def task_of(flags: argparse.Namespace, *, least_resolution: int = 32, least_clas
     if usual.num_classes != NO_CLASSIFIER and classes < least_classes:
         raise InputError(f"--classes must be at least {least_classes}, got {classes}")
     return Task(resolution, classes)
+
+
+def check_device(device: str) -> None:
+    """Refuses a device that is not there.
+
+    Raises:
+        InputError: no device to train on, or a GPU that is not there.
+    """
+    if device not in DEVICES:
+        raise InputError(f"--device must be one of {', '.join(DEVICES)}, got {device!r}")
+    if device == "cuda":
+        import torch
+
+        if not torch.cuda.is_available():
+            raise InputError("--device cuda needs a GPU that torch sees, and it sees none here: use --device cpu")

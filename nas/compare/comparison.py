@@ -6,12 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from nas.calibrate.questions import name_of
-from nas.calibrate.run import train_missing
 from nas.compare.networks import ComparedNetwork
 from nas.compare.settings import CompareSettings
 from nas.compare.timing import ComparedOn, ComparedTimings
 from nas.workers.local import Workers
+from nas.workers.trainings import name_of, train_missing
 from search_space.errors import InputError
 from studies.ledger.latencies import Ledger
 from studies.ledger.trainings import Evaluations, Question

@@ -12,7 +12,6 @@ from torch import nn
 
 from nas.calibrate.evaluator import made_by
 from nas.compare.settings import CompareSettings
-from nas.search.settings import ANCHOR
 from proxies.counting import count
 from proxies.data.load import ImageData, load
 from proxies.latency.measure import Prepared, compare, prepare
@@ -24,7 +23,7 @@ from proxies.training.result import TrainingError
 from proxies.training.trainer import train
 from search_space.architecture import Architecture
 from search_space.cost import cost_of
-from search_space.presets import PRESETS
+from search_space.presets import ANCHOR, PRESETS
 from studies.ledger.trainings import HandDesigned
 
 

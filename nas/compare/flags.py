@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from nas.cli.command import Parser
+from nas.cli.flags import DEFAULT_RUNTIME, DEVICES, WORKERS
 from nas.compare.networks import ALL, SETS
-from nas.search.settings import DEFAULT_RUNTIME, DEVICES, WORKERS
 from proxies.data.names import EMBEDDED
 from proxies.latency.runtimes import RUNTIMES
 from proxies.training.recipes import RECIPES

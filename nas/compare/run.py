@@ -8,18 +8,18 @@ import signal
 import sys
 from pathlib import Path
 
-from nas.calibrate.run import INTERRUPTED
-from nas.cli.command import check_folder, make_folder
+from nas.cli.command import INTERRUPTED, check_folder, make_folder
 from nas.cli.heartbeat import doing
+from nas.cli.storage import folders_of
 from nas.compare.comparison import carry_out
-from nas.compare.settings import CompareSettings, settings_of
+from nas.compare.settings import settings_of
 from nas.workers.local import Workers
 from studies.ledger.latencies import Ledger
 from studies.ledger.trainings import Evaluations
 from studies.papers.comparison import Comparison, to_dict
 from studies.papers.published_accuracies import PUBLISHED
 from studies.report.comparison_page import render_comparison, write_comparison_page
-from studies.storage.database import engine_of, parsed_url
+from studies.storage.database import engine_of
 
 PROGRAM = "python -m nas.compare"
 EVALUATOR = "nas.compare.evaluator:CompareEvaluator"
@@ -28,7 +28,7 @@ EVALUATOR = "nas.compare.evaluator:CompareEvaluator"
 def run(flags: argparse.Namespace) -> int:
     """The exit status of a comparison with these flags: 1 where no network could be both timed and trained."""
     settings = settings_of(flags)
-    folders = _folders(settings)
+    folders = folders_of(settings.storage, settings.out)
     for folder in folders:
         check_folder(folder)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -43,13 +43,6 @@ def run(flags: argparse.Namespace) -> int:
         return INTERRUPTED
     _show(comparison, settings.out)
     return 0 if comparison.front else 1
-
-
-def _folders(settings: CompareSettings) -> list[Path]:
-    """The folders that are written to."""
-    url = parsed_url(settings.storage)
-    file = url.database if url.get_backend_name() == "sqlite" else None
-    return [settings.out, *([Path(file).parent] if file else [])]
 
 
 def _show(comparison: Comparison, out: Path) -> None:

@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from nas.cli.flags import DEFAULT_RUNTIME, check_device
+from nas.cli.storage import default_storage
 from nas.compare.flags import COMPARISONS, DEFAULT_SET
 from nas.compare.networks import FOUND, ComparedNetwork, named_network, networks_of
-from nas.export.run import default_storage
 from nas.search.outputs import findings_of
-from nas.search.settings import DEFAULT_RUNTIME, check_device
 from nas.workers.cores import default_workers
 from proxies.data.names import EMBEDDED, check_images
 from proxies.latency.runtimes import check_runtime

@@ -11,11 +11,10 @@ from typing import Any
 from nas.cli.heartbeat import Steps, doing
 from nas.compare.networks import ComparedNetwork
 from nas.compare.settings import CompareSettings
-from nas.search.settings import ANCHOR
 from nas.workers.local import Failure, Workers
 from proxies.latency.runtimes import RUNTIMES
 from search_space.architecture import Architecture
-from search_space.presets import PRESETS
+from search_space.presets import ANCHOR, PRESETS
 from studies.ledger.latencies import Ledger, Measured, scaled
 from studies.ledger.trainings import HandDesigned
 

@@ -14,7 +14,7 @@ from socketserver import ThreadingMixIn
 from typing import Any, BinaryIO
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
-from nas.export.run import default_storage
+from nas.cli.storage import default_storage
 from search_space.errors import InputError
 from studies.storage.studies import load_study, open_storage
 

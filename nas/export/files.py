@@ -12,13 +12,12 @@ import numpy as np
 
 from nas.export.model_card import write_card
 from nas.export.networks import Exported
-from nas.search.settings import ANCHOR
 from proxies.export import FORMATS
 from proxies.export.network import ExportedNetwork, Options, as_taken, in_batches
 from proxies.latency.existing_onnx import prepare_file
 from proxies.latency.measure import compare, prepare
 from proxies.network import build
-from search_space.presets import PRESETS
+from search_space.presets import ANCHOR, PRESETS
 
 VALIDATED = 2000
 """Validation images, at most, that the accuracy of an 8-bit file is counted on."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from nas.cli.architectures import read_architecture
 from nas.cli.command import check_folder, make_folder
+from nas.cli.storage import default_storage
 from nas.search.outputs import findings_of, summary_lines, write_architectures, write_front
 from proxies.export import DYNAMIC, FORMATS, check_formats
 from search_space.architecture import Architecture
@@ -113,16 +114,3 @@ def _limit_ms(text: str | None) -> float | None:
     if budget.latency_ms is None or budget.macs is not None or budget.params is not None:
         raise InputError(f"--max-latency must be a time, such as 5ms; got {text!r}")
     return budget.latency_ms
-
-
-def default_storage(study: str | None) -> str:
-    """The URL of the SQLite file of a study under `runs`, or of the only one there is.
-
-    Raises:
-        InputError: there is not exactly one.
-    """
-    found = sorted(Path("runs").glob(f"{study or '*'}/study.db"))
-    if len(found) != 1:
-        listed = ", ".join(str(path) for path in found) or "none"
-        raise InputError(f"say which study with --study or --storage: under runs there is {listed}")
-    return f"sqlite:///{found[0]}"

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from nas.cli.command import Parser
-from nas.search.settings import WORKERS, check_device
+from nas.cli.flags import WORKERS, check_device
 from proxies.training.recipes import RECIPES
 from search_space.errors import InputError
 

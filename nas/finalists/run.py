@@ -12,10 +12,9 @@ from optuna.storages import RDBStorage
 from optuna.study import Study
 from sqlalchemy.engine import Engine
 
-from nas.calibrate.run import INTERRUPTED
-from nas.cli.command import clock
+from nas.cli.command import INTERRUPTED, clock
 from nas.cli.heartbeat import doing
-from nas.export.run import default_storage
+from nas.cli.storage import default_storage
 from nas.finalists.finish import expected_of
 from nas.finalists.flags import check_flags
 from nas.finalists.plan import FinalistsPlan

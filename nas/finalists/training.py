@@ -15,12 +15,12 @@ import optuna
 from optuna.storages import RDBStorage
 from sqlalchemy.engine import Engine
 
-from nas.calibrate.questions import Limit
-from nas.calibrate.run import train_missing
 from nas.cli.heartbeat import Steps, doing
 from nas.finalists.plan import ExpectedSeconds, costliest_first
 from nas.finalists.settings import FinalistsSettings
-from nas.workers.local import Failure, Workers, workers_for
+from nas.workers.engines import workers_for
+from nas.workers.local import Failure, Workers
+from nas.workers.trainings import Limit, train_missing
 from search_space.errors import InputError
 from studies.calibration.smoothing import pooled
 from studies.finalists import Finalist, trials_of

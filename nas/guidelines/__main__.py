@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nas.cli.command import Parser, run_command
-from nas.search.settings import DEFAULT_RUNTIME, DEVICES
+from nas.cli.flags import DEFAULT_RUNTIME, DEVICES
 from proxies.latency.runtimes import RUNTIMES
 from studies.papers.published_guidelines import CHANNELS_OF, SCALES, SIZES, TABLES
 

@@ -19,12 +19,11 @@ from typing import Any
 from nas.cli.architectures import named_architectures
 from nas.cli.command import make_folder
 from nas.cli.flags import task_of
-from nas.search.settings import ANCHOR
 from proxies.latency.bundle_script import MANIFEST, RESULTS_SCHEMA, sealed
 from proxies.latency.protocol import DEFAULT_TIMING, Reading
 from search_space.architecture import Architecture
 from search_space.errors import InputError
-from search_space.presets import PRESETS
+from search_space.presets import ANCHOR, PRESETS
 from search_space.task import Task
 from studies.ledger.latencies import Ledger, Measured
 from studies.storage.database import engine_of

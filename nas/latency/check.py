@@ -24,12 +24,11 @@ from rich.table import Table
 from nas.cli.command import check_folder, clock, make_folder, parse_time
 from nas.cli.heartbeat import doing
 from nas.latency.flags import CONDITIONS
-from nas.search.settings import ANCHOR
 from proxies.latency.protocol import TIMINGS
 from proxies.latency.runtimes import check_runtime
 from search_space.architecture import Architecture, Stage
 from search_space.errors import InputError
-from search_space.presets import PRESETS
+from search_space.presets import ANCHOR, PRESETS
 from studies.latency.repeatability import (
     ESTIMATES,
     Repeated,

@@ -7,8 +7,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from nas.cli.command import Parser
-from nas.cli.flags import add_task_flags
-from nas.search.settings import DEFAULT_RUNTIME, DEVICES
+from nas.cli.flags import DEFAULT_RUNTIME, DEVICES, add_task_flags
 from proxies.latency.protocol import TIMINGS
 from proxies.latency.runtimes import RUNTIMES
 from proxies.references.names import REFERENCE_NAMES

@@ -12,7 +12,6 @@ from pathlib import Path
 from nas.cli.architectures import named_architectures
 from nas.cli.flags import task_of
 from nas.cli.heartbeat import Steps, doing
-from nas.search.settings import ANCHOR
 from proxies.latency.measure import Latency, check_runtime, compare, prepare
 from search_space.architecture import Architecture
 from search_space.budget import Budget
@@ -20,7 +19,7 @@ from search_space.choices import Choices
 from search_space.choosers import RandomChooser
 from search_space.cost import cost_of
 from search_space.errors import InputError
-from search_space.presets import PRESETS
+from search_space.presets import ANCHOR, PRESETS
 from search_space.space import SearchSpace
 from search_space.task import Task
 from studies.ledger.latencies import Ledger, Measured

@@ -15,12 +15,11 @@ from typing import Any
 from nas.cli.command import check_folder, make_folder
 from nas.cli.heartbeat import Steps, doing
 from nas.search.outputs import FLOP
-from nas.search.settings import ANCHOR
 from proxies.latency.measure import Prepared, Timing, check_runtime, compare, prepare
 from proxies.latency.protocol import DEFAULT_TIMING
 from proxies.references.names import FAMILIES, REFERENCE_FAMILIES, REFERENCE_NAMES, SHUFFLENET_V1, SHUFFLENET_V2
 from search_space.errors import InputError
-from search_space.presets import PRESETS
+from search_space.presets import ANCHOR, PRESETS
 from studies.latency.flops_verdict import FailedNetwork, TimedNetwork, Verdict, verdict_of
 from studies.ledger.latencies import Ledger, Measured
 from studies.report.reference_page import ReferenceStudy, render_references, write_reference_page

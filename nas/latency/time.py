@@ -8,10 +8,9 @@ import tempfile
 from pathlib import Path
 
 from nas.cli.heartbeat import Steps, doing
-from nas.search.settings import ANCHOR
 from proxies.latency.existing_onnx import prepare_file
 from proxies.latency.measure import Latency, compare, prepare
-from search_space.presets import PRESETS
+from search_space.presets import ANCHOR, PRESETS
 
 RESOLUTION, CLASSES = 224, 1000
 """What V2 1.0x is timed at beside every file, whatever the file takes: so that one number compares all."""

@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from nas.cli.command import check_folder, make_folder
-from nas.export.run import default_storage
+from nas.cli.storage import default_storage
 from nas.ledger.files import check_file, write_entries
 from search_space.errors import InputError
 from search_space.task import DETECTION_BACKBONE

@@ -8,7 +8,7 @@ from pathlib import Path
 from optuna.study import Study
 
 from nas.cli.command import check_folder, make_folder
-from nas.export.run import default_storage
+from nas.cli.storage import default_storage
 from nas.search.benchmark.problem import codes_of
 from nas.search.benchmark.run import digest_of
 from nas.search.outputs import analysis_of, findings_of, write_findings

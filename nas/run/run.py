@@ -27,10 +27,12 @@ from nas.search.progress import SearchProgress
 from nas.search.provenance import provenance_of
 from nas.search.references import ANCHOR_MS, references_for, sizing_budget
 from nas.search.retiming import Retiming, retime, seconds_of_retiming, to_retime
-from nas.search.settings import ANCHOR, Settings
+from nas.search.settings import Settings
 from nas.search.shufflenet_problem import ShuffleNets
 from nas.search.time.plan import Needs, SearchTimer, TimeKeeper
-from nas.workers.local import Workers, workers_for
+from nas.workers.engines import workers_for
+from nas.workers.local import Workers
+from search_space.presets import ANCHOR
 from search_space.space import SearchSpace
 from studies.accuracy_scale import ACCURACY
 from studies.display import render_table

@@ -7,9 +7,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from nas.calibrate.settings import CALIBRATIONS
 from nas.cli.command import Parser, run_command
-from nas.search.settings import WORKERS
+from nas.cli.flags import WORKERS
+from nas.cli.storage import CALIBRATIONS
 from proxies.data.names import EMBEDDED
 from proxies.training.recipes import RECIPES
 

@@ -9,7 +9,6 @@ import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from statistics import fmean
 from typing import Any
 
@@ -18,20 +17,22 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from nas.calibrate.run import CALIBRATOR, INTERRUPTED, train_missing
+from nas.calibrate.run import CALIBRATOR
 from nas.cli.architectures import named_architectures
-from nas.cli.command import Parser, check_folder, make_folder
+from nas.cli.command import INTERRUPTED, Parser, check_folder, make_folder
+from nas.cli.storage import folders_of
 from nas.search.accuracy import Accuracy, accuracy_for
-from nas.search.settings import ANCHOR, Settings, settings_of
+from nas.search.settings import Settings, settings_of
 from nas.search.settings import add_flags as add_run_flags
 from nas.workers.local import Workers
+from nas.workers.trainings import train_missing
 from search_space.architecture import Architecture
 from search_space.cost import cost_of
 from search_space.errors import InputError
-from search_space.presets import PRESETS
+from search_space.presets import ANCHOR, PRESETS
 from studies.display import FLOP
 from studies.ledger.trainings import Evaluations, Question
-from studies.storage.database import engine_of, parsed_url
+from studies.storage.database import engine_of
 from studies.storage.studies import check_storage
 
 PROGRAM = "python -m nas.score"
@@ -63,14 +64,15 @@ def run(flags: argparse.Namespace) -> int:
             f"every network needs a name of its own, the file's without .json; got {' '.join(flags.networks)}"
         )
     settings = _settings_of(flags)
-    for folder in _folders(flags):
+    folders = folders_of(settings.storage, *([flags.json.parent] if flags.json else []))
+    for folder in folders:
         check_folder(folder)
     check_storage(settings.storage)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with Workers(settings, CALIBRATOR) as workers:
             fingerprint = workers.all[0].call("data_fingerprint")
-            for folder in _folders(flags):
+            for folder in folders:
                 make_folder(folder)
             evaluations = Evaluations(engine_of(settings.storage))
             asked = {name: _question(settings, each, fingerprint, name) for name, each in networks.items()}
@@ -150,13 +152,6 @@ def _scores(
 def _question(settings: Settings, architecture: Architecture, fingerprint: str, name: str) -> Question:
     recipe = settings.recipe.to_dict()
     return Question(architecture, recipe, fingerprint, settings.seed, settings.device, name=name)
-
-
-def _folders(flags: argparse.Namespace) -> list[Path]:
-    """The folders that are written to."""
-    url = parsed_url(flags.storage)
-    file = url.database if url.get_backend_name() == "sqlite" else None
-    return [Path(each).parent for each in (file, flags.json) if each]
 
 
 def _settings_of(flags: argparse.Namespace) -> Settings:

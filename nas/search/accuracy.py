@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Engine
 from sqlalchemy.engine import make_url
 
-from nas.calibrate.settings import CALIBRATIONS
+from nas.cli.storage import CALIBRATIONS
 from nas.search.settings import Settings
 from search_space.task import CLASSIFICATION
 from studies.accuracy_scale import AccuracyScale

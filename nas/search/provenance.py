@@ -12,9 +12,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from nas.search.settings import ANCHOR, Settings
+from nas.search.settings import Settings
 from proxies.latency.machine import processor_name
 from proxies.training.recipes import stem_stride_for
+from search_space.presets import ANCHOR
 
 PACKAGES = ("torch", "torchvision", "onnxruntime", "optuna", "numpy", "scikit-learn", "sqlalchemy")
 GIT_SECONDS = 10

@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from nas.search.settings import ANCHOR
 from search_space.budget import Budget
 from search_space.cost import cost_of
-from search_space.presets import PRESETS
+from search_space.presets import ANCHOR, PRESETS
 from search_space.task import CLASSIFICATION, Task
 
 SLACK = 0.05

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from nas.cli.command import Parser, parse_time
-from nas.cli.flags import add_task_flags, task_of
+from nas.cli.flags import DEFAULT_RUNTIME, DEVICES, WORKERS, add_task_flags, check_device, task_of
 from nas.workers.cores import default_workers
-from nas.workers.local import ENGINES, check_engine
+from nas.workers.engines import ENGINES, check_engine
 from proxies.data.names import EMBEDDED, check_images
 from proxies.latency.runtimes import RUNTIMES, check_runtime
 from proxies.training.recipes import RECIPES, Recipe
@@ -23,18 +23,13 @@ from search_space.errors import InputError
 from search_space.task import CLASSIFICATION, Task
 from studies.sampling.sampler_names import DEFAULT_SAMPLER, SAMPLER_NAMES, check_sampler
 
-DEVICES = ("cpu", "cuda")
-WORKERS = "default: one a core, but for one from four cores on, where latencies are measured; two on a GPU"
 TRAINING, TABLE = "training", "table"
 """What scores candidates: a training of each, or a table of finished ones."""
 DEFAULT_TIME = "9m"
-DEFAULT_RUNTIME = "onnxruntime"
 GPU_THROUGHPUT_BATCH = 64
 LEAST = {"trials": 1, "workers": 1, "seed": 0, "image_size": 8, "throughput_batch": 0}
 """Flag -> the smallest number that it takes."""
 ONNX = ".onnx"
-ANCHOR = "v2-1.0x"
-"""The network timed beside every other: latencies are scaled by it, so that a busy machine cancels out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,18 +258,3 @@ def _check_remote(device: str | None, runtime: str) -> None:
         return
     able = ", ".join(name for name, row in RUNTIMES.items() if row.suffix == ONNX and "cpu" in row.devices)
     raise InputError(f"networks go to another device as ONNX files, which {able} read; got --runtime {runtime}")
-
-
-def check_device(device: str) -> None:
-    """Refuses a device that is not there.
-
-    Raises:
-        InputError: no device to train on, or a GPU that is not there.
-    """
-    if device not in DEVICES:
-        raise InputError(f"--device must be one of {', '.join(DEVICES)}, got {device!r}")
-    if device == "cuda":
-        import torch
-
-        if not torch.cuda.is_available():
-            raise InputError("--device cuda needs a GPU that torch sees, and it sees none here: use --device cpu")

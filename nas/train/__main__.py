@@ -12,12 +12,10 @@ from typing import Any
 
 from rich.console import Console
 
-from nas.cli.command import Parser, check_folder, run_command
+from nas.cli.command import INTERRUPTED, Parser, check_folder, run_command
 from nas.cli.heartbeat import doing
 from nas.train.settings import TrainSettings, add_flags, settings_of
 from search_space.errors import InputError
-
-INTERRUPTED = 130
 
 
 def main(argv: Sequence[str] | None = None) -> int:

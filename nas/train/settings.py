@@ -11,7 +11,7 @@ from pathlib import Path
 
 from nas.cli.architectures import named_architectures
 from nas.cli.command import Parser
-from nas.search.settings import DEVICES, check_device
+from nas.cli.flags import DEVICES, check_device
 from proxies.data.names import EMBEDDED, check_images
 from proxies.training.recipes import RECIPES, Recipe
 from search_space.architecture import Architecture

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from nas.calibrate.evaluator import Calibrator
-from nas.search.settings import ANCHOR, Settings
+from nas.search.settings import Settings
 from nas.workers.remote_device import RemoteDevice
 from proxies.backbone import deployed
 from proxies.latency.measure import Latency, Prepared, compare, prepare
@@ -19,7 +19,7 @@ from proxies.latency.protocol import FULL, QUICK, TIMINGS, Timing
 from proxies.training.trainer import train
 from search_space.architecture import Architecture
 from search_space.cost import cost_of
-from search_space.presets import PRESETS
+from search_space.presets import ANCHOR, PRESETS
 from studies.ledger.latency_queue import LatencyQueue
 from studies.record import Record, Rejected, is_open
 from studies.storage.database import engine_of

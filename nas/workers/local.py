@@ -12,7 +12,6 @@ from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
-from importlib.util import find_spec
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -27,8 +26,6 @@ PARENT_CHECK_SECONDS = 1.0
 TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3
 """What mallopt(3) calls M_TRIM_THRESHOLD and M_MMAP_THRESHOLD."""
 EVALUATOR = "nas.workers.evaluator:Evaluator"
-ENGINES = {"local": "nas.workers.local:Workers", "ray": "nas.workers.ray_cluster:RayWorkers"}
-"""What runs the evaluators, by the name that --engine takes; imported where it is used only."""
 LAST_SECONDS = 5.0
 """What a worker has to end in an orderly way: one long call into torch may hold it up."""
 
@@ -134,29 +131,6 @@ class Workers:
         self._started += 1
         folder = Path(self._folder.name, str(self._started))
         return Worker(self._evaluator, self._settings, folder, self._cores.of(number), self._cores.timing)
-
-
-def check_engine(engine: str) -> None:
-    """Refuses an engine that is unknown or not installed.
-
-    Raises:
-        InputError: there is no such engine, or what it needs is not installed.
-    """
-    if engine not in ENGINES:
-        raise InputError(f"--engine must be one of {', '.join(ENGINES)}, got {engine!r}")
-    if engine == "ray" and find_spec("ray") is None:
-        raise InputError("--engine ray needs Ray, which is not installed: python -m pip install -e '.[ray]'")
-
-
-def workers_for(engine: str, settings: Any, evaluator: str = EVALUATOR) -> Workers:
-    """The workers of that engine, started: `Workers`, or what offers the same.
-
-    Raises:
-        InputError: as `check_engine`, or the engine has no room for a single worker.
-    """
-    check_engine(engine)
-    workers: Workers = named(ENGINES[engine])(settings, evaluator)
-    return workers
 
 
 def named(name: str) -> Any:

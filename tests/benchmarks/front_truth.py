@@ -36,9 +36,9 @@ import torch
 from torch import nn
 
 from nas.cli.command import Parser, make_folder, run_command
+from nas.cli.flags import DEFAULT_RUNTIME
 from nas.compare.networks import FOUND, ComparedNetwork, named_network
 from nas.search.outputs import findings_of
-from nas.search.settings import ANCHOR, DEFAULT_RUNTIME
 from proxies.counting import count
 from proxies.data.load import ImageData, load, normalise
 from proxies.data.names import EMBEDDED
@@ -52,6 +52,7 @@ from proxies.training.result import TrainingError
 from proxies.training.trainer import Trainer
 from search_space.architecture import Architecture
 from search_space.errors import InputError
+from search_space.presets import ANCHOR
 from studies.front import front_of, pick
 from studies.record import Record
 from studies.report.figures import BLUE, GREY, ORANGE, styled

@@ -16,9 +16,10 @@ import plotly.graph_objects as go
 
 from nas.calibrate.__main__ import make_parser
 from nas.calibrate.questions import draw, questions
-from nas.calibrate.run import CALIBRATOR, result_of, train_missing
+from nas.calibrate.run import CALIBRATOR, result_of
 from nas.calibrate.settings import settings_of
 from nas.workers.local import Workers
+from nas.workers.trainings import train_missing
 from proxies.training.recipes import RECIPES
 from studies.calibration.results import PREDICTION, Calibration
 from studies.ledger.trainings import Evaluations

@@ -17,10 +17,10 @@ from pathlib import Path
 import numpy as np
 
 from nas.calibrate.evaluator import Calibrator
-from nas.calibrate.settings import ZERO_COST
 from nas.cli.command import Parser
 from nas.search.settings import add_flags, settings_of
 from proxies.training.recipes import RECIPES, Recipe
+from proxies.zero_cost.method import ZERO_COST
 from search_space.architecture import Architecture
 from search_space.cost import cost_of
 from studies.calibration.accuracy_fit import KnownTrainings

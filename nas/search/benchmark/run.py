@@ -20,7 +20,7 @@ from nas.search.outputs import PROVENANCE
 from nas.search.progress import SearchProgress
 from nas.search.provenance import environment
 from nas.search.settings import Settings
-from nas.workers.local import workers_for
+from nas.workers.engines import workers_for
 from search_space.errors import InputError
 from studies.record import KEY
 from studies.report.benchmark_page import write_table_report

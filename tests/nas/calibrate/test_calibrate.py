@@ -20,10 +20,11 @@ from builders.places import ROOT, WAIT_SECONDS, read_json
 
 import nas.calibrate.run as calibrate_module
 from nas.calibrate.__main__ import main, make_parser
-from nas.calibrate.questions import MOST_FAILURES, Sets, draw, name_of, questions, run_all
+from nas.calibrate.questions import Sets, draw, questions
 from nas.calibrate.sets import EQUAL_SHARES, at_equal_cost, stratified
 from nas.calibrate.settings import CalibrationSettings, settings_of
 from nas.workers.local import Failure, Workers
+from nas.workers.trainings import MOST_FAILURES, name_of, run_all
 from proxies.training.recipes import RECIPES
 from search_space import Architecture, Budget, SearchSpace, cost_of
 from search_space.choices import Choices

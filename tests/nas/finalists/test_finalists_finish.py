@@ -31,11 +31,11 @@ from test_finalists import answered_by as answered_by
 from test_finalists import storage as storage
 from test_finalists import study as study
 
-from nas.calibrate import questions as calibration_run
 from nas.cli.command import Parser
 from nas.finalists.__main__ import main
 from nas.finalists.finish import Finish, finish_run, seconds_needed
 from nas.search.settings import Settings, add_flags, settings_of
+from nas.workers import trainings
 from nas.workers.local import Failure
 from studies.storage.database import engine_of
 from studies.storage.studies import open_study, references_of, study_names
@@ -82,7 +82,7 @@ def workers() -> Current:
 def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     """Stands in for `time` where trainings are run."""
     fake = SimpleNamespace(seconds=0.0, monotonic=lambda: fake.seconds, time=time.time)
-    monkeypatch.setattr(calibration_run, "time", fake)
+    monkeypatch.setattr(trainings, "time", fake)
     return fake
 
 

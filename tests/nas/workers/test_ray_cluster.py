@@ -19,8 +19,9 @@ from typing import Any
 import pytest
 from builders.places import ROOT
 
-import nas.workers.local as workers_module
-from nas.workers.local import ENGINES, Failure, Worker, Workers, check_engine, named, workers_for
+import nas.workers.engines as engines_module
+from nas.workers.engines import ENGINES, check_engine, workers_for
+from nas.workers.local import Failure, Worker, Workers, named
 from search_space import InputError
 
 ray = pytest.importorskip("ray", reason="python -m pip install -e '.[ray]'")
@@ -245,7 +246,7 @@ def test_an_actor_answers_fails_as_a_value_and_is_replaced_when_killed(
 def test_a_lost_nodes_call_fails_with_a_cause_and_its_replacement_runs_on_the_other(
     cluster: Cluster, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(ray_workers_module, "PATIENCE_SECONDS", 3.0)
+    monkeypatch.setattr(ray_workers_module, "JOIN_SECONDS", 3.0)
     second = cluster.add("--num-cpus=1")
     with RayWorkers(settings(2), ECHO) as workers:
         places = {worker.call("where")[0]: worker for worker in workers.all}
@@ -276,7 +277,7 @@ def test_a_lost_nodes_call_fails_with_a_cause_and_its_replacement_runs_on_the_ot
 def test_workers_beyond_what_the_cluster_holds_are_told_of_and_join_a_new_node(
     cluster: Cluster, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(ray_workers_module, "PATIENCE_SECONDS", 2.0)
+    monkeypatch.setattr(ray_workers_module, "JOIN_SECONDS", 2.0)
     with RayWorkers(settings(2, "cuda"), ECHO) as workers:
         assert len(workers.all) == 1
         (line,) = capsys.readouterr().err.splitlines()
@@ -394,14 +395,14 @@ def test_an_engine_is_chosen_by_name() -> None:
 
 
 def test_where_ray_is_not_installed_the_line_that_installs_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workers_module, "find_spec", lambda _: None)
+    monkeypatch.setattr(engines_module, "find_spec", lambda _: None)
     check_engine("local")
     with pytest.raises(InputError, match=r"python -m pip install -e '\.\[ray\]'"):
         workers_for("ray", settings(1), ECHO)
 
 
 def test_the_coordinating_process_loads_no_torch_and_ray_only_for_its_engine() -> None:
-    code = "import sys, nas.workers.local; print('ray' in sys.modules); "
+    code = "import sys, nas.workers.engines; print('ray' in sys.modules); "
     code += "import nas.workers.ray_cluster; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "False"]
