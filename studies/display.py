@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rich import box
-from rich.console import Console, JustifyMethod
+from rich.console import JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
 from studies.accuracy_scale import PERCENT, AccuracyScale
 from studies.front import nearest_reference
 from studies.record import Record
+from studies.text_table import as_text
 
 FLOP = "1 FLOP = 1 multiply-add of convolution and linear layers."
 SPREAD = (
@@ -25,7 +25,6 @@ BESIDE = "beside nearest reference"
 NUMBERS = ("MFLOPs", "M params", "latency ms", "accuracy %", "points", "proxy %")
 TIE = 1.02
 """Latencies whose ratio is smaller are the same: repeated measurements differ by as much."""
-_UNBOUNDED = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +66,7 @@ def front_table(front: Sequence[Record], references: Sequence[Record], scale: Ac
 
 def render_table(front: Sequence[Record], references: Sequence[Record], scale: AccuracyScale = PERCENT) -> str:
     """The same table as plain text, as wide as it needs to be, for pipes and files."""
-    console = Console(file=io.StringIO(), width=_UNBOUNDED, color_system=None)
-    with console.capture() as capture:
-        console.print(front_table(front, references, scale))
-    return "\n".join(line.rstrip() for line in capture.get().strip("\n").splitlines())
+    return as_text(front_table(front, references, scale))
 
 
 def comparison(record: Record, reference: Record) -> str:

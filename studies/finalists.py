@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import fmean, stdev
@@ -10,19 +9,15 @@ from typing import Any
 
 import optuna
 from optuna.trial import FrozenTrial
-from rich import box
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from studies.accuracy_scale import PERCENT, AccuracyScale
 from studies.display import FLOP, SPREAD, TIE, mflops_text, ms_text, over_budget_text, proxy_text, spread_text
 from studies.front import front_of
 from studies.record import Record, attributes_of, record_of
+from studies.text_table import table_text
 
 ON_FRONT, REFERENCE = "front", "reference"
 LEFT = ("name", "front")
-_UNBOUNDED = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,17 +164,13 @@ def render_finalists(finalists: Sequence[Finalist], recipe: str, scale: Accuracy
     own, predicted = scale_of_finals(finalists, scale), any(each.is_predicted for each in finalists)
     column = f"{recipe}{' anew' if predicted else ''} {own.unit}"
     was = f"predicted {scale.unit}"
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-    for name in ("name", "MFLOPs", "latency ms", "was ms", column, was, "proxy %", "seeds", "front"):
-        table.add_column(name, justify="left" if name in LEFT else "right", no_wrap=True)
+    columns = ("name", "MFLOPs", "latency ms", "was ms", column, was, "proxy %", "seeds", "front")
     front = {record.architecture.key() for record in final_front(finalists)}
-    for each in sorted(finalists, key=lambda each: (each.final.latency_ms, -each.accuracy)):
-        # Text, not str: a name is shown as it is, whatever brackets it holds.
-        table.add_row(*map(Text, _cells(each, each.record.architecture.key() in front, own, scale)))
-    console = Console(file=io.StringIO(), width=_UNBOUNDED, color_system=None)
-    with console.capture() as capture:
-        console.print(table)
-    lines = [line.rstrip() for line in capture.get().splitlines()]
+    rows = (
+        _cells(each, each.record.architecture.key() in front, own, scale)
+        for each in sorted(finalists, key=lambda each: (each.final.latency_ms, -each.accuracy))
+    )
+    lines = table_text(columns, rows, set(columns) - set(LEFT)).splitlines()
     return "\n".join([*filter(None, lines), f"{FLOP} {SPREAD}", *_notes(column, was, predicted, scale)])
 
 

@@ -11,10 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from nas.cli.command import check_folder, make_folder
 from nas.cli.heartbeat import Steps, doing
@@ -44,6 +41,7 @@ from studies.papers.published_guidelines import (
     PublishedTable,
 )
 from studies.report.guideline_page import write_guidelines
+from studies.text_table import rich_table
 
 if TYPE_CHECKING:
     from torch import nn
@@ -193,11 +191,7 @@ def _row(case: Case, published: PublishedRow, network: nn.Module, shape: Shape, 
 def _print(finding: Finding) -> None:
     """Prints the finding's table and its verdict."""
     columns = columns_of(finding)
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-    for column in columns:
-        table.add_column(column, justify="left" if column in TEXTS else "right", no_wrap=True)
-    for cells in cells_of(finding):
-        table.add_row(*map(Text, cells))
+    table = rich_table(columns, cells_of(finding), set(columns) - set(TEXTS))
     print(f"{finding.heading}. {finding.published.title}.")
     Console(width=_WIDTH, highlight=False).print(table)
     print(verdict_of(finding), end="\n\n", flush=True)

@@ -3,16 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import io
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-
-from rich import box
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from nas.cli.command import check_folder, make_folder
 from nas.cli.storage import default_storage
@@ -23,12 +17,12 @@ from studies.ledger.entries import Entries, Filters, Totals
 from studies.ledger.entry import LATENCY, SCORES, Entry
 from studies.storage.database import engine_of, errors_in_one_line, parsed_url
 from studies.storage.studies import check_storage, check_storage_exists
+from studies.text_table import table_text
 
 COLUMNS = ("taken at, UTC", "kind", "network", "by", "data", "seed", "device", "result", "s")
 NUMBERS = ("seed", "result", "s")
 DIGITS = 8
 """So much of a fingerprint is shown; a filter takes as much."""
-_UNBOUNDED = 10_000
 
 
 def run(flags: argparse.Namespace) -> int:
@@ -133,16 +127,8 @@ def _nothing(filters: Filters, shown_url: str) -> str:
 
 def render_entries(entries: Sequence[Entry]) -> str:
     """The entries as a table in plain text, a line each, as wide as it needs to be."""
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-    for name in COLUMNS:
-        table.add_column(name, justify="right" if name in NUMBERS else "left", no_wrap=True)
-    for entry in entries:
-        # Text, not str: a name is shown as it is, whatever brackets it holds.
-        table.add_row(*map(Text, _cells(entry)))
-    console = Console(file=io.StringIO(), width=_UNBOUNDED, color_system=None)
-    with console.capture() as capture:
-        console.print(table)
-    return "\n".join(line.rstrip() for line in capture.get().strip("\n").splitlines() if line.strip())
+    lines = table_text(COLUMNS, map(_cells, entries), NUMBERS).splitlines()
+    return "\n".join(filter(None, lines))
 
 
 def _cells(entry: Entry) -> tuple[str, ...]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import io
 import json
 import signal
 import sys
@@ -11,11 +10,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from statistics import fmean
 from typing import Any
-
-from rich import box
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from nas.calibrate.run import CALIBRATOR
 from nas.cli.architectures import named_architectures
@@ -34,9 +28,9 @@ from studies.display import FLOP
 from studies.ledger.trainings import Evaluations, Question
 from studies.storage.database import engine_of
 from studies.storage.studies import check_storage
+from studies.text_table import table_text
 
 PROGRAM = "python -m nas.score"
-_UNBOUNDED = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +92,8 @@ def render_scores(scores: Sequence[NetworkScore], accuracy: Accuracy) -> str:
     """The scores as a table, best first, with what they are: percentages only where the data's level is known."""
     is_known, zero = accuracy.is_level_known, _zero_of(scores)
     unit, sign = ("%", "") if is_known else ("points", "+")
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-    for name in ("name", "MFLOPs", f"prior {unit}", "proxy %", f"score {unit}", "±"):
-        table.add_column(name, justify="left" if name == "name" else "right", no_wrap=True)
+    numbers = ("MFLOPs", f"prior {unit}", "proxy %", f"score {unit}", "±")
+    rows = []
     for each in sorted(scores, key=lambda each: -each.score):
         prior, score = (each.prior, each.score) if is_known else (each.prior - zero.prior, each.score - zero.score)
         # Adding 0.0 turns a rounded -0.0 into 0.0.
@@ -111,13 +104,9 @@ def render_scores(scores: Sequence[NetworkScore], accuracy: Accuracy) -> str:
             f"{score:{sign}.1f}",
             f"{100 * each.error:.1f}",
         )
-        table.add_row(*map(Text, (each.name, f"{each.macs / 1e6:.1f}", *shown)))
-    console = Console(file=io.StringIO(), width=_UNBOUNDED, color_system=None)
-    with console.capture() as capture:
-        console.print(table)
-    lines = [line.rstrip() for line in capture.get().strip("\n").splitlines()]
+        rows.append((each.name, f"{each.macs / 1e6:.1f}", *shown))
     level = "" if is_known else f"Points are above {zero.name}: only differences mean something here. "
-    return "\n".join([*lines, f"{level}{accuracy.summary}", FLOP])
+    return "\n".join([table_text(("name", *numbers), rows, numbers), f"{level}{accuracy.summary}", FLOP])
 
 
 def _zero_of(scores: Sequence[NetworkScore]) -> NetworkScore:

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
-
-from rich import box
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from studies.calibration.results import PREDICTION, SETS, TOO_FEW, Calibration, Row, verdict_of
 from studies.display import FLOP
 from studies.ranking import CONFIDENCE
 from studies.report.calibration_figures import agreement_figure, ranking_figure
 from studies.report.page import figure_html, section, table_html, write_page
+from studies.text_table import table_text
 
 TITLE = "How far the scores may be believed"
-_UNBOUNDED = 10_000
 EXPLAINED = (
     f"tau is Kendall's, with each seed of the full training and then the mean, so that it may be held against the seed "
     f"ceiling, that of two seeds with each other; brackets hold {100 * CONFIDENCE:.0f} % bootstrap intervals over the "
@@ -43,16 +37,9 @@ def rows_of(calibration: Calibration) -> list[tuple[str, ...]]:
 
 def render_calibration(calibration: Calibration) -> str:
     """The table and the verdicts as plain text, as wide as they need to be."""
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-    for position, name in enumerate(columns_of(calibration)):
-        table.add_column(name, justify="right" if position > 1 else "left", no_wrap=True)
-    for row in rows_of(calibration):
-        table.add_row(*map(Text, row))
-    console = Console(file=io.StringIO(), width=_UNBOUNDED, color_system=None)
-    with console.capture() as capture:
-        console.print(table)
-    lines = [line.rstrip() for line in capture.get().strip("\n").splitlines()]
-    return "\n".join([*lines, EXPLAINED, FLOP, "", *verdict_lines(calibration)])
+    columns = columns_of(calibration)
+    table = table_text(columns, rows_of(calibration), columns[2:])
+    return "\n".join([table, EXPLAINED, FLOP, "", *verdict_lines(calibration)])
 
 
 def verdict_lines(calibration: Calibration) -> list[str]:

@@ -2,16 +2,9 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
-
-from rich import box
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from studies.display import FLOP, SPREAD
 from studies.papers.comparison import (
@@ -27,6 +20,7 @@ from studies.papers.published_accuracies import PUBLISHED, PublishedAccuracies, 
 from studies.ranking import CONFIDENCE
 from studies.report.comparison_figure import comparison_figure, drawn_of
 from studies.report.page import figure_html, section, table_html, write_page
+from studies.text_table import table_text
 
 TITLE = "Networks compared"
 COLUMNS = ("name", "family", "MFLOPs", "M params", "latency ms", "accuracy %", "note")
@@ -36,7 +30,6 @@ UNKNOWN = "-"
 NOT_COMPARED = ""
 _SPEEDS = 2
 """How many of the last columns are about speed, which most tables have none of."""
-_UNBOUNDED = 10_000
 SEEDS = "± of an accuracy is the standard error of its mean over the seeds; of one seed nobody knows it."
 
 
@@ -62,11 +55,11 @@ def agreement_lines(table: PublishedAccuracies, comparison: Comparison) -> list[
 
 def render_comparison(comparison: Comparison) -> str:
     """Everything as plain text, as wide as it needs to be, for terminals, pipes and files."""
-    parts = [_text_table(COLUMNS, rows_of(comparison), NUMBERS), f"{FLOP} {SPREAD} {SEEDS}", made_text(comparison)]
+    parts = [table_text(COLUMNS, rows_of(comparison), NUMBERS), f"{FLOP} {SPREAD} {SEEDS}", made_text(comparison)]
     for table in tables_of(comparison, PUBLISHED).values():
         columns = _columns_of(table)
         rows = [row[: len(columns)] for row in beside_rows(table, comparison)]
-        parts += ["", f"{table.title} ({table.source}), and here", _text_table(columns, rows, columns[2:])]
+        parts += ["", f"{table.title} ({table.source}), and here", table_text(columns, rows, columns[2:])]
         parts += agreement_lines(table, comparison)
     failures = failure_lines(comparison)
     return "\n".join([*parts, *(["", *failures] if failures else [])])
@@ -172,15 +165,3 @@ def _latency(latency: Any) -> str:
 
 def _millions(count: int | None, decimals: int) -> str:
     return UNKNOWN if count is None else f"{count / 1e6:.{decimals}f}"
-
-
-def _text_table(columns: Sequence[str], rows: Sequence[Sequence[str]], numbers: Sequence[str]) -> str:
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-    for name in columns:
-        table.add_column(name, justify="right" if name in numbers else "left", no_wrap=True)
-    for row in rows:
-        table.add_row(*map(Text, row))
-    console = Console(file=io.StringIO(), width=_UNBOUNDED, color_system=None)
-    with console.capture() as capture:
-        console.print(table)
-    return "\n".join(line.rstrip() for line in capture.get().strip("\n").splitlines())

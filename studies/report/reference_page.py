@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import math
 import textwrap
 from collections.abc import Sequence
@@ -10,21 +9,16 @@ from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
-from rich import box
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
-
 from studies.display import FLOP, SPREAD, TIE
 from studies.latency.flops_verdict import ALIKE, FailedNetwork, TimedNetwork, Verdict, ranks
 from studies.report.page import figure_html, section, table_html, write_page
 from studies.report.reference_figures import speed_figure
+from studies.text_table import table_text
 
 COLUMNS = ("name", "MFLOPs", "M params", "latency ms", "MFLOPs/ms", "rank by FLOPs", "rank by latency", "note")
 NUMBERS = COLUMNS[1:-1]
 UNKNOWN = "-"
 _CAUSE_LETTERS = 160
-_UNBOUNDED = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,16 +55,8 @@ def rows_of(study: ReferenceStudy) -> list[tuple[str, ...]]:
 
 def render_references(study: ReferenceStudy) -> str:
     """The table and the verdict as plain text, as wide as they need to be, for terminals, pipes and files."""
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-    for name in COLUMNS:
-        table.add_column(name, justify="right" if name in NUMBERS else "left", no_wrap=True)
-    for row in rows_of(study):
-        table.add_row(*map(Text, row))
-    console = Console(file=io.StringIO(), width=_UNBOUNDED, color_system=None)
-    with console.capture() as capture:
-        console.print(table)
-    lines = [line.rstrip() for line in capture.get().strip("\n").splitlines()]
-    return "\n".join([*lines, f"{FLOP} {SPREAD}", study.where, "", *verdict_lines(study)])
+    table = table_text(COLUMNS, rows_of(study), NUMBERS)
+    return "\n".join([table, f"{FLOP} {SPREAD}", study.where, "", *verdict_lines(study)])
 
 
 def verdict_lines(study: ReferenceStudy) -> list[str]:
