@@ -106,9 +106,7 @@ def _accuracy_for(settings: Settings, fingerprint: str) -> Accuracy:
             return Accuracy(
                 fit, f"{what_it_is(fit)}; calibrated on this data ({fit.source}): {verdict_of(found, recipe)}"
             )
-        not_used = (
-            f"the calibration of this data ranks no better than chance and is not used: {verdict_of(found, recipe)}; "
-        )
+        not_used = f"{NO_BETTER_THAN_CHANCE}: {verdict_of(found, recipe)}; "
     fit, of_recipe = _shipped(settings)
     examples, trained_by = level_from(settings, fingerprint)
     fit = best_fit(examples, known_trainings(), SHORT)[0] if len(examples) >= FEWEST else fit.at_level(examples)

@@ -9,11 +9,9 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +28,7 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
-__all__ = ["Latency", "Prepared", "Timing", "check_runtime", "compare", "measure", "prepare"]
+__all__ = ["Latency", "Prepared", "Timing", "check_runtime", "compare", "prepare"]
 
 THREADS = 1
 LONGEST_SECONDS = 600
@@ -95,39 +93,6 @@ class Latency:
     def from_dict(cls, fields: Mapping[str, Any]) -> Latency:
         """The latency that `to_dict` gave these fields for."""
         return cls(**fields)
-
-
-def measure(
-    network: nn.Module,
-    reference: nn.Module,
-    *,
-    resolution: int,
-    in_channels: int = 3,
-    batch_size: int = 1,
-    runtime: str = "onnxruntime",
-    device: str = "cpu",
-    timing: Timing = DEFAULT_TIMING,
-    reference_ms: float | None = None,
-    seed: int = 0,
-) -> Latency:
-    """The network's latency in inference; see `prepare` and `compare`, which this calls.
-
-    Raises:
-        InputError: as `prepare` and `compare`.
-        RuntimeError: as `prepare` and `compare`.
-    """
-    with tempfile.TemporaryDirectory() as folder:
-        ready = partial(
-            prepare,
-            resolution=resolution,
-            in_channels=in_channels,
-            batch_size=batch_size,
-            runtime=runtime,
-            device=device,
-            seed=seed,
-        )
-        candidate, fixed = ready(network, Path(folder, "candidate")), ready(reference, Path(folder, "reference"))
-        return compare(candidate, fixed, timing=timing, reference_ms=reference_ms, seed=seed)
 
 
 def prepare(

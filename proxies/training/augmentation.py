@@ -7,7 +7,6 @@ on a GPU.
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
 
@@ -19,27 +18,12 @@ BINS = 31
 """How many levels an operation has, from none to its strongest."""
 
 
-@dataclass(frozen=True)
-class AffineReach:
-    """The strongest level of each operation.
+SHEAR, TRANSLATE, ROTATE, BLEND, POSTERIZE = 0.99, 32, 135, 0.99, 6
+"""The strongest level of each operation: TrivialAugment's wide space (Mueller and Hutter 2021, table 1).
 
-    ``shear`` is a slope, ``rotate`` in degrees, ``blend`` the change of a factor that is 1 (of brightness, colour,
-    contrast and sharpness), ``posterize`` in bits taken away. ``translate`` is in pixels, or with
-    ``translate_is_share`` a share of the image's width or height.
-    """
-
-    shear: float
-    translate: float
-    rotate: float
-    blend: float
-    posterize: int
-    translate_is_share: bool = False
-
-
-TRIVIAL_WIDE = AffineReach(shear=0.99, translate=32, rotate=135, blend=0.99, posterize=6)
-"""TrivialAugment's wide space (Mueller and Hutter 2021, table 1)."""
-RAND = AffineReach(shear=0.3, translate=150 / 331, rotate=30, blend=0.9, posterize=4, translate_is_share=True)
-"""RandAugment's space (Cubuk 2020), as torchvision has it."""
+A slope, pixels, degrees, the change of a factor that is 1 (of brightness, colour, contrast and sharpness), and bits
+taken away.
+"""
 
 
 def trivial(images: Tensor, generator: torch.Generator) -> Tensor:
@@ -47,17 +31,8 @@ def trivial(images: Tensor, generator: torch.Generator) -> Tensor:
 
     The distribution is that of torchvision's ``TrivialAugmentWide()``. No operation mirrors.
     """
-    levels = torch.randint(BINS, (len(images),), generator=generator)
-    return _operated(images, levels, TRIVIAL_WIDE, generator)
-
-
-def rand(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Returns uint8 ``(n, c, h, w)``, c 1 or 3: each image after two operations drawn evenly, at a moderate level.
-
-    The distribution is that of torchvision's ``RandAugment()``: level 9 of 0 to 30. No operation mirrors.
-    """
-    levels = torch.full((len(images),), 9)
-    return _operated(_operated(images, levels, RAND, generator), levels, RAND, generator)
+    bins = torch.randint(BINS, (len(images),), generator=generator)
+    return _operated(images, bins, generator)
 
 
 def unchanged(images: Tensor, generator: torch.Generator) -> Tensor:
@@ -66,7 +41,7 @@ def unchanged(images: Tensor, generator: torch.Generator) -> Tensor:
 
 
 Augmentation = Callable[[Tensor, torch.Generator], Tensor]
-AUGMENTATIONS: Mapping[str, Augmentation] = MappingProxyType({"none": unchanged, "trivial": trivial, "rand": rand})
+AUGMENTATIONS: Mapping[str, Augmentation] = MappingProxyType({"none": unchanged, "trivial": trivial})
 """Every augmentation by its name: of uint8 images ``(n, c, h, w)`` on any device, with a generator on the CPU."""
 
 
@@ -108,11 +83,11 @@ def _global_generator_from(generator: torch.Generator) -> Iterator[None]:
         yield
 
 
-def _operated(images: Tensor, bins: Tensor, reach: AffineReach, generator: torch.Generator) -> Tensor:
+def _operated(images: Tensor, bins: Tensor, generator: torch.Generator) -> Tensor:
     """Each image after an operation of its own, drawn evenly, at the level of its bin, which may go up or down."""
     operations = torch.randint(len(OPERATIONS), (len(images),), generator=generator)
     down = torch.rand(len(images), generator=generator) < 0.5
-    table = list(levels(reach, images.shape[-2], images.shape[-1]).values())
+    table = list(levels().values())
     changed = images.clone()
     for number, (operation, (steps, is_signed)) in enumerate(zip(OPERATIONS.values(), table, strict=True)):
         rows = (operations == number).nonzero().flatten()
@@ -124,22 +99,21 @@ def _operated(images: Tensor, bins: Tensor, reach: AffineReach, generator: torch
     return changed
 
 
-def levels(reach: AffineReach, height: int, width: int) -> dict[str, tuple[Tensor, bool]]:
+def levels() -> dict[str, tuple[Tensor, bool]]:
     """Returns the float levels ``(31,)`` of each operation by its name, and whether a level may also be negative."""
-    across, down = (width, height) if reach.translate_is_share else (1, 1)
     signed = {
-        "shear_x": reach.shear,
-        "shear_y": reach.shear,
-        "translate_x": reach.translate * across,
-        "translate_y": reach.translate * down,
-        "rotate": reach.rotate,
-        "brightness": reach.blend,
-        "colour": reach.blend,
-        "contrast": reach.blend,
-        "sharpness": reach.blend,
+        "shear_x": SHEAR,
+        "shear_y": SHEAR,
+        "translate_x": TRANSLATE,
+        "translate_y": TRANSLATE,
+        "rotate": ROTATE,
+        "brightness": BLEND,
+        "colour": BLEND,
+        "contrast": BLEND,
+        "sharpness": BLEND,
     }
     rising = {name: (torch.linspace(0, strongest, BINS), True) for name, strongest in signed.items()}
-    bits = (8 - torch.arange(BINS) / ((BINS - 1) / reach.posterize)).round()
+    bits = (8 - torch.arange(BINS) / ((BINS - 1) / POSTERIZE)).round()
     none = (torch.zeros(BINS), False)
     falling = {"posterize": (bits, False), "solarize": (torch.linspace(1, 0, BINS), False)}
     return {"identity": none, **rising, **falling, "autocontrast": none, "equalize": none}

@@ -28,7 +28,6 @@ FLOPS_ALONE = 0
 EVERY_NETWORK = "every network"
 """The constant: the stem, which is the same in all of them, and the call itself."""
 
-Work = Mapping[str, float]
 Array = NDArray[np.float64]
 
 

@@ -25,7 +25,6 @@ from sqlalchemy import (
 from search_space.architecture import Architecture
 from studies.record import is_full
 
-SOURCES = ("run", "references", "bundle", "agent", "compare")
 _COPIED = (
     *("runtime", "runtime_version", "precision", "fingerprint", "batch_size", "resolution"),
     *("latency_ms", "reference_ms", "reference_p10_ms", "spread", "noisy", "taken_at"),

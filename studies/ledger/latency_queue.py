@@ -168,9 +168,3 @@ class LatencyQueue:
         with self._engine.connect() as connection:
             row = connection.execute(query).one_or_none()
         return None if row is None else (str(row[0]), int(row[1]))
-
-    def facts(self, device: str) -> Mapping[str, Any]:
-        """What the device said of itself; empty for one that never had an agent."""
-        with self._engine.connect() as connection:
-            found = connection.scalar(select(_devices.c.facts).where(_devices.c.name == device))
-        return found or {}

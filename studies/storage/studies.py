@@ -28,7 +28,6 @@ from studies.storage.transactions import at_once, hold
 from studies.storage.trials import CAUSE as CAUSE
 from studies.storage.trials import FIXED_PARAMS as FIXED_PARAMS
 from studies.storage.trials import INTERRUPTED as INTERRUPTED
-from studies.storage.trials import requeue_interrupted as requeue_interrupted
 
 SETTINGS = "settings"
 REFERENCES = "-references"

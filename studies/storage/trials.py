@@ -9,7 +9,7 @@ import optuna
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from studies.storage.transactions import at_once, hold, hold_running, runs, set_attributes
+from studies.storage.transactions import at_once, runs, set_attributes
 
 CAUSE = "cause"
 INTERRUPTED = "interrupted"
@@ -58,14 +58,3 @@ def requeue(study: Study, trials: Sequence[FrozenTrial]) -> int:
                 study.add_trial(optuna.create_trial(state=TrialState.WAITING, system_attrs=attributes))
             fail(study, trial.number, INTERRUPTED)
     return len(trials)
-
-
-def requeue_interrupted(study: Study) -> int:
-    """How many trials were found running; each is ended as interrupted and its parameters wait in the queue.
-
-    Only where no one else can be running them.
-    """
-    with at_once(study) as connection:
-        hold(study, connection)
-        hold_running(study, connection)
-        return requeue(study, study.get_trials(states=(TrialState.RUNNING,)))

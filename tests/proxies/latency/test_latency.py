@@ -15,7 +15,7 @@ from torchvision.models import shufflenet_v2_x0_5
 
 from proxies.backbone import deployed
 from proxies.latency import measure as latency
-from proxies.latency.measure import Latency, Prepared, Timing, check_runtime, compare, latency_of, measure, prepare
+from proxies.latency.measure import Latency, Prepared, Timing, check_runtime, compare, latency_of, prepare
 from proxies.latency.output_check import Expected, WrongOutput, example
 from proxies.latency.process import Request
 from proxies.latency.protocol import Reading
@@ -32,6 +32,12 @@ SHORT = Timing(processes=2, max_processes=2, rounds=2, runs=5, warmup_runs=2, le
 
 def network(width: int) -> nn.Module:
     return nn.Sequential(nn.Conv2d(3, width, 3), nn.ReLU(), nn.Conv2d(width, width, 3)).eval()
+
+
+def measured(folder: Path, *widths: int, runtime: str, timing: Timing = SHORT, reference_ms: float) -> Latency:
+    """The latency of a network of the first width, beside one of the second."""
+    ready = [prepare(network(each), folder / str(n), resolution=48, runtime=runtime) for n, each in enumerate(widths)]
+    return compare(*ready, timing=timing, reference_ms=reference_ms)
 
 
 def run_python(program: str) -> str:
@@ -66,23 +72,23 @@ def test_without_a_studys_reference_the_latency_is_the_raw_percentile() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("runtime", ["onnxruntime", "torch"])
-def test_more_work_takes_longer_and_the_measurement_says_how_it_was_taken(runtime: str) -> None:
-    measured = measure(network(128), network(8), resolution=48, runtime=runtime, timing=SHORT, reference_ms=1.0)
-    assert measured.latency_ms == measured.ratio == pytest.approx(measured.p10_ms / measured.reference_p10_ms, rel=0.5)
-    assert measured.latency_ms > 2
-    assert 0 < measured.p10_ms <= measured.median_ms <= measured.p90_ms
-    assert (measured.runtime, measured.resolution, measured.processes, measured.rounds, measured.runs) == (
+def test_more_work_takes_longer_and_the_measurement_says_how_it_was_taken(runtime: str, tmp_path: Path) -> None:
+    found = measured(tmp_path, 128, 8, runtime=runtime, reference_ms=1.0)
+    assert found.latency_ms == found.ratio == pytest.approx(found.p10_ms / found.reference_p10_ms, rel=0.5)
+    assert found.latency_ms > 2
+    assert 0 < found.p10_ms <= found.median_ms <= found.p90_ms
+    assert (found.runtime, found.resolution, found.processes, found.rounds, found.runs) == (
         runtime,
         48,
         2,
         4,
         5,
     )
-    assert (measured.threads, measured.batch_size, measured.precision) == (1, 1, "float32")
-    assert measured.device
-    assert len(measured.fingerprint) == 12
-    assert measured.runtime_version
-    assert Latency.from_dict(json.loads(json.dumps(measured.to_dict()))) == measured
+    assert (found.threads, found.batch_size, found.precision) == (1, 1, "float32")
+    assert found.device
+    assert len(found.fingerprint) == 12
+    assert found.runtime_version
+    assert Latency.from_dict(json.loads(json.dumps(found.to_dict()))) == found
 
 
 @pytest.mark.slow
@@ -95,9 +101,9 @@ def test_a_shufflenet_is_measured_slower_than_on_a_sixteenth_of_its_pixels(tmp_p
 
 
 @pytest.mark.slow
-def test_processes_that_disagree_to_the_end_are_flagged() -> None:
+def test_processes_that_disagree_to_the_end_are_flagged(tmp_path: Path) -> None:
     timing = dataclasses.replace(SHORT, tolerance=1e-12)
-    assert measure(network(8), network(8), resolution=32, runtime="torch", timing=timing).noisy
+    assert measured(tmp_path, 8, 8, runtime="torch", timing=timing, reference_ms=1.0).noisy
 
 
 @pytest.mark.slow
@@ -241,10 +247,10 @@ def test_a_device_that_the_runtime_does_not_know_is_refused() -> None:
         check_runtime("torch", "tpu")
 
 
-def test_cuda_without_a_gpu_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cuda_without_a_gpu_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(InputError, match="device 'cuda' needs a GPU"):
-        measure(network(4), network(4), resolution=32, runtime="torch", device="cuda")
+        prepare(network(4), tmp_path / "network", resolution=32, runtime="torch", device="cuda")
 
 
 @pytest.mark.parametrize("reference_ms", [0.0, -1.0, float("inf"), float("nan")])

@@ -6,6 +6,7 @@ from typing import Any
 
 import optuna
 import pytest
+from builders.stopped_search import requeue_running
 from optuna.study import Study
 from optuna.trial import TrialState
 
@@ -13,7 +14,7 @@ from search_space import Budget, InputError, SearchSpace
 from search_space.choosers import FixedChooser
 from studies.sampling.sampler_names import SAMPLER_NAMES, check_sampler
 from studies.sampling.samplers import SAMPLERS, sampler_for
-from studies.storage.studies import open_storage, open_study, position_of, requeue_interrupted
+from studies.storage.studies import open_storage, open_study, position_of
 
 SPACE = SearchSpace.default(Budget.parse("140mflops"))
 COUNTS = {"surrogate": 23, "tpe": 14, "gp": 12, "nsga2": 22, "random": 12}
@@ -100,7 +101,7 @@ def test_a_study_killed_amid_a_trial_proposes_what_an_unbroken_one_does(
     before = search(study, name, STOPPED_AFTER)
     assert propose(study, name, seed=0) == expected[STOPPED_AFTER]
     resumed = open_file(file)
-    requeue_interrupted(resumed)
+    requeue_running(resumed)
     assert before + search(resumed, name, COUNTS[name]) == expected
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from builders.places import ROOT
+from builders.stopped_search import requeue_running
 from optuna.storages import RDBStorage
 from optuna.study import Study, StudyDirection
 from optuna.trial import TrialState
@@ -29,7 +30,6 @@ from studies.storage.studies import (
     position_of,
     records_of,
     references_of,
-    requeue_interrupted,
     study_names,
 )
 
@@ -258,7 +258,7 @@ def test_an_empty_storage_holds_no_study(storage: RDBStorage) -> None:
 def test_a_killed_trial_is_queued_again(study: Study, url: str, connect: Callable[..., RDBStorage]) -> None:
     params, architecture = started(study)
     resumed = open_study(connect(url), "one", SETTINGS, resume=True)
-    assert requeue_interrupted(resumed) == 1
+    assert requeue_running(resumed) == 1
     killed = resumed.trials[0]
     assert (killed.state, killed.user_attrs, killed.values) == (TrialState.FAIL, {CAUSE: INTERRUPTED}, None)
     trial = resumed.ask()
@@ -269,8 +269,8 @@ def test_a_killed_trial_is_queued_again(study: Study, url: str, connect: Callabl
 def test_killed_trials_are_queued_in_their_order_and_once(study: Study) -> None:
     first, second = (started(study)[0] for _ in range(2))
     assert first != second
-    assert requeue_interrupted(study) == 2
-    assert requeue_interrupted(study) == 0
+    assert requeue_running(study) == 2
+    assert requeue_running(study) == 0
     assert [started(study)[0] for _ in range(2)] == [first, second]
     assert study.get_trials(states=(TrialState.WAITING,)) == []
 
@@ -278,7 +278,7 @@ def test_killed_trials_are_queued_in_their_order_and_once(study: Study) -> None:
 def test_a_trial_killed_twice_keeps_its_parameters(study: Study) -> None:
     params, _ = started(study)
     for _ in range(2):
-        requeue_interrupted(study)
+        requeue_running(study)
         assert started(study)[0] == params
     assert position_of(study) == 1
 
@@ -292,21 +292,21 @@ def test_a_kill_while_queueing_queues_no_trial_twice(study: Study, monkeypatch: 
     with monkeypatch.context() as patch:
         patch.setattr(trials, "fail", killed)
         with pytest.raises(KeyboardInterrupt):
-            requeue_interrupted(study)
-    requeue_interrupted(study)
+            requeue_running(study)
+    requeue_running(study)
     waiting = study.get_trials(states=(TrialState.WAITING,))
     assert [trial.system_attrs["fixed_params"] for trial in waiting] == [params]
 
 
 def test_a_trial_killed_before_its_first_parameter_is_ended_and_not_queued(study: Study) -> None:
     study.ask()
-    assert requeue_interrupted(study) == 1
+    assert requeue_running(study) == 1
     assert [trial.state for trial in study.trials] == [TrialState.FAIL]
 
 
 def test_a_trial_killed_amid_its_parameters_keeps_those_it_had(study: Study) -> None:
     unit = study.ask().suggest_categorical("unit", ("v1", "v2"))
-    requeue_interrupted(study)
+    requeue_running(study)
     trial = study.ask()
     assert SPACE.suggest(trial).unit == unit
     assert len(trial.params) == 21  # unit, activation, 3 x 5 by stage, head, 2 growths, fill
@@ -317,7 +317,7 @@ def test_trials_that_ended_are_not_queued(study: Study) -> None:
     ended(study, TrialState.PRUNED)
     ended(study, TrialState.FAIL, "a cause")
     states = [trial.state for trial in study.trials]
-    assert requeue_interrupted(study) == 0
+    assert requeue_running(study) == 0
     assert [trial.state for trial in study.trials] == states
 
 
@@ -329,7 +329,7 @@ def test_records_failures_and_position_by_hand(study: Study) -> None:
     ended(study, TrialState.FAIL, "ValueError: no")  # 1
     ended(study, TrialState.PRUNED, "over the latency budget")  # 2
     started(study)  # 3, which is interrupted and queued as 4
-    requeue_interrupted(study)
+    requeue_running(study)
     started(study)  # 4, which runs
     ended(study, TrialState.FAIL)  # 5
     evaluated(study, 0.75)  # 6
