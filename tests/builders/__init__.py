@@ -1,7 +1,13 @@
 """What tests are made of, and import from nowhere else: values made up once for all of them.
 
-`places` (folders of the project), `images` (on disk, and with boxes), `records`, `settings`, `calibrations`,
-`finalists`, `measurements` (what the pages of other commands are drawn from), `filled_ledger`, `exported` (small
-networks of every kind), `layer_counts` (multiply-adds counted by others), `workers` (that answer in this process),
-`searches` (a study with all that a search on it needs), `clock` (that moves when it is asked to).
+- `canvases`: images in memory, with what is on them
+- `exported`: small networks of every kind
+- `filled_ledger`: a ledger with one of everything
+- `fronts`: a search's records, its front and its finalists
+- `images`: folders of noise in classes
+- `layer_counts`: multiply-adds as others count them
+- `places`: folders of the project and beside it
+- `records`: records, and how a study comes to hold them
+- `settings`: a search's settings, from its flags
+- `workers`: workers that answer at once
 """

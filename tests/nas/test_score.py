@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from builders.places import read_json
-from test_calibrate import FakeWorkers
+from builders.workers import FakeWorkers
 
 import nas.score.run as score_module
 from nas.score.__main__ import main

@@ -1,5 +1,8 @@
 """What tests run beside themselves.
 
-`browser` (Chromium), `postgresql` (a server), `ultralytics_run` (YOLO), `evaluators` (classes that workers make by
-name), `ray_nodes` (a cluster on this machine), `killed_runs` (searches that are killed).
+- `browser`: Chromium, without a window and a network
+- `evaluators`: classes that workers make by name
+- `postgresql`: a server on the loopback
+- `ray_nodes`: a Ray cluster on this machine
+- `ultralytics_run`: YOLO's training and use
 """

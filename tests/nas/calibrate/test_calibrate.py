@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 from builders.places import ROOT, WAIT_SECONDS, read_json
+from builders.workers import FakeWorkers, made_up
 
 import nas.calibrate.run as calibrate_module
 from nas.calibrate.__main__ import main, make_parser
@@ -82,74 +83,6 @@ def answers_kept() -> list[tuple[str, str, int]]:
         except sqlite3.OperationalError:  # the table is not made yet
             return []
     return [(json.loads(method)["name"], network, seed) for method, network, seed in rows]
-
-
-def made_up(architecture: Architecture, method: dict[str, Any], seed: int) -> dict[str, Any]:
-    """An answer such as a worker's, the better the dearer the network is."""
-    if "epochs" not in method:
-        each = {name: float(number) for number, name in enumerate(AT_INITIALISATION)}
-        return {"scores": each, "score_seconds": each, "seconds": 0.5}
-    quality = cost_of(architecture).macs / 1e8 + 0.001 * (int(architecture.key()[:4], 16) % 7 + seed)
-    return {
-        "training_losses": [1.0 - quality] * method["epochs"],
-        "validation_losses": [1.0 - quality],
-        "validation_accuracies": [quality],
-        "num_classes": 2,
-        "seconds": 2.0,
-    }
-
-
-class Stub:
-    """Stands in for the evaluator, in a worker process; kills itself where it is told to."""
-
-    def __init__(self, settings: CalibrationSettings, folder: Path) -> None:
-        pass
-
-    def data_fingerprint(self) -> str:
-        return "made up"
-
-    def made_by(self) -> dict[str, Any]:
-        return {"host": "here"}
-
-    def answer(self, architecture: Architecture, method: dict[str, Any], seed: int) -> dict[str, Any]:
-        if architecture.key() == os.environ.get("DEADLY") and method["name"] == "full":
-            os.kill(os.getpid(), signal.SIGKILL)
-        return made_up(architecture, method, seed)
-
-
-class FakeWorker:
-    """Answers in this process."""
-
-    def __init__(self, answer: Callable[..., Any]) -> None:
-        self._answer = answer
-
-    def call(self, method: str) -> Any:
-        return getattr(Stub, method)(self)
-
-    def send(self, method: str, *arguments: Any) -> None:
-        self._question = arguments
-
-    def receive(self) -> Any:
-        return self._answer(*self._question)
-
-
-class FakeWorkers:
-    """As many workers as wanted, one of which at a time is ready."""
-
-    def __init__(self, answer: Callable[..., Any], count: int = 1) -> None:
-        self.all = [FakeWorker(answer) for _ in range(count)]
-
-    def __enter__(self) -> "FakeWorkers":
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        pass
-
-    def ready(self, busy: list[FakeWorker], timeout_seconds: float) -> list[FakeWorker]:
-        return busy[:1]
-
-    def replace_dead(self, busy: object) -> None:
-        pass
 
 
 @pytest.fixture
@@ -431,7 +364,7 @@ def test_a_worker_that_is_killed_costs_one_network(
 ) -> None:
     deadly = draw(settings_from(*line)).architectures["stratified"][0].key()
     monkeypatch.setenv("DEADLY", deadly)
-    monkeypatch.setattr(calibrate_module, "CALIBRATOR", "test_calibrate:Stub")
+    monkeypatch.setattr(calibrate_module, "CALIBRATOR", "processes.evaluators:Calibrator")
     assert main([*line, "--architectures", "5"]) == 0
     assert f"failed: v2-{deadly[:8]} full seed 0: the worker process died with exit code -9" in capsys.readouterr().out
     content = from_dict(read_json(Path("out/calibration.json")))

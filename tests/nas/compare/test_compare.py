@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from builders.places import ROOT, WAIT_SECONDS, read_json
-from test_calibrate import FakeWorkers
+from builders.workers import FakeWorkers
 from test_report import kept
 from test_study_report import FRONT
 

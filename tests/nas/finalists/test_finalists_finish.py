@@ -8,6 +8,7 @@ from typing import Any
 
 import optuna
 import pytest
+from builders.settings import settings_from
 from optuna.storages import RDBStorage
 from optuna.study import Study
 from test_finalists import (
@@ -31,10 +32,8 @@ from test_finalists import answered_by as answered_by
 from test_finalists import storage as storage
 from test_finalists import study as study
 
-from nas.cli.command import Parser
 from nas.finalists.__main__ import main
 from nas.finalists.finish import Finish, finish_run, seconds_needed
-from nas.search.settings import Settings, add_flags, settings_of
 from nas.workers import trainings
 from nas.workers.local import Failure
 from studies.storage.database import engine_of
@@ -42,15 +41,9 @@ from studies.storage.studies import open_study, references_of, study_names
 
 # SHORT takes 80 s on this data, LONG 3 to 4 times that.
 PROVENANCE = {"data": {"training_images": 10_000, "image_size": 28, "classes": [*"abcdefghij"]}}
+MINE = ("--budget", "500mflops", "--study", "mine", "--seed", "7", "--workers", "1")
 HOURS = 3 * 3600.0
 FRONT = (FAST, MIDDLE, SLOW)
-
-
-def settings(*flags: str) -> Settings:
-    parser = Parser(prog="test")
-    add_flags(parser)
-    fixed = ("--budget", "500mflops", "--study", "mine", "--seed", "7", "--workers", "1")
-    return settings_of(parser.parse_args([*fixed, *flags]))
 
 
 @pytest.fixture
@@ -94,7 +87,7 @@ def finish(searched: Study, storage: RDBStorage, workers: Current) -> Callable[.
         text: list[str] = []
         engine = engine_of(URL)
         left = seconds_left if callable(seconds_left) else lambda: seconds_left
-        finished = finish_run(settings(), searched, storage, engine, workers.get(), left, text.append)
+        finished = finish_run(settings_from(*MINE), searched, storage, engine, workers.get(), left, text.append)
         engine.dispose()
         return finished, text
 
@@ -242,7 +235,7 @@ def test_what_is_timed_quickly_is_timed_again_while_time_is_left(
     timed = {**quick.latency, "latency_ms": 11.0, "fingerprint": "abc", "runtime": "onnxruntime"}
     workers.put(lambda *_: {"validation_accuracies": [0.9], "seconds": 2.0}, lambda *_: timed)
     engine = engine_of(URL)
-    finished = finish_run(settings(), study, storage, engine, workers.get(), lambda: HOURS, lambda line: None)
+    finished = finish_run(settings_from(*MINE), study, storage, engine, workers.get(), lambda: HOURS, lambda line: None)
     engine.dispose()
     latencies = {each.record.name: each.final.latency_ms for each in finished.finalists}
     was = {each.name: each.latency_ms for each in (*FRONT, NEAR, NEXT, REFERENCE)}
@@ -296,7 +289,7 @@ def test_a_resumed_run_trains_only_what_is_new(finish: Callable[..., Any], worke
 
 
 def test_of_a_search_that_found_nothing_there_are_no_finalists(storage: RDBStorage, workers: Current) -> None:
-    empty = replace(settings(), study="empty")
+    empty = replace(settings_from(*MINE), study="empty")
     engine = engine_of(URL)
     study = open_study(storage, "empty", {}, resume=False)
     finished = finish_run(empty, study, storage, engine, workers.get(), lambda: 60.0)
@@ -307,7 +300,7 @@ def test_of_a_search_that_found_nothing_there_are_no_finalists(storage: RDBStora
 def test_a_storage_of_its_own_stands_in_the_line_and_a_password_does_not(
     searched: Study, storage: RDBStorage, workers: Current
 ) -> None:
-    elsewhere = replace(settings(), storage="postgresql+psycopg://me:secret@server/nas")
+    elsewhere = replace(settings_from(*MINE), storage="postgresql+psycopg://me:secret@server/nas")
     engine = engine_of(URL)
     finished = finish_run(elsewhere, searched, storage, engine, workers.get(), lambda: 1.0)
     engine.dispose()
@@ -319,7 +312,7 @@ def test_what_finalists_need_is_known_from_the_first_network_on(searched: Study,
     references = references_of(searched, storage)
 
     def trainings(most_seconds: float) -> float:
-        needed = seconds_needed(settings(), searched, references, most_seconds)
+        needed = seconds_needed(settings_from(*MINE), searched, references, most_seconds)
         assert needed is not None
         return needed / 1.15
 
@@ -328,4 +321,4 @@ def test_what_finalists_need_is_known_from_the_first_network_on(searched: Study,
     assert 4 * 3 * 80 < trainings(1.15 * 4 * 4 * 80) < 4 * 4 * 80
     assert 18 * 3 * 80 < trainings(HOURS) < 18 * 4 * 80
     empty = open_study(storage, "empty", {}, resume=False)
-    assert seconds_needed(settings(), empty, references, HOURS) is None
+    assert seconds_needed(settings_from(*MINE), empty, references, HOURS) is None

@@ -7,12 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from builders.settings import settings_from
 from test_calibration import calibration, made
 
-from nas.cli.command import Parser
 from nas.search import accuracy as accuracy_module
 from nas.search.accuracy import Accuracy, accuracy_for, beats_chance
-from nas.search.settings import Settings, add_flags, settings_of
 from proxies.training.recipes import RECIPES
 from search_space import PRESETS, Architecture
 from search_space.errors import InputError
@@ -30,12 +29,6 @@ LATENCY = {"spread": 0.01, "noisy": False, "seconds": 1.0}
 @pytest.fixture(autouse=True)
 def in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-
-
-def settings(*flags: str) -> Settings:
-    parser = Parser(prog="test")
-    add_flags(parser)
-    return settings_of(parser.parse_args(["--budget", "41mflops", *flags]))
 
 
 def kept(found: Calibration, url: str) -> None:
@@ -63,7 +56,7 @@ def trained(url: str, recipe: str, accuracy: float, *names: str) -> None:
 
 
 def test_the_fit_that_ships_serves_any_data_and_its_level_is_said_to_be_unknown() -> None:
-    found = accuracy_for(settings(), DATA)
+    found = accuracy_for(settings_from(), DATA)
     assert found.fit == shipped_fit("short")
     assert not found.is_level_known
     assert found.summary.startswith("predicted, in points above or below a reference")
@@ -71,15 +64,15 @@ def test_the_fit_that_ships_serves_any_data_and_its_level_is_said_to_be_unknown(
 
 
 def test_another_recipe_than_was_calibrated_has_the_fit_of_short_and_that_is_said() -> None:
-    found = accuracy_for(settings("--recipe", "long"), DATA)
+    found = accuracy_for(settings_from("--recipe", "long"), DATA)
     assert found.fit == shipped_fit("short")
     assert "which know recipe 'short' and not 'long'" in found.summary
 
 
 def test_of_backbones_it_is_said_that_they_are_trained_as_classifiers() -> None:
-    usual = accuracy_for(settings(), DATA)
+    usual = accuracy_for(settings_from(), DATA)
     assert "classifier" not in usual.summary
-    found = accuracy_for(settings("--task", "detection-backbone"), DATA)
+    found = accuracy_for(settings_from("--task", "detection-backbone"), DATA)
     assert found.fit == usual.fit
     assert found.summary.startswith("backbones are scored as classifiers of whole images")
     assert "no detector is trained" in found.summary
@@ -88,7 +81,7 @@ def test_of_backbones_it_is_said_that_they_are_trained_as_classifiers() -> None:
 
 @pytest.mark.parametrize("where", ["the study's database", "the default one"])
 def test_the_users_own_calibration_goes_first_with_its_verdict(where: str) -> None:
-    chosen = settings()
+    chosen = settings_from()
     kept(calibration(), chosen.storage if where == "the study's database" else accuracy_module.CALIBRATIONS)
     found = accuracy_for(chosen, DATA)
     assert found.fit == calibration().fits["short"]
@@ -101,40 +94,40 @@ def test_a_calibration_that_ranks_no_better_than_chance_is_told_and_not_used() -
     networks = [replace(each, accuracies=tuple(0.5 + 0.01 * random.normal(size=2))) for each in calibration().networks]
     useless = calibration_of(made(), networks, ["short"])
     assert not beats_chance(useless, "short")
-    kept(useless, settings().storage)
-    found = accuracy_for(settings(), DATA)
+    kept(useless, settings_from().storage)
+    found = accuracy_for(settings_from(), DATA)
     assert found.fit == shipped_fit("short")
     assert found.summary.startswith(f"{accuracy_module.NO_BETTER_THAN_CHANCE}: SHORT ranks")
 
 
 def test_a_calibration_of_other_data_or_of_another_recipe_is_not_the_users_own() -> None:
-    kept(calibration(), settings().storage)
-    assert accuracy_for(settings(), "f" * 16).fit == shipped_fit("short")
-    assert accuracy_for(settings("--recipe", "full"), DATA).fit == shipped_fit("short")
+    kept(calibration(), settings_from().storage)
+    assert accuracy_for(settings_from(), "f" * 16).fit == shipped_fit("short")
+    assert accuracy_for(settings_from("--recipe", "full"), DATA).fit == shipped_fit("short")
     other = {"short": {**RECIPES["short"].to_dict(), "epochs": 99}}
     stale = calibration_of(made(fingerprint="e" * 16, recipes=other), calibration().networks, ["short"])
-    kept(stale, settings().storage)
-    assert accuracy_for(settings(), "e" * 16).fit == shipped_fit("short")
+    kept(stale, settings_from().storage)
+    assert accuracy_for(settings_from(), "e" * 16).fit == shipped_fit("short")
 
 
 def test_networks_trained_on_these_data_by_a_longer_recipe_tell_the_level() -> None:
-    trained(settings().storage, "short", 0.7, "v2-0.5x", "v2-1.0x")
-    assert not accuracy_for(settings(), DATA).is_level_known
-    trained(settings().storage, "long", 0.91, "v2-0.5x", "v2-1.0x", "v1-1.0x-g3")
-    found = accuracy_for(settings(), DATA)
+    trained(settings_from().storage, "short", 0.7, "v2-0.5x", "v2-1.0x")
+    assert not accuracy_for(settings_from(), DATA).is_level_known
+    trained(settings_from().storage, "long", 0.91, "v2-0.5x", "v2-1.0x", "v1-1.0x-g3")
+    found = accuracy_for(settings_from(), DATA)
     assert found.is_level_known
     assert "predicted for training by recipe 'long'" in found.summary
     predicted = [found.predicted(replace(record(), architecture=PRESETS[name])) for name in ("v2-0.5x", "v2-1.0x")]
     assert predicted[0].accuracy < 0.91 < predicted[1].accuracy
-    assert not accuracy_for(settings(), "f" * 16).is_level_known
+    assert not accuracy_for(settings_from(), "f" * 16).is_level_known
 
 
 def test_from_four_such_networks_on_they_speak_for_the_fit_too() -> None:
     names = ("v2-0.5x", "v2-1.0x", "v1-1.0x-g3", "v1-0.5x-g3")
     for name, accuracy in zip(names, (0.80, 0.84, 0.82, 0.79), strict=True):
-        trained(settings().storage, "short", accuracy - 0.1, name)
-        trained(settings().storage, "long", accuracy, name)
-    found = accuracy_for(settings(), DATA)
+        trained(settings_from().storage, "short", accuracy - 0.1, name)
+        trained(settings_from().storage, "long", accuracy, name)
+    found = accuracy_for(settings_from(), DATA)
     assert found.is_level_known
     assert found.prior is not None
     assert found.prior.source in ("as it ships", "refitted with 4 networks of these data")

@@ -7,12 +7,11 @@ from typing import Any
 
 import pytest
 import sqlalchemy
+from builders.settings import settings_from
 from sqlalchemy.engine import Engine
 
-from nas.cli.command import Parser
 from nas.search.accuracy import Accuracy
 from nas.search.ledger_lookup import LedgerLookup, SearchedOn
-from nas.search.settings import Settings, add_flags, settings_of
 from nas.search.shufflenet_problem import ShuffleNets
 from search_space import PRESETS, Budget, SearchSpace, cost_of
 from studies.ledger.latencies import Ledger
@@ -30,12 +29,6 @@ TRAINING = {"seconds": 30.0, "validation_accuracies": [0.4, 0.6]}
 WHERE = SearchedOn("images", "abc", "abc", "1.0", 4.0, {"host": "there", "versions": {"torch": "2"}})
 
 
-def settings(*flags: str) -> Settings:
-    parser = Parser(prog="test")
-    add_flags(parser)
-    return settings_of(parser.parse_args(["--budget", "140mflops", *flags]))
-
-
 def record(latency: dict[str, Any] = LATENCY, training: dict[str, Any] = TRAINING) -> Record:
     return Record.of_parts(NETWORK, cost_of(NETWORK), latency, training, "here")
 
@@ -48,7 +41,7 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
 
 
 def lookup(engine: Engine, *flags: str, where: SearchedOn = WHERE) -> LedgerLookup:
-    return LedgerLookup(settings(*flags), where, Ledger(engine), Evaluations(engine))
+    return LedgerLookup(settings_from(*flags), where, Ledger(engine), Evaluations(engine))
 
 
 def test_nothing_is_known_of_an_empty_ledger(engine: Engine) -> None:
@@ -139,7 +132,7 @@ def test_a_search_answers_from_the_ledger_and_rejects_by_its_own_limit(
     lookup(engine).keep(NETWORK, record())
     storage = open_storage(f"sqlite:///{tmp_path}/study.db")
     references = references_of(open_study(storage, "one", {}, resume=False), storage)
-    text = settings("--budget", budget)
+    text = settings_from("--budget", budget)
     problem = ShuffleNets(
         *(text, SearchSpace.default(Budget.parse("140mflops")), references, 4.0),
         *(Accuracy(None, "its own"), lookup(engine, "--budget", budget)),
@@ -153,7 +146,7 @@ def test_a_search_answers_from_the_ledger_and_rejects_by_its_own_limit(
 def test_a_search_for_backbones_has_them_as_references_and_says_that_they_classify(
     tmp_path: Path, engine: Engine
 ) -> None:
-    text = settings("--task", "detection-backbone")
+    text = settings_from("--task", "detection-backbone")
     space = SearchSpace(text.choices, text.budget, text.task)
     storage = open_storage(f"sqlite:///{tmp_path}/study.db")
     references = references_of(open_study(storage, "one", {}, resume=False), storage)

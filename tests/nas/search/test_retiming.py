@@ -7,12 +7,11 @@ from typing import Any
 
 import optuna
 import pytest
+from builders.settings import settings_from
 from optuna.storages import RDBStorage
 from optuna.study import Study
 
-from nas.cli.command import Parser
 from nas.search.retiming import Retiming, retime, seconds_of_retiming, to_retime
-from nas.search.settings import Settings, add_flags, settings_of
 from nas.workers.local import Failure
 from search_space import PRESETS, Architecture
 from studies.ledger.latencies import Ledger
@@ -93,12 +92,6 @@ class FakeWorkers:
         pass
 
 
-def settings() -> Settings:
-    parser = Parser(prog="test")
-    add_flags(parser)
-    return settings_of(parser.parse_args(["--budget", "140mflops"]))
-
-
 @pytest.fixture
 def storage(tmp_path: Path) -> Iterator[RDBStorage]:
     storage = open_storage(f"sqlite:///{tmp_path}/study.db")
@@ -128,7 +121,7 @@ def retimed(storage: RDBStorage, study: Study) -> Iterator[Callable[..., tuple[l
         lines: list[str] = []
         workers: Any = FakeWorkers({each.architecture.key() for each in fails})
         references = references_of(study, storage)
-        retiming = Retiming(settings(), study, references, Ledger(engine))
+        retiming = Retiming(settings_from(), study, references, Ledger(engine))
         failures = retime(retiming, workers, seconds=seconds, report=lines.append)
         return failures, [NAMES[key].name for key in workers.all[0].asked], lines
 
@@ -151,7 +144,7 @@ def test_records_tell_the_new_latencies_and_the_ledger_has_them(
     assert (found[FAST.name].latency_spread, found[FAR.name].latency_spread) == (0.01, 0.06)
     kept = Ledger(engine_of(str(storage.engine.url))).measurements()
     assert [(each.network, each.study, each.latency["depth"]) for each in kept] == [
-        (each.architecture.key(), settings().study, FULL) for each in (FAST, SLOW, SMALL, LARGE)
+        (each.architecture.key(), settings_from().study, FULL) for each in (FAST, SLOW, SMALL, LARGE)
     ]
     assert retimed() == ([], [], []), "what is timed fully is not timed again"
 

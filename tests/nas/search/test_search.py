@@ -10,16 +10,15 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from builders.settings import settings_from
 from optuna.storages import RDBStorage
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from nas.cli.command import Parser
 from nas.search import loop as search_module
 from nas.search.accuracy import Accuracy
 from nas.search.ledger_lookup import LedgerLookup, SearchedOn
 from nas.search.loop import Limits, Search, Spare
-from nas.search.settings import Settings, add_flags, settings_of
 from nas.search.shufflenet_problem import ShuffleNets
 from nas.workers.local import Failure
 from search_space import PRESETS, Architecture, Budget, SearchSpace, cost_of
@@ -144,7 +143,7 @@ class Bench:
         space: SearchSpace | None = None,
         **timing: Any,
     ) -> FakeWorkers:
-        settings = replace(settings_from("--sampler", "random", *flags), trials=trials)
+        settings = replace(settings_from("--time", "1h", "--sampler", "random", *flags), trials=trials)
         lookup = LedgerLookup(settings, WHERE, self.ledger, self.evaluations)
         space = space or self.default_space
         problem = ShuffleNets(settings, space, self.references, ANCHOR_MS, self.accuracy, lookup)
@@ -161,12 +160,6 @@ class Bench:
 
     def in_state(self, state: TrialState) -> list[FrozenTrial]:
         return self.study.get_trials(states=(state,))
-
-
-def settings_from(*flags: str) -> Settings:
-    parser = Parser(prog="test")
-    add_flags(parser)
-    return settings_of(parser.parse_args(["--budget", "140mflops", "--time", "1h", *flags]))
 
 
 @pytest.fixture

@@ -7,19 +7,14 @@ from pathlib import Path
 
 import pytest
 from builders.places import ROOT
+from builders.settings import settings_from
 
 from nas.cli.command import Parser, parse_time
 from nas.search import settings as settings_module
-from nas.search.settings import Settings, add_flags, settings_of
+from nas.search.settings import add_flags, settings_of
 from nas.workers.cores import default_workers
 from search_space import Budget, InputError
 from search_space.choices import Choices
-
-
-def settings_from(*flags: str) -> Settings:
-    parser = Parser(prog="test")
-    add_flags(parser)
-    return settings_of(parser.parse_args(["--budget", "140mflops", *flags]))
 
 
 def image_folder(folder: Path) -> Path:

@@ -33,23 +33,12 @@ def test_a_system_that_pins_no_process_keeps_no_core(monkeypatch: pytest.MonkeyP
     assert (cores_here().training, cores_here().timing) == ((None,) * 8, None)
 
 
-class Where:
-    """An evaluator that says where it is, and where it times."""
-
-    def __init__(self, settings: Any, folder: Path) -> None:
-        pass
-
-    def cores(self) -> tuple[set[int], int | None]:
-        with timing_core() as core:
-            return os.sched_getaffinity(0), core
-
-
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system pins no process")
 def test_workers_train_on_their_own_core_and_time_on_the_kept_one(monkeypatch: pytest.MonkeyPatch) -> None:
     mine = sorted(os.sched_getaffinity(0))
     four = (mine * 4)[:4]  # as if there were four, whatever there is
     monkeypatch.setattr("nas.workers.local.cores_here", lambda: SimpleNamespace(of=four.__getitem__, timing=mine[-1]))
-    with Workers(SimpleNamespace(workers=3), "test_cores:Where") as workers:
+    with Workers(SimpleNamespace(workers=3), "processes.evaluators:Where") as workers:
         assert [worker.call("cores") for worker in workers.all] == [({core}, mine[-1]) for core in four[:3]]
 
 

@@ -7,10 +7,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from builders.settings import settings_from
 
 from nas.calibrate import evaluator as calibrator
-from nas.cli.command import Parser
-from nas.search.settings import Settings, add_flags, settings_of
 from nas.workers import evaluator as evaluate
 from nas.workers.evaluator import Evaluator
 from proxies.backbone import deployed
@@ -21,12 +20,6 @@ from search_space import PRESETS
 from studies.record import Record, Rejected
 
 ARCHITECTURE = PRESETS["v2-0.5x"]
-
-
-def settings_from(*flags: str) -> Settings:
-    parser = Parser(prog="test")
-    add_flags(parser)
-    return settings_of(parser.parse_args(["--budget", "140mflops", *flags]))
 
 
 def latency(latency_ms: float, spread: float, depth: str = FULL) -> Latency:

@@ -1,23 +1,20 @@
 """Ray actors answer, fail as values, are replaced on another node, and leave no process behind."""
 
-import contextlib
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import ModuleType
 from typing import Any
 
 import pytest
 from builders.places import ROOT
+from processes.ray_nodes import ECHO, PATHS, WAIT_SECONDS, Cluster, settings, until
 
 import nas.workers.engines as engines_module
 from nas.workers.engines import ENGINES, check_engine, workers_for
@@ -31,134 +28,6 @@ from nas.workers.ray_actor import Place  # noqa: E402
 from nas.workers.ray_cluster import RayWorker, RayWorkers  # noqa: E402
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
-
-ECHO = "test_ray_cluster:Echo"
-WAIT_SECONDS = 40
-"""What nothing here takes: it only keeps a failing test from standing still."""
-RAY = """
-from ray._private import services
-from ray.scripts.scripts import main
-services.resolve_ip_for_localhost = lambda host: host
-main()
-"""
-"""The command `ray`, which else takes the machine's own address for the loopback's."""
-PATHS = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
-
-
-class Echo:
-    """An evaluator that says where it is, sleeps, and fails."""
-
-    def __init__(self, settings: Any, folder: Path) -> None:
-        self._settings, self._folder = settings, folder
-
-    def where(self) -> tuple[str, int]:
-        return ray.get_runtime_context().get_node_id(), os.getpid()
-
-    def made_of(self) -> tuple[Any, Path, bool]:
-        return self._settings, self._folder, "torch" in sys.modules
-
-    def threads(self) -> tuple[str | None, int, str | None]:
-        import torch
-
-        return os.environ.get("OMP_NUM_THREADS"), torch.get_num_threads(), os.environ.get("RAY_USAGE_STATS_ENABLED")
-
-    def core(self) -> set[int]:
-        return os.sched_getaffinity(0)
-
-    def sleep(self, seconds: float) -> str:
-        time.sleep(seconds)
-        return "awake"
-
-    def fail(self, error: Exception) -> None:
-        raise error
-
-    def unpicklable(self) -> Any:
-        return threading.Lock()
-
-
-class NotMade:
-    """An evaluator that cannot be made."""
-
-    def __init__(self, settings: Any, folder: Path) -> None:
-        raise InputError("no such data")
-
-
-@dataclass
-class Cluster:
-    """Ray nodes on this machine, each a `ray start` of its own, all of them on the loopback."""
-
-    folder: Path
-    nodes: list[subprocess.Popen[Any]] = field(default_factory=list)
-    address: str = ""
-
-    def head(self, *flags: str) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        self.address = f"127.0.0.1:{port}"
-        self._start("--head", f"--port={port}", "--include-dashboard=false", f"--temp-dir={self.folder}", *flags)
-
-    def add(self, *flags: str) -> subprocess.Popen[bytes]:
-        return self._start(f"--address={self.address}", *flags)
-
-    def _start(self, *flags: str) -> subprocess.Popen[bytes]:
-        command = [
-            sys.executable,
-            "-c",
-            RAY,
-            "start",
-            "--block",
-            "--disable-usage-stats",
-            "--node-ip-address=127.0.0.1",
-        ]
-        common = {"RAY_health_check_initial_delay_ms": "0", "RAY_health_check_period_ms": "300"}
-        log = (self.folder / f"node-{len(self.nodes)}.log").open("wb")
-        with log:
-            node = subprocess.Popen(
-                [*command, "--object-store-memory=100000000", *flags],
-                env={**os.environ, "PYTHONPATH": PATHS, "OMP_NUM_THREADS": "7", **common},
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        self.nodes.append(node)
-        until(lambda: "Ray runtime started" in (self.folder / f"node-{len(self.nodes) - 1}.log").read_text())
-        return node
-
-    def processes(self) -> set[int]:
-        """Those that run in a session that was started for this cluster."""
-        sessions = {node.pid for node in self.nodes}
-        return {pid for pid, session in running() if session in sessions}
-
-    def stop(self) -> None:
-        """Kills all of it: Ray's own way takes half a minute a node."""
-        until(lambda: not self._kill_all())
-        for node in self.nodes:
-            node.wait(WAIT_SECONDS)
-
-    def _kill_all(self) -> set[int]:
-        found = self.processes()
-        for pid in found:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        return found
-
-
-def running() -> Iterator[tuple[int, int]]:
-    """Every process that runs, with its session."""
-    for entry in Path("/proc").iterdir():
-        with contextlib.suppress(OSError):
-            if entry.name.isdigit():
-                state, _, _, session, *_ = (entry / "stat").read_text().rpartition(")")[2].split()
-                if state != "Z":
-                    yield int(entry.name), int(session)
-
-
-def until(holds: Any, seconds: float = WAIT_SECONDS) -> None:
-    end = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < end, "what was waited for never came"
-        time.sleep(0.05)
 
 
 @pytest.fixture(scope="module")
@@ -176,10 +45,6 @@ def cluster() -> Iterator[Cluster]:
         finally:
             cluster.stop()
             shutil.rmtree(cluster.folder)
-
-
-def settings(workers: int, device: str = "cpu") -> SimpleNamespace:
-    return SimpleNamespace(workers=workers, device=device)
 
 
 def result_of(workers: RayWorkers, worker: Any, *call: Any) -> Any:
@@ -205,7 +70,7 @@ def test_an_actor_answers_fails_as_a_value_and_is_replaced_when_killed(
         assert result_of(workers, worker, "fail", InputError("no")) == Failure("no", is_input_error=True)
         with pytest.raises(InputError, match=r"^no$"):
             worker.call("fail", InputError("no"))
-        with pytest.raises(RuntimeError, match="'Echo' object has no attribute 'no_such'"):
+        with pytest.raises(RuntimeError, match="'OnRay' object has no attribute 'no_such'"):
             worker.call("no_such")
         assert "pickle" in result_of(workers, worker, "unpicklable").cause
 
@@ -301,7 +166,7 @@ def test_workers_beyond_what_the_cluster_holds_are_told_of_and_join_a_new_node(
 def test_what_keeps_a_worker_from_being_made_is_told_in_one_line(
     cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, cause in (("test_ray_workers:NotMade", "no such data"), ("no_such_module:Echo", "no_such_module")):
+    for name, cause in (("processes.evaluators:NotMade", "no such data"), ("no_such_module:Echo", "no_such_module")):
         with RayWorkers(settings(1), name) as workers:
             failure = result_of(workers, workers.all[0], "where")
             assert cause in failure.cause
@@ -318,7 +183,7 @@ def test_what_keeps_a_worker_from_being_made_is_told_in_one_line(
 PARENT = """
 import sys
 from nas.workers.ray_cluster import RayWorkers
-from test_ray_cluster import ECHO, settings
+from processes.ray_nodes import ECHO, settings
 if __name__ == "__main__":
     with RayWorkers(settings(2), ECHO) as workers:
         pids = [worker.call("where")[1] for worker in workers.all]

@@ -5,18 +5,16 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from multiprocessing import active_children
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from builders.places import ROOT
+from builders.places import ROOT, TESTS
+from builders.settings import settings_from
+from processes.evaluators import Sleeps, Swallows, pids
 
 import nas.workers.local as workers_module
-from nas.cli.command import Parser
-from nas.search.settings import Settings, add_flags, settings_of
 from nas.workers.local import EVALUATOR, Failure, Worker, Workers
 from search_space import InputError
 
@@ -24,7 +22,8 @@ WAIT_SECONDS = 300
 """What nothing here takes: it only keeps a failing test from standing still."""
 ORPHANS = """
 import sys
-from test_workers import Sleeps, pids, settings_from
+from builders.settings import settings_from
+from processes.evaluators import Sleeps, pids
 from nas.workers.local import Workers
 if __name__ == "__main__":
     with Workers(settings_from("--workers", "2")) as workers:
@@ -34,36 +33,6 @@ if __name__ == "__main__":
         print(*pids(), flush=True)
         sys.stdin.read()
 """
-
-
-class Sleeps:
-    """What keeps the worker that unpickles it busy for an hour."""
-
-    def __reduce__(self) -> Any:
-        return time.sleep, (3600,)
-
-
-class Swallows:
-    """What keeps the worker that unpickles it busy, whatever exit it is asked for."""
-
-    def __reduce__(self) -> Any:
-        return sleep_through_exits, ()
-
-
-def sleep_through_exits() -> None:
-    while True:
-        with contextlib.suppress(SystemExit):
-            time.sleep(3600)
-
-
-def settings_from(*flags: str) -> Settings:
-    parser = Parser(prog="test")
-    add_flags(parser)
-    return settings_of(parser.parse_args(["--budget", "140mflops", *flags]))
-
-
-def pids() -> set[int]:
-    return {process.pid for process in active_children() if process.pid is not None}
 
 
 def result_of(workers: Workers, worker: Worker, *call: Any) -> Any:
@@ -131,26 +100,16 @@ def test_a_worker_that_swallows_its_exit_is_stopped_all_the_same(
     assert pids() == set()
 
 
-class Echo:
-    """An evaluator that gives back what it was made of."""
-
-    def __init__(self, settings: Any, folder: Path) -> None:
-        self._settings, self._folder = settings, folder
-
-    def what(self, *arguments: Any) -> tuple[Any, bool, bool, tuple[Any, ...]]:
-        return self._settings, self._folder.is_dir(), "torch" in sys.modules, arguments
-
-
 def test_an_evaluator_is_made_by_name_in_the_worker_of_whatever_settings() -> None:
     settings = SimpleNamespace(workers=2, text="anything")
-    with Workers(settings, "test_workers:Echo") as workers:
+    with Workers(settings, "processes.evaluators:Echo") as workers:
         assert len(workers.all) == 2
         for worker in workers.all:
             assert worker.call("what", 1, "two") == (settings, True, False, (1, "two"))
     assert pids() == set()
 
 
-@pytest.mark.parametrize("name", ["no_such_module:Echo", "test_workers:NoSuchClass"])
+@pytest.mark.parametrize("name", ["no_such_module:Echo", "processes.evaluators:NoSuchClass"])
 def test_a_worker_whose_evaluator_cannot_be_made_is_a_failure(name: str, tmp_path: Path) -> None:
     worker = Worker(name, settings_from(), tmp_path / "worker", core=None)
     try:
@@ -178,7 +137,7 @@ def test_a_mistake_of_the_users_is_told_from_other_failures(tmp_path: Path) -> N
 def test_workers_do_not_outlive_a_parent_that_is_killed(tmp_path: Path) -> None:
     script = tmp_path / "parent.py"
     script.write_text(ORPHANS)
-    path = os.pathsep.join([str(ROOT), str(Path(__file__).parent)])
+    path = os.pathsep.join(map(str, (ROOT, TESTS)))
     parent = subprocess.Popen(
         [sys.executable, script],
         env={**os.environ, "PYTHONPATH": path},

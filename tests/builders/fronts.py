@@ -1,0 +1,31 @@
+"""A search's nine records with their front, two references and the front's finalists, as the reports show them."""
+
+from search_space import Budget, SearchSpace
+from search_space.choosers import RandomChooser
+from studies.finalists import Finalist
+from studies.front import front_of
+
+from .records import record
+
+SPACE = SearchSpace.default(budget=Budget.parse("140mflops"))
+TIMED = {"spread": 0.02, "device": "A CPU"}
+
+
+def networks(count: int) -> list:
+    """Architectures of the space, drawn."""
+    return [SPACE.suggest(RandomChooser(number)) for number in range(count)]
+
+
+# Accuracy rises with latency in two of three: the third is slower than its neighbour, and worse.
+RECORDS = [
+    record(
+        network, 0.4 + 0.02 * (i - 3 * (i % 3 == 2)), 1.0 + i, latency=TIMED, training={"validation_accuracies": [0.5]}
+    )
+    for i, network in enumerate(networks(9))
+]
+FRONT = front_of(RECORDS)
+REFERENCES = [
+    record(name, 0.5, ms, latency=TIMED, training={"validation_accuracies": [0.5]}, reference=name)
+    for name, ms in (("v2-0.5x", 2.0), ("v1-1.0x-g3", 6.0))
+]
+FINALISTS = [Finalist(each, {1: each.accuracy, 2: each.accuracy - 0.01}, each.latency) for each in FRONT]
