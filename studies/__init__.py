@@ -14,5 +14,6 @@
 - `report`: pages
 - `sampling`: Optuna samplers, ours among them
 - `storage`: studies in databases
+- `text_table`: tables as plain text
 - `ties`: networks too near to each other to tell which is better
 """

@@ -4,4 +4,5 @@
 - `command`: parsing, exit codes, folders and times
 - `flags`: flags that several commands have
 - `heartbeat`: a line whenever none was written for a while
+- `storage`: where a command's results lie
 """

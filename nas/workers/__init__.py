@@ -1,9 +1,11 @@
 """Processes that evaluate, on this machine or a cluster's.
 
 - `cores`: which core does what
+- `engines`: what runs the evaluators, by name
 - `evaluator`: one architecture costed, built, timed and trained
 - `local`: worker processes
 - `ray_actor`: what runs in a Ray actor
 - `ray_cluster`: workers as Ray actors
 - `remote_device`: latency from another device
+- `trainings`: trainings that the ledger lacks, in parallel
 """

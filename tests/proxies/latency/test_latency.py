@@ -150,7 +150,7 @@ def test_a_measuring_process_that_hangs_is_killed(tmp_path: Path, monkeypatch: p
 def test_a_network_that_computes_something_else_is_not_measured(tmp_path: Path) -> None:
     prepared = prepare(network(4), tmp_path / "network", resolution=32)
     other = prepare(network(4), tmp_path / "other", resolution=32)
-    with pytest.raises(RuntimeError, match=r"died: proxies\.expected\.WrongOutput: .*one differs by"):
+    with pytest.raises(RuntimeError, match=r"died: proxies\.latency\.output_check\.WrongOutput: .*one differs by"):
         compare(dataclasses.replace(prepared, file=other.file), prepared, timing=SHORT)
 
 
