@@ -26,29 +26,29 @@ from studies.accuracy_scale import AccuracyScale
 from studies.dashboard.notes import study_note, trial_note
 from studies.finalists import finalists_from, scale_of_finals
 from studies.record import KEY, Record, record_of
-from studies.report.page import standalone_svg
-from studies.report.study.network_drawing import network_svg, unit_svg
-from studies.report.study.training_curves import chart_svg, losses_of
+from studies.report.study.drawing import Drawing
+from studies.report.study.network_drawing import network_drawing, unit_drawing
+from studies.report.study.training_curves import chart, losses_of
 from studies.storage.database import engine_options
 from studies.storage.retimed_latencies import retimed_in
 from studies.storage.studies import FINALISTS, REFERENCES
 
-Draw = Callable[[FrozenTrial], str]
+Draw = Callable[[FrozenTrial], Drawing]
 
 
-def _stages(trial: FrozenTrial) -> str:
+def _stages(trial: FrozenTrial) -> Drawing:
     architecture = Architecture.from_dict(trial.user_attrs["architecture"])
-    return network_svg(plan_of(architecture), cost_of(architecture).layers)
+    return network_drawing(plan_of(architecture), cost_of(architecture).layers)
 
 
-def _unit(trial: FrozenTrial) -> str:
+def _unit(trial: FrozenTrial) -> Drawing:
     """The most typical unit: the last one of the longest stage."""
     plan = plan_of(Architecture.from_dict(trial.user_attrs["architecture"]))
-    return unit_svg(max(plan.stages, key=len)[-1])
+    return unit_drawing(max(plan.stages, key=len)[-1])
 
 
-def _curves(trial: FrozenTrial) -> str:
-    return chart_svg(losses_of(trial.user_attrs["training"]))
+def _curves(trial: FrozenTrial) -> Drawing:
+    return chart(losses_of(trial.user_attrs["training"]))
 
 
 DRAWINGS: Mapping[str, Draw] = {"stages.svg": _stages, "unit.svg": _unit, "training.svg": _curves}
@@ -105,7 +105,7 @@ class AnnotatedStorage(RDBStorage):
 
     def drawing(self, artifact: Artifact) -> str:
         """An SVG file of a trial."""
-        return standalone_svg(DRAWINGS[artifact.file](self.get_trial(artifact.trial_id)))
+        return DRAWINGS[artifact.file](self.get_trial(artifact.trial_id)).standalone()
 
     def _annotations(self, study_id: int) -> dict[str, Any]:
         finished = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)

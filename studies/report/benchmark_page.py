@@ -14,7 +14,7 @@ import plotly.graph_objects as go
 from search_space.budget import Budget
 from studies.display import FLOP
 from studies.report.figures import BLUE, GREY, ORANGE, styled
-from studies.report.page import definitions_section, figure_html, section, table_html, write_page
+from studies.report.page import Section, definitions_section, section, table_html, write_page
 from studies.report.study.growth import HEADING, growth_figure
 from studies.sampling.benchmark_table import ANY, BenchmarkEntry, FinishedTable, Price
 
@@ -36,20 +36,15 @@ def write_table_report(
     """
     scored = [table.entries[code] for code in codes]
     best = [table.entries[code] for code in table.front()]
-    header = (
-        f"<header><h1>{escape(title)}</h1><p>{len(scored)} of the {len(table.entries)} networks of a finished table "
-        f"scored. {FLOP}</p></header>"
-    )
-    front = figure_html(_front_figure(scored, best), "front")
     found = [("found", _cells(entry)) for entry in _front(scored)]
     sections = (
-        header,
-        section("Accuracy against FLOPs", front),
-        section(HEADING, _growth(table, codes, budget)),
-        section("The front", table_html(COLUMNS, found, COLUMNS[1:])),
+        section("Accuracy against FLOPs", figures={"front": _front_figure(scored, best)}),
+        _growth(table, codes, budget),
+        section("The front", table=table_html(COLUMNS, found, COLUMNS[1:])),
         definitions_section("Settings", settings),
     )
-    return write_page(path, title, sections)
+    lead = f"{len(scored)} of the {len(table.entries)} networks of a finished table scored. {FLOP}"
+    return write_page(path, title, sections, lead=lead)
 
 
 def random_shares(
@@ -72,18 +67,18 @@ def shares_of(price: Price, codes: Sequence[str]) -> list[float]:
     return shares
 
 
-def _growth(table: FinishedTable, codes: Sequence[str], budget: Budget) -> str:
+def _growth(table: FinishedTable, codes: Sequence[str], budget: Budget) -> Section:
     trials = list(range(1, len(codes) + 1))
     if not codes:
-        return "<p>Nothing was scored.</p>"
+        return section(HEADING, "Nothing was scored.")
     ours = shares_of(Price.of_table(table), codes)
     name = f"random search, mean of {RANDOM_SEARCHES}"
     curves = {"this search": (trials, ours), name: (trials, random_shares(table, len(codes), budget=budget))}
     within = (
         " Random search keeps to the budget as well, and the share is of all networks still." if str(budget) else ""
     )
-    note = f"<p>Share of what all {len(table.entries)} networks of the table dominate together.{within}</p>"
-    return note + figure_html(growth_figure(curves, "networks scored"), "growth")
+    line = f"Share of what all {len(table.entries)} networks of the table dominate together.{within}"
+    return section(HEADING, line, figures={"growth": growth_figure(curves, "networks scored")})
 
 
 def _front(entries: Sequence[BenchmarkEntry]) -> list[BenchmarkEntry]:

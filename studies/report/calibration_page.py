@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
 from pathlib import Path
 
 from studies.calibration.results import PREDICTION, SETS, TOO_FEW, Calibration, Row, verdict_of
 from studies.display import FLOP
 from studies.ranking import CONFIDENCE
 from studies.report.calibration_figures import agreement_figure, ranking_figure
-from studies.report.page import figure_html, section, table_html, write_page
+from studies.report.page import section, table_html, write_page
 from studies.text_table import table_text
 
 TITLE = "How far the scores may be believed"
@@ -62,23 +61,21 @@ def write_calibration_page(path: Path, calibration: Calibration) -> Path:
     """The path of the page, written: the verdict, the scores' ranks with their intervals, scores against accuracy."""
     made = calibration.made
     trained = sum(bool(network.accuracies) for network in calibration.networks)
-    header = (
-        f"<header><h1>{TITLE}</h1><p>{trained} architectures of up to {escape(made.budget)}, trained by recipe "
-        f"{escape(made.full)} ({made.recipes[made.full]['epochs']} epochs, {len(made.seeds)} seeds) and by the short "
-        f"ones on {escape(made.data)}.</p></header>"
+    lead = (
+        f"{trained} architectures of up to {made.budget}, trained by recipe {made.full} "
+        f"({made.recipes[made.full]['epochs']} epochs, {len(made.seeds)} seeds) and by the short ones on {made.data}."
     )
-    verdict = "".join(f"<li>{escape(line)}</li>" for line in verdict_lines(calibration))
-    sections = [header, section("Verdict", f"<ul>{verdict}</ul>")]
+    sections = [section("Verdict", *verdict_lines(calibration), template="list.html")]
     for number, name in enumerate(calibration.sets):
-        figure = figure_html(ranking_figure(calibration, name), f"ranking-{number}")
-        sections.append(section(f"Kendall tau {SETS[name]}", figure))
+        figures = {f"ranking-{number}": ranking_figure(calibration, name)}
+        sections.append(section(f"Kendall tau {SETS[name]}", figures=figures))
     for number, recipe in enumerate(calibration.fits):
-        figure = figure_html(agreement_figure(calibration, recipe), f"agreement-{number}")
-        sections.append(section(f"Full accuracy against {recipe.upper()}", figure))
+        figures = {f"agreement-{number}": agreement_figure(calibration, recipe)}
+        sections.append(section(f"Full accuracy against {recipe.upper()}", figures=figures))
     columns = columns_of(calibration)
     table = table_html(columns, (("", row) for row in rows_of(calibration)), columns[2:])
-    notes = f'<p class="note">{escape(EXPLAINED)} {FLOP}</p>'
-    return write_page(path, TITLE, [*sections, section("Scores", table + notes)])
+    sections.append(section("Scores", table=table, note=f"{EXPLAINED} {FLOP}"))
+    return write_page(path, TITLE, sections, lead=lead)
 
 
 def _cells(row: Row, sets: Sequence[str]) -> tuple[str, ...]:

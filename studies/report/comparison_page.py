@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from studies.papers.comparison import (
 from studies.papers.published_accuracies import PUBLISHED, PublishedAccuracies, PublishedNetwork
 from studies.ranking import CONFIDENCE
 from studies.report.comparison_figure import comparison_figure, drawn_of
-from studies.report.page import figure_html, section, table_html, write_page
+from studies.report.page import Section, section, table_html, write_page
 from studies.text_table import table_text
 
 TITLE = "Networks compared"
@@ -86,38 +85,36 @@ def made_text(comparison: Comparison) -> str:
 
 def write_comparison_page(path: Path, comparison: Comparison) -> Path:
     """The path of the page, written: the figure, the table, and the papers' tables beside, in one file."""
-    header = f"<header><h1>{TITLE}</h1><p>{escape(made_text(comparison))}</p></header>"
     kinds = ["found" if row[-1].startswith("front") else "reference" for row in rows_of(comparison)]
     table = table_html(COLUMNS, zip(kinds, rows_of(comparison), strict=True), NUMBERS)
     sections = [
-        header,
-        section("Accuracy against latency", _drawn(comparison)),
-        section("Fastest first", f'{table}<p class="note">{FLOP} {SPREAD} {SEEDS}</p>'),
+        _figure_section(comparison),
+        section("Fastest first", table=table, note=f"{FLOP} {SPREAD} {SEEDS}"),
         *(_table_section(published, comparison) for published in tables_of(comparison, PUBLISHED).values()),
     ]
     if failures := failure_lines(comparison):
-        sections.append(section("Failed", "".join(f"<p>{escape(line)}</p>" for line in failures)))
-    return write_page(path, TITLE, sections)
+        sections.append(section("Failed", *failures))
+    return write_page(path, TITLE, sections, lead=made_text(comparison))
 
 
-def _drawn(comparison: Comparison) -> str:
+def _figure_section(comparison: Comparison) -> Section:
     """The figure, and what it leaves out."""
     drawn = {network.name for network in drawn_of(comparison)}
     left_out = [
         network for network in comparison.networks if network.name not in drawn and network.accuracy is not None
     ]
     text = ", ".join(f"{network.name} ({_accuracy(network)} %)" for network in left_out)
-    note = f'<p class="note">Not drawn: {escape(text)}.</p>' if text else ""
-    return figure_html(comparison_figure(comparison), "comparison") + note
+    figures = {"comparison": comparison_figure(comparison)}
+    return section("Accuracy against latency", figures=figures, note=f"Not drawn: {text}." if text else "")
 
 
-def _table_section(table: PublishedAccuracies, comparison: Comparison) -> str:
-    columns = _columns_of(table)
-    rows = [row[: len(columns)] for row in beside_rows(table, comparison)]
-    kinds = ["found" if ours else "reference" for _, ours in rows_beside(table, comparison)]
-    lines = "".join(f"<p>{escape(line)}</p>" for line in agreement_lines(table, comparison))
-    content = table_html(columns, zip(kinds, rows, strict=True), columns[2:])
-    return section(f"{escape(table.title)} ({escape(table.source)}), and here", lines + content)
+def _table_section(published: PublishedAccuracies, comparison: Comparison) -> Section:
+    columns = _columns_of(published)
+    rows = [row[: len(columns)] for row in beside_rows(published, comparison)]
+    kinds = ["found" if ours else "reference" for _, ours in rows_beside(published, comparison)]
+    table = table_html(columns, zip(kinds, rows, strict=True), columns[2:])
+    heading = f"{published.title} ({published.source}), and here"
+    return section(heading, *agreement_lines(published, comparison), table=table)
 
 
 def _columns_of(table: PublishedAccuracies) -> tuple[str, ...]:

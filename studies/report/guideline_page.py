@@ -22,7 +22,7 @@ from studies.papers.guideline_findings import (
     verdict_of,
 )
 from studies.report.figures import BLUE, GREY, ORANGE, styled
-from studies.report.page import figure_html, section, table_html, write_page
+from studies.report.page import Section, definitions_section, section, table_html, write_page
 
 TITLE = "ShuffleNet's guidelines on this device"
 _COLOURS = (BLUE, ORANGE, GREY)
@@ -30,14 +30,13 @@ _COLOURS = (BLUE, ORANGE, GREY)
 
 def write_guidelines(path: Path, findings: Sequence[Finding], how: Mapping[str, Any]) -> Path:
     """The path of the page, written: a section for each finding, then how the numbers were had, by name."""
-    sections = [
-        f"<header><h1>{TITLE}</h1><p>The experiments of ShuffleNet V2 (Ma 2018, tables 1-4) and V1 (Zhang 2017, "
-        f"table 8), measured anew, beside the published numbers. {SPEED}</p></header>"
-    ]
-    sections += [_section(finding, number) for number, finding in enumerate(findings, start=1)]
-    values = "".join(f"<dt>{escape(name.replace('_', ' '))}</dt><dd>{escape(str(how[name]))}</dd>" for name in how)
-    notes = f'<p class="note">{FLOP} {ELEMENTS} {ALIGNMENT} {SPREAD}</p>'
-    return write_page(path, TITLE, [*sections, section("How the numbers were had", f"<dl>{values}</dl>{notes}")])
+    lead = (
+        "The experiments of ShuffleNet V2 (Ma 2018, tables 1-4) and V1 (Zhang 2017, table 8), measured anew, beside "
+        f"the published numbers. {SPEED}"
+    )
+    note = f"{FLOP} {ELEMENTS} {ALIGNMENT} {SPREAD}"
+    sections = (_section(finding, number) for number, finding in enumerate(findings, start=1))
+    return write_page(path, TITLE, [*sections, definitions_section("How the numbers were had", how, note)], lead=lead)
 
 
 def speeds_figure(settings: Sequence[str], speeds: Mapping[str, Sequence[float]]) -> go.Figure:
@@ -59,11 +58,16 @@ def speeds_figure(settings: Sequence[str], speeds: Mapping[str, Sequence[float]]
     return figure.update_xaxes(type="category").update_yaxes(rangemode="tozero")
 
 
-def _section(finding: Finding, number: int) -> str:
+def _section(finding: Finding, number: int) -> Section:
     settings = [row.setting for row in finding.rows]
     figure = speeds_figure(settings, {HERE: finding.speeds, **finding.published_speeds})
     columns = columns_of(finding)
     numbers = [column for column in columns if column not in TEXTS]
-    table = table_html(columns, (("row", cells) for cells in cells_of(finding)), numbers)
-    lead = f"<p>{escape(finding.published.title)}.</p><p><strong>{escape(verdict_of(finding))}</strong></p>"
-    return section(escape(finding.heading), f"{lead}{figure_html(figure, str(number))}{table}")
+    return section(
+        finding.heading,
+        f"{finding.published.title}.",
+        figures={str(number): figure},
+        table=table_html(columns, (("row", cells) for cells in cells_of(finding)), numbers),
+        template="finding.html",
+        verdict=verdict_of(finding),
+    )

@@ -1,19 +1,23 @@
 """One self-contained HTML page of sections, tables and figures: light and dark, and no request ever leaves it.
 
-Its looks and its behaviour (sorting, copying, opening what a link names) are `page.css` and `page.js` beside this file.
+Its markup stands in `templates`; its looks and its behaviour (sorting, copying, opening what a link names) are
+`page.css` and `page.js`.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from html import escape, unescape
-from importlib.resources import files
+from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import plotly.graph_objects as go
+from markupsafe import Markup
 from plotly.offline import get_plotlyjs
+
+from studies.report.rendering import asset, render
 
 
 class Link(NamedTuple):
@@ -26,54 +30,83 @@ class Link(NamedTuple):
 
 Cell = str | Link
 
+_NO_MARKUP = Markup()
+_NO_FIGURES: Mapping[str, go.Figure] = MappingProxyType({})
 
-def write_page(path: Path, title: str, sections: Iterable[str]) -> Path:
-    """The path of the page, written over what stood there: `sections` are HTML, `title` is text.
 
-    A list of contents follows the header, where there are sections to list. plotly.js stands in the page once, if a
-    section holds a figure, and the page's policy forbids every request.
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A section of the page, which its list of contents names; `has_figures` where plotly draws in it."""
+
+    heading: str
+    content: Markup
+    has_figures: bool = False
+
+
+def write_page(
+    path: Path, title: str, sections: Iterable[Section | None], *, lead: str = "", opening: Markup = _NO_MARKUP
+) -> Path:
+    """The path of the page, written over what stood there: `lead` is a sentence below its title.
+
+    A list of contents follows, where there are sections to list, then the `opening`. plotly.js stands in the page once,
+    if a section holds a figure, and the page's policy forbids every request. A section that is None is left out.
     """
-    body, headings = _anchored("\n".join(sections))
-    before, header, after = body.partition("</header>")
-    body = before + header + _contents(headings) + after if header else _contents(headings) + body
-    plotly = f"<script>{get_plotlyjs()}</script>\n" if _FIGURE in body else ""
-    style, script = _asset("page.css"), _asset("page.js")
-    page = _PAGE.format(title=escape(title), style=style, plotly=plotly, body=body, script=script)
+    present = [section for section in sections if section is not None]
+    page = render(
+        "page.html",
+        title=title,
+        lead=lead,
+        opening=opening,
+        sections=_anchored(present),
+        least_listed=_LEAST_LISTED,
+        style=asset("page.css"),
+        script=asset("page.js"),
+        plotly=Markup(get_plotlyjs()) if any(section.has_figures for section in present) else "",
+    )
     path.write_text(page, encoding="utf-8")
     return path
 
 
-def section(heading: str, content: str) -> str:
-    """A section of the page, listed in its contents; both arguments are HTML."""
-    return f"<section><h2>{heading}</h2>{content}</section>"
+def section(
+    heading: str,
+    *lines: str,
+    figures: Mapping[str, go.Figure] = _NO_FIGURES,
+    table: Markup = _NO_MARKUP,
+    note: str = "",
+    template: str = "section.html",
+    **values: object,
+) -> Section:
+    """A section of lines, figures by names that no other figure of the page has, a table, and a note below it.
+
+    A `template` that extends `section.html` may hold more, of the `values`.
+    """
+    drawn = [figure_html(figure, name) for name, figure in figures.items()]
+    content = render(template, lines=lines, figures=drawn, table=table, note=note, **values)
+    return Section(heading, content, bool(drawn))
 
 
-def definitions_section(heading: str, values: Mapping[str, Any]) -> str:
-    """A section of names and what they are, as people write it, whatever JSON it is; empty where there are none."""
+def definitions_section(heading: str, values: Mapping[str, Any], note: str = "") -> Section | None:
+    """A section of names and what they are, as people write it, whatever JSON it is; None where there are none."""
     if not values:
-        return ""
-    rows = "".join(
-        f"<dt>{escape(str(name).replace('_', ' '))}</dt><dd>{escape(_plain(value))}</dd>"
-        for name, value in values.items()
-    )
-    return section(escape(heading), f"<dl>{rows}</dl>")
+        return None
+    shown = {str(name).replace("_", " "): _plain(value) for name, value in values.items()}
+    return section(heading, note=note, template="definitions.html", values=shown)
 
 
-def figure_html(figure: go.Figure, name: str, text: str = "") -> str:
+def figure_html(figure: go.Figure, name: str, text: str = "") -> Markup:
     """The figure as HTML; `name` is one that no other figure of the page has.
 
     `text` is what is read out in its place; where it is empty, the axes and the number of points of each series.
     """
     drawn = figure.to_html(
-        _PLOTLY, include_plotlyjs=False, full_html=False, default_height="30rem", div_id=f"{_FIGURE}{name}"
+        _PLOTLY, include_plotlyjs=False, full_html=False, default_height="30rem", div_id=f"figure-{name}"
     )
-    caption = escape(text or _described(figure))
-    return f'<figure><figcaption class="unseen">{caption}</figcaption>{drawn}</figure>'
+    return render("figure.html", caption=text or _described(figure), drawn=Markup(drawn))
 
 
 def table_html(
     columns: Sequence[str], rows: Iterable[tuple[str, Sequence[Cell]]], numbers: Collection[str] = ()
-) -> str:
+) -> Markup:
     """A table of texts and links that its reader can sort; a row is its CSS class and its cells.
 
     Columns in `numbers` stand to the right and sort by the number that a cell begins with, unknown ones last. A column
@@ -84,15 +117,7 @@ def table_html(
         "number" if name in numbers else _text_kind([row[place] for _, row in rows])
         for place, name in enumerate(columns)
     ]
-    head = "".join(
-        f'<th class="{kind}" scope="col" aria-sort="none"><button type="button">{escape(name)}</button></th>'
-        for kind, name in zip(kinds, columns, strict=True)
-    )
-    body = ""
-    for row_class, row in rows:
-        cells = "".join(f'<td class="{kind}">{cell_html(cell)}</td>' for kind, cell in zip(kinds, row, strict=True))
-        body += f"<tr class='{row_class}'>{cells}</tr>"
-    return scrolled(f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>", "table of " + columns[0])
+    return render("table.html", columns=columns, kinds=kinds, rows=rows)
 
 
 def _plain(value: Any) -> str:
@@ -109,44 +134,15 @@ def _text_kind(cells: Iterable[Cell]) -> str:
     return "text words" if any(isinstance(cell, str) and len(cell) > _LONGEST_LINE for cell in cells) else "text"
 
 
-def cell_html(cell: Cell) -> str:
-    """A text, or a link, as HTML."""
-    if isinstance(cell, str):
-        return escape(cell)
-    anchor = f' id="{escape(cell.anchor)}"' if cell.anchor else ""
-    return f'<a{anchor} href="#{escape(cell.target)}">{escape(cell.text)}</a>'
-
-
-def scrolled(content: str, label: str) -> str:
-    """HTML content in a box that scrolls sideways, by the keyboard too; `label` is a text that names the box."""
-    return f'<div class="wide" tabindex="0" role="region" aria-label="{escape(label)}">{content}</div>'
-
-
-def standalone_svg(svg: str) -> str:
-    """An SVG drawing of the project as a file of its own, in the page's colours, light and dark."""
-    style = f"<style>{_asset('page.css')} svg {{ background: var(--card); }}</style>"
-    return svg.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1).replace(">", f">{style}", 1)
-
-
-def _anchored(body: str) -> tuple[str, dict[str, str]]:
-    """The body with an id on each section, and the sections' headings by id."""
-    headings: dict[str, str] = {}
-
-    def anchor(match: re.Match[str]) -> str:
-        slug = "-".join(re.findall(r"[a-z0-9]+", unescape(match[1]).lower())) or "section"
-        while slug in headings:
-            slug += "-again"
-        headings[slug] = match[1]
-        return f'<section id="{slug}" aria-labelledby="{slug}-heading"><h2 id="{slug}-heading">{match[1]}</h2>'
-
-    return re.sub(r"<section><h2>(.*?)</h2>", anchor, body), headings
-
-
-def _contents(headings: dict[str, str]) -> str:
-    if len(headings) < _LEAST_LISTED:
-        return ""
-    links = "".join(f'<li><a href="#{slug}">{heading}</a></li>' for slug, heading in headings.items())
-    return f'<nav aria-label="contents"><ul>{links}</ul></nav>'
+def _anchored(sections: Iterable[Section]) -> dict[str, Section]:
+    """The sections, each by an id of its own, made of its heading."""
+    anchored: dict[str, Section] = {}
+    for each in sections:
+        anchor = "-".join(re.findall(r"[a-z0-9]+", each.heading.lower())) or "section"
+        while anchor in anchored:
+            anchor += "-again"
+        anchored[anchor] = each
+    return anchored
 
 
 def _described(figure: go.Figure) -> str:
@@ -156,34 +152,8 @@ def _described(figure: go.Figure) -> str:
     return f"Figure: {' against '.join(axis for axis in axes if axis)}. Series: {', '.join(parts)}."
 
 
-def _asset(name: str) -> str:
-    return files("studies.report").joinpath(name).read_text(encoding="utf-8")
-
-
-_FIGURE = "figure-"
-"""What every figure's id begins with."""
 _LONGEST_LINE = 45
 """A cell of more letters is a sentence."""
 _LEAST_LISTED = 3
 """A page of fewer sections needs no list of them."""
 _PLOTLY = {"displaylogo": False, "responsive": True, "modeBarButtons": [["zoom2d", "pan2d", "resetScale2d", "toImage"]]}
-_PAGE = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<meta http-equiv="Content-Security-Policy"
- content="default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:">
-<title>{title}</title>
-<style>{style}</style>
-</head>
-<body>
-<a class="skip" href="#content">Skip to the content</a>
-<main id="content" tabindex="-1">
-{plotly}{body}
-</main>
-<script>{script}</script>
-</body>
-</html>
-"""

@@ -6,12 +6,11 @@ import math
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 
 from studies.display import FLOP, SPREAD, TIE
 from studies.latency.flops_verdict import ALIKE, FailedNetwork, TimedNetwork, Verdict, ranks
-from studies.report.page import figure_html, section, table_html, write_page
+from studies.report.page import section, table_html, write_page
 from studies.report.reference_figures import speed_figure
 from studies.text_table import table_text
 
@@ -70,23 +69,23 @@ def verdict_lines(study: ReferenceStudy) -> list[str]:
 
 def write_reference_page(path: Path, study: ReferenceStudy, families: Sequence[str]) -> Path:
     """The path of the page, written: the figure, the verdict and the table in one HTML file that needs no network."""
-    header = f"<header><h1>FLOPs against latency</h1><p>{escape(study.where)}</p></header>"
-    figure = figure_html(speed_figure(study.timed, families), "speed")
-    note = (
-        f"<p>Along a dotted line a FLOP takes equally long; up and to the left it takes less. Bars show a "
-        f"latency's standard error either way. A name left out for want of room shows under the pointer. {FLOP}</p>"
+    line = (
+        "Along a dotted line a FLOP takes equally long; up and to the left it takes less. Bars show a latency's "
+        f"standard error either way. A name left out for want of room shows under the pointer. {FLOP}"
     )
-    verdict = "".join(f"<p>{escape(line)}</p>" for line in verdict_lines(study))
+    figures = {"speed": speed_figure(study.timed, families)} if study.timed else {}
     kinds = ["found"] * len(study.timed) + ["reference"] * len(study.failed)
     table = table_html(COLUMNS, zip(kinds, rows_of(study), strict=True), NUMBERS)
-    drawn = note + figure if study.timed else "<p>No network was timed, so there is nothing to draw.</p>"
     sections = (
-        header,
-        section("FLOPs and latency", drawn),
-        section("How far FLOPs mislead", verdict),
-        section("Fastest first", f'{table}<p class="note">{FLOP} {SPREAD}</p>'),
+        section(
+            "FLOPs and latency",
+            line if study.timed else "No network was timed, so there is nothing to draw.",
+            figures=figures,
+        ),
+        section("How far FLOPs mislead", *verdict_lines(study)),
+        section("Fastest first", table=table, note=f"{FLOP} {SPREAD}"),
     )
-    return write_page(path, "FLOPs against latency", sections)
+    return write_page(path, "FLOPs against latency", sections, lead=study.where)
 
 
 def _verdict_lines(name: str, verdict: Verdict) -> list[str]:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
-from html import escape
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
 
-from search_space.cost import Cost, cost_of
+from markupsafe import Markup
+
+from search_space.cost import cost_of
 from search_space.plan import Plan, plan_of
 from studies.accuracy_scale import PERCENT, AccuracyScale
 from studies.display import FLOP, comparison, mflops_text, ms_text, params_text, proxy_text, spread_text
@@ -14,21 +17,82 @@ from studies.front import nearest_reference
 from studies.latency.model import LEAST_MEASUREMENTS, LatencyModel
 from studies.latency.unmeasured import Predicted
 from studies.record import Record
-from studies.report.page import Cell, Link, cell_html, scrolled, section, table_html
-from studies.report.study.layer_rows import KINDS, LayerRow, layer_rows, places_of
-from studies.report.study.network_drawing import network_svg, unit_svg
-from studies.report.study.training_curves import curves_html
+from studies.report.page import Cell, Link, Section, section, table_html
+from studies.report.study.drawing import Drawing
+from studies.report.study.layer_rows import KINDS, LEAST_DRAWN, LayerRow, layer_rows, places_of
+from studies.report.study.network_drawing import network_drawing, unit_drawing
+from studies.report.study.training_curves import TrainingCurves, curves_of
 
 HEADING, ALONE = "Networks of the front", "On the finalists' front alone, with the search's own numbers"
 _COLUMNS = ("layer", "of", "output", "MFLOPs", "k params", "latency us")
-_MEASURES: tuple[tuple[str, Callable[[LayerRow], float], float, str], ...] = (
-    ("FLOPs", lambda row: row.macs, 1e-6, "M"),
-    ("parameters", lambda row: row.params, 1e-3, "k"),
-    ("latency", lambda row: row.latency_ms or 0.0, 1e3, "us"),
+
+
+class Measure(NamedTuple):
+    """What bars are drawn of: its name, its value in a row, and the unit that it is shown in."""
+
+    name: str
+    value: Callable[[LayerRow], float]
+    scale: float
+    unit: str
+
+    def total(self, rows: Sequence[LayerRow]) -> float:
+        """The sum over the rows."""
+        return sum(map(self.value, rows))
+
+    def text(self, value: float, digits: int = 3) -> str:
+        """A value in the unit."""
+        return f"{self.scale * value:.{digits}g} {self.unit}"
+
+
+_MEASURES = (
+    Measure("FLOPs", lambda row: row.macs, 1e-6, "M"),
+    Measure("parameters", lambda row: row.params, 1e-3, "k"),
+    Measure("latency", lambda row: row.latency_ms or 0.0, 1e3, "us"),
 )
-"""What bars are drawn of: its name, its value in a row, and the display unit with its scale."""
-_SEEN = 0.002
-"""Smaller shares of a bar are not drawn."""
+
+
+class Segment(NamedTuple):
+    """A part of a bar: the CSS class of its kind, its share of the whole, and what it shows when pointed at."""
+
+    kind: str
+    share: float
+    text: str
+
+
+class Bar(NamedTuple):
+    """The segments of a bar, and the sum that stands below it."""
+
+    segments: tuple[Segment, ...]
+    total: str
+
+
+@dataclass(frozen=True, slots=True)
+class LayerCosts:
+    """Where a network's cost lies: a bar for each place and measure, the kinds shown, and every layer in a table."""
+
+    measures: tuple[str, ...]
+    bars: Mapping[str, tuple[Bar, ...]]
+    key: tuple[tuple[str, str], ...]
+    note: str
+    table: Markup
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkCard:
+    """What the card of a network shows; without `costs` where its recorded cost is not that of the page's task."""
+
+    anchor: str
+    name: str
+    numbers: str
+    is_noisy: bool
+    outline: Drawing
+    facts: Mapping[str, str]
+    back: Link
+    stages: Drawing
+    units: tuple[tuple[tuple[str, Drawing], ...], ...]
+    costs: LayerCosts | None
+    curves: TrainingCurves
+    configuration: str
 
 
 def cards_section(
@@ -40,18 +104,21 @@ def cards_section(
     *,
     finalists: Sequence[Record] = (),
     scale: AccuracyScale = PERCENT,
-) -> str:
-    """The section of the front's cards, as HTML; empty where the front is.
+) -> Section | None:
+    """The section of the front's cards; None where the front is empty.
 
     `predicted` holds the model that shares a latency out among the layers. The costs hold at `resolution` and
     `classes`; a card of a record that does not has no costs by layer, and says so. `finalists` are on their own front
     alone, and their cards come last.
     """
+    if not front and not finalists:
+        return None
     model = predicted.model if predicted else None
-    cards = [_card(record, references, model, resolution, classes, scale) for record in (*front, *finalists)]
-    if finalists:
-        cards.insert(len(front), f"<h3>{escape(ALONE)}</h3>")
-    return section(HEADING, "".join(cards)) if cards else ""
+    found, alone = (
+        [_card(record, references, model, resolution, classes, scale) for record in records]
+        for records in (front, finalists)
+    )
+    return section(HEADING, template="cards.html", found=found, subheading=ALONE, alone=alone)
 
 
 def anchor_of(record: Record) -> str:
@@ -77,41 +144,30 @@ def _card(
     resolution: int,
     classes: int,
     scale: AccuracyScale,
-) -> str:
+) -> NetworkCard:
     plan = plan_of(record.architecture, classes)
     cost = cost_of(record.architecture, resolution, classes)
     holds = (cost.macs, cost.params) == (record.macs, record.params)
-    parts = (
-        f'{_facts(record, references, scale)}<p class="note back">{cell_html(Link(_BACK, row_anchor_of(record)))}</p>',
-        f"<h3>Its stages</h3>{_drawing(plan, cost)}",
-        f"<h3>Cost by layer</h3>{_costs(record, model, resolution, classes) if holds else _NOT_OF_THIS_TASK}",
-        f'<div class="pair"><div><h3>Training</h3>{curves_html(record.training)}</div>'
-        f"<div><h3>Configuration</h3>{_configuration(record)}</div></div>",
+    return NetworkCard(
+        anchor=anchor_of(record),
+        name=record.name,
+        numbers=f"{scale.phrase(record)} · {ms_text(record)} ms · {mflops_text(record)} MFLOPs",
+        is_noisy=record.noisy,
+        outline=network_drawing(plan, cost.layers, labels=False),
+        facts=_facts(record, references, scale),
+        back=Link("its row in the table", row_anchor_of(record)),
+        stages=network_drawing(plan, cost.layers),
+        units=_units(plan),
+        costs=_costs(record, model, resolution, classes) if holds else None,
+        curves=curves_of(record.training),
+        configuration=json.dumps(record.architecture.to_dict(), indent=2),
     )
-    return (
-        f'<details class="network" id="{anchor_of(record)}"><summary>{_summary(record, plan, cost, scale)}</summary>'
-        f'<div class="network-body">{"".join(parts)}</div></details>'
-    )
 
 
-_BACK = "its row in the table"
-_NOT_OF_THIS_TASK = (
-    '<p class="note">It is not shown: the recorded cost is that of another task than this page\'s resolution and '
-    "classes.</p>"
-)
-
-
-def _summary(record: Record, plan: Plan, cost: Cost, scale: AccuracyScale) -> str:
-    noisy = ' <span class="noisy">noisy</span>' if record.noisy else ""
-    numbers = f"{scale.phrase(record)} · {ms_text(record)} ms · {mflops_text(record)} MFLOPs"
-    name = f"<b>{escape(record.name)}</b><br><span>{numbers}</span>{noisy}"
-    return f"<span class='what'>{name}</span>{network_svg(plan, cost.layers, labels=False)}"
-
-
-def _facts(record: Record, references: Sequence[Record], scale: AccuracyScale) -> str:
+def _facts(record: Record, references: Sequence[Record], scale: AccuracyScale) -> dict[str, str]:
     nearest = nearest_reference(record, references)
     where = " ".join(str(record.latency[name]) for name in ("runtime", "device") if name in record.latency)
-    facts = {
+    return {
         "key": record.architecture.key(),
         "FLOPs, parameters": f"{mflops_text(record)} M, {params_text(record)} M",
         "memory": f"activations at most {record.peak_bytes / 1e6:.2f} MB, read and written in all "
@@ -120,36 +176,30 @@ def _facts(record: Record, references: Sequence[Record], scale: AccuracyScale) -
         "accuracy": f"{scale.phrase(record)}, predicted; the short training's own {proxy_text(record)} %",
         "beside": comparison(record, nearest) if nearest else "no reference",
     }
-    rows = "".join(f"<dt>{name}</dt><dd>{escape(text)}</dd>" for name, text in facts.items())
-    return f"<dl>{rows}</dl>"
 
 
-def _drawing(plan: Plan, cost: Cost) -> str:
+def _units(plan: Plan) -> tuple[tuple[tuple[str, Drawing], ...], ...]:
+    """For each stage its units that differ, each with what it is called."""
     places = dict(places_of(plan))
-    stages: dict[str, list[str]] = {}
+    stages: dict[str, list[tuple[str, Drawing]]] = {}
     for name, unit in plan.units():
         if name in places and len(unit.branches) > 1:
-            drawn = f"<figure><figcaption>{escape(places[name][0])}</figcaption>{unit_svg(unit)}</figure>"
-            stages.setdefault(name.partition(".")[0], []).append(drawn)
-    note = (
-        '<p class="note">A slab is a unit: as tall as its output\'s resolution, as thick as its channels (both '
-        "logarithmic). Inside a unit a batch norm follows every convolution.</p>"
-    )
-    network = scrolled(network_svg(plan, cost.layers), "drawing of the stages")
-    units = "".join(f"<div>{''.join(drawn)}</div>" for drawn in stages.values())
-    return f'{network}{note}<div class="units">{units}</div>'
+            stages.setdefault(name.partition(".")[0], []).append((places[name][0], unit_drawing(unit)))
+    return tuple(map(tuple, stages.values()))
 
 
-def _costs(record: Record, model: LatencyModel | None, resolution: int, classes: int) -> str:
+def _costs(record: Record, model: LatencyModel | None, resolution: int, classes: int) -> LayerCosts:
     rows = layer_rows(record.architecture, resolution, classes, model, record.latency_ms)
     measures = _MEASURES if model else _MEASURES[:2]
-    bars = scrolled(_bars(rows, measures), "cost by unit")
     lines = [("layer", _cells(row, model)) for row in rows if row.macs or row.params or row.latency_ms]
     columns = _COLUMNS if model else _COLUMNS[:-1]
-    table = table_html(columns, lines, columns[3:])
-    return (
-        f'{bars}{_key(rows)}<p class="note">{_of_latency(model)} {FLOP}</p>'
-        f"<details><summary>Every layer in numbers</summary>{table}</details>"
+    used = {row.kind for row in rows}
+    return LayerCosts(
+        measures=tuple(f"{each.name}, {each.text(each.total(rows), digits=4)} in all" for each in measures),
+        bars=_bars(rows, measures),
+        key=tuple((kind, name) for kind, name in KINDS.items() if kind in used),
+        note=f"{_of_latency(model)} {FLOP}",
+        table=table_html(columns, lines, columns[3:]),
     )
 
 
@@ -166,39 +216,24 @@ def _of_latency(model: LatencyModel | None) -> str:
     )
 
 
-def _bars(rows: Sequence[LayerRow], measures: Iterable[tuple[str, Callable[[LayerRow], float], float, str]]) -> str:
-    """A table of a row for each place; in a cell the place's share of the whole, a segment for each layer."""
-    measures = list(measures)
+def _bars(rows: Sequence[LayerRow], measures: Sequence[Measure]) -> dict[str, tuple[Bar, ...]]:
+    """For each place a bar of each measure, beside the longest: a segment for each layer."""
     places = {row.place: [other for other in rows if other.place == row.place] for row in rows}
-    most = [max(sum(map(value, each)) for each in places.values()) for _, value, _, _ in measures]
-    body = ""
-    for place, each in places.items():
-        cells = "".join(_bar_cell(each, *measure, of) for measure, of in zip(measures, most, strict=True))
-        body += f'<tr><th scope="row">{escape(place)}</th>{cells}</tr>'
-    sums = (scale * sum(map(value, rows)) for _, value, scale, _ in measures)
-    head = "".join(
-        f'<th scope="col">{name}, {total:.4g} {unit} in all</th>'
-        for (name, _, _, unit), total in zip(measures, sums, strict=True)
-    )
-    return f'<table class="bars"><thead><tr><td></td>{head}</tr></thead><tbody>{body}</tbody></table>'
+    most = [max(map(measure.total, places.values())) for measure in measures]
+    return {
+        place: tuple(
+            Bar(tuple(_segments(each, measure, of)), measure.text(measure.total(each)))
+            for measure, of in zip(measures, most, strict=True)
+        )
+        for place, each in places.items()
+    }
 
 
-def _bar_cell(
-    rows: Sequence[LayerRow], name: str, value: Callable[[LayerRow], float], scale: float, unit: str, most: float
-) -> str:
-    segments = "".join(
-        f'<i class="{row.kind}" style="width:{100 * value(row) / most:.1f}%" '
-        f'title="{escape(row.text)}: {scale * value(row):.3g} {unit}"></i>'
-        for row in rows
-        if value(row) > _SEEN * most
-    )
-    return f'<td><div class="bar">{segments}</div><small>{scale * sum(map(value, rows)):.3g} {unit}</small></td>'
-
-
-def _key(rows: Sequence[LayerRow]) -> str:
-    used = [kind for kind in KINDS if any(row.kind == kind for row in rows)]
-    items = "".join(f'<li><i class="{kind}"></i>{KINDS[kind]}</li>' for kind in used)
-    return f'<ul class="key">{items}</ul>'
+def _segments(rows: Sequence[LayerRow], measure: Measure, most: float) -> Iterator[Segment]:
+    for row in rows:
+        value = measure.value(row)
+        if value > LEAST_DRAWN * most:
+            yield Segment(row.kind, value / most, f"{row.text}: {measure.text(value)}")
 
 
 def _cells(row: LayerRow, model: LatencyModel | None) -> tuple[str, ...]:
@@ -206,11 +241,3 @@ def _cells(row: LayerRow, model: LatencyModel | None) -> tuple[str, ...]:
     counts = f"{row.macs / 1e6:.3f}", f"{row.params / 1e3:.2f}"
     latency = () if model is None else ("" if row.latency_ms is None else f"{1e3 * row.latency_ms:.1f}",)
     return (row.text, row.place, output, *counts, *latency)
-
-
-def _configuration(record: Record) -> str:
-    text = json.dumps(record.architecture.to_dict(), indent=2)
-    return (
-        '<p class="note">In a file, it is what commands take in place of a preset\'s name.</p>'
-        f'<div class="copy"><button type="button" aria-live="polite">copy</button><pre>{escape(text)}</pre></div>'
-    )

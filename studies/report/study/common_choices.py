@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from html import escape
 
 import optuna
 import plotly.graph_objects as go
@@ -16,7 +15,7 @@ from optuna.trial import FrozenTrial, TrialState
 from search_space.architecture import Stage
 from studies.record import OBJECTIVES, Record
 from studies.report.figures import BLUE, ORANGE, styled
-from studies.report.page import figure_html, scrolled, section
+from studies.report.page import Section, section
 
 HEADING = "What the front has in common"
 LEAST_TRIALS = 20
@@ -85,23 +84,35 @@ def _over_all(study: Study, trials: Sequence[FrozenTrial], space: Mapping[str, B
     return common
 
 
-def winners_section(front: Sequence[Record], records: Sequence[Record], importances: Importances | None) -> str:
-    """The section of the report, as HTML; empty where the front is."""
+@dataclass(frozen=True, slots=True)
+class ChoiceRow:
+    """A value of a choice, and for each stage the shares of the front's networks and of all searched that have it."""
+
+    choice: str
+    value: str
+    shares: tuple[tuple[float, float], ...]
+
+
+def winners_section(
+    front: Sequence[Record], records: Sequence[Record], importances: Importances | None
+) -> Section | None:
+    """The section of the report; None where the front is empty."""
     if not front:
-        return ""
+        return None
     if importances is None:
-        drawn = (
-            f"<p>What matters is estimated from {LEAST_TRIALS} networks that differ in accuracy and in latency; "
-            f"there are {len(records)} in all.</p>"
+        line = (
+            f"What matters is estimated from {LEAST_TRIALS} networks that differ in accuracy and in latency; "
+            f"there are {len(records)} in all."
         )
     else:
-        note = (
+        line = (
             "Share of what accuracy and latency varied by over the search that a choice alone accounts for (fANOVA, a "
             f"random forest on {len(records)} networks): of few networks it is a hint, and the budget ties choices "
             f"to each other.{_of_narrowed(importances)}"
         )
-        drawn = f"<p>{note}</p>{figure_html(importance_figure(importances), 'importance')}"
-    return section(HEADING, f"{drawn}<h3>Choices by stage</h3>{choices_table(front, records)}")
+    figures = {"importance": importance_figure(importances)} if importances else {}
+    rows = list(choice_rows(front, [*records] or [*front]))
+    return section(HEADING, line, figures=figures, template="choices.html", rows=rows)
 
 
 def _of_narrowed(importances: Importances) -> str:
@@ -109,7 +120,7 @@ def _of_narrowed(importances: Importances) -> str:
         return ""
     names = ", ".join(name.replace("_", " ") for name in importances.narrowed)
     return (
-        f" Not every network was offered every value of {escape(names)}, since not all would have fitted the budget: "
+        f" Not every network was offered every value of {names}, since not all would have fitted the budget: "
         "their bars count as if all had been."
     )
 
@@ -131,32 +142,16 @@ def importance_figure(importances: Importances) -> go.Figure:
     return styled(go.Figure(bars), "importance, %", "").update_layout(barmode="group")
 
 
-def choices_table(front: Sequence[Record], records: Sequence[Record]) -> str:
-    """A heat map: the share of the front's networks with each value, by stage, beside that of all searched."""
-    rows = "".join(f"<tr>{''.join(cells)}</tr>" for cells in _rows(front, [*records] or [*front]))
-    head = "".join(f'<th scope="col">{text}</th>' for text in ("choice", "value", "stage 2", "stage 3", "stage 4"))
-    note = '<p class="note">Share of the front\'s networks; in brackets, of all that were searched.</p>'
-    table = f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
-    return scrolled(table, "choices by stage") + note
-
-
-def _rows(front: Sequence[Record], records: Sequence[Record]) -> Iterator[list[str]]:
+def choice_rows(front: Sequence[Record], records: Sequence[Record]) -> Iterator[ChoiceRow]:
+    """A row for each value of each choice that one of the records has."""
     for name, value_of in CHOICES.items():
         found = {value_of(stage) for record in records for stage in record.architecture.stages}
         for value in sorted(found, key=lambda value: (isinstance(value, str), value)):
-            texts = f'<td class="text">{name}</td><td class="text">{escape(str(value))}</td>'
             shares = zip(_shares(front, value_of, value), _shares(records, value_of, value), strict=True)
-            yield [texts, *(_cell(*pair) for pair in shares)]
+            yield ChoiceRow(name, str(value), tuple(shares))
 
 
 def _shares(records: Sequence[Record], value_of: Callable[[Stage], object], value: object) -> list[float]:
     """For each stage the share of the records that have the value there."""
     stages = zip(*(record.architecture.stages for record in records), strict=True)
     return [sum(value_of(stage) == value for stage in column) / len(records) for column in stages]
-
-
-def _cell(front: float, searched: float) -> str:
-    # Half transparent at most, so that the text is read on it in light and dark.
-    shade = f"background: rgb(47 143 224 / {0.5 * front:.2f})"
-    text = f'{100 * front:.0f} % <span class="soft">({100 * searched:.0f} %)</span>'
-    return f'<td class="number" style="{shade}">{text}</td>'

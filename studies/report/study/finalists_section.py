@@ -14,7 +14,7 @@ from studies.finalists import Finalist, final_front, own_text, scale_of_finals
 from studies.record import Record
 from studies.report.figures import BLUE, GREY, LATENCY, ORANGE, axes_of, on_axes, styled, ties_drawn
 from studies.report.label_placement import FONT_PX, PHONE_PX, sides_of
-from studies.report.page import Cell, Link, figure_html, section, table_html
+from studies.report.page import Cell, Link, Section, section, table_html
 from studies.report.study.cards import anchor_of, name_cell, row_anchor_of
 from studies.ties import RULE, Pairs, letters_of, tied_pairs
 
@@ -26,13 +26,13 @@ _MOST_COVERED_PX = 2 * FONT_PX**2
 
 def finalists_section(
     finalists: Sequence[Finalist], front: Sequence[Record] = (), scale: AccuracyScale = PERCENT
-) -> str:
-    """The section, as HTML; empty where there are none. Those on the search's `front` or their own lead to cards.
+) -> Section | None:
+    """The section; None where there are none. Those on the search's `front` or their own lead to cards.
 
     The scale is the study's: what was measured of finalists is a percentage, whatever that is.
     """
     if not finalists:
-        return ""
+        return None
     on_front = {record.architecture.key() for record in final_front(finalists)}
     alone = finalists_alone(finalists, front)
     shown = sorted(finalists, key=lambda each: each.final.latency_ms)
@@ -48,16 +48,15 @@ def finalists_section(
         )
         for each, tie in zip(shown, ties, strict=True)
     ]
-    note = (
+    line = (
         "Trained anew with other seeds and timed again together, so these are the numbers to choose by. Bars: standard "
         "deviation over the seeds (none for a single one), and a latency's standard error. Of latencies within "
         f"{100 * (TIE - 1):.0f} % of each other the most accurate stands on the front. A pale band joins networks that "
         f"are tied, and they share a letter: {RULE}, or unknown."
     )
-    drawn = figure_html(finalists_figure(finalists, own), "finalists")
     numbers = ("MFLOPs", "latency ms", own.column, "seeds", f"predicted {scale.unit}")
     table = table_html(("name", *numbers, "on the front", "tie"), rows, numbers)
-    return section(HEADING, f"<p>{escape(note)}</p>{drawn}{table}")
+    return section(HEADING, line, figures={"finalists": finalists_figure(finalists, own)}, table=table)
 
 
 def finalists_alone(finalists: Sequence[Finalist], front: Sequence[Record]) -> list[Record]:

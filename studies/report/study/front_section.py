@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
 
 from studies.accuracy_scale import AccuracyScale
 from studies.display import FLOP, NUMBERS, SPREAD, columns_of, rows_of
 from studies.record import Record
 from studies.report.figures import front_figure
-from studies.report.page import Cell, Link, figure_html, section, table_html
+from studies.report.page import Cell, Link, Section, section, table_html
 from studies.report.study.cards import anchor_of, row_anchor_of
 from studies.ties import LATENCY_RULE, RULE, letters_of, tied_pairs
 
@@ -19,20 +18,19 @@ TIE_COLUMN = "tie"
 
 def figure_section(
     front: Sequence[Record], references: Sequence[Record], records: Sequence[Record], scale: AccuracyScale
-) -> str:
-    """The section of the figure, as HTML."""
+) -> Section:
+    """The section of the figure."""
     if not records and not references:
-        return section(FIGURE_HEADING, "<p>No network was completed, so there is nothing to draw.</p>")
-    drawn = figure_html(front_figure(front, references, records, scale), "1")
-    note = f"Up and to the left is better. {_of_bars(scale)} A pale band joins networks that are tied: {_rule(scale)}."
-    return section(FIGURE_HEADING, f"<p>{escape(note)}</p>{drawn}")
+        return section(FIGURE_HEADING, "No network was completed, so there is nothing to draw.")
+    line = f"Up and to the left is better. {_of_bars(scale)} A pale band joins networks that are tied: {_rule(scale)}."
+    return section(FIGURE_HEADING, line, figures={"1": front_figure(front, references, records, scale)})
 
 
-def table_section(front: Sequence[Record], references: Sequence[Record], scale: AccuracyScale) -> str:
-    """The section of the table, as HTML: each network of the front leads to its card, ties share a letter."""
+def table_section(front: Sequence[Record], references: Sequence[Record], scale: AccuracyScale) -> Section:
+    """The section of the table: each network of the front leads to its card, ties share a letter."""
     shown = sorted([*front, *references], key=lambda record: record.latency_ms)
     if not shown:
-        return section(TABLE_HEADING, "<p>It is empty.</p>")
+        return section(TABLE_HEADING, "It is empty.")
     pairs = tied_pairs(shown, [scale.error_of(record) for record in shown])
     letters = letters_of(len(shown), pairs)
     rows: list[tuple[str, Sequence[Cell]]] = []
@@ -41,7 +39,7 @@ def table_section(front: Sequence[Record], references: Sequence[Record], scale: 
         rows.append(("reference" if row.is_reference else "found", (name, *row.cells[1:], tie)))
     tied = f"{'Networks that share a letter' if pairs else 'No two'} are tied: {_rule(scale)}."
     table = table_html((*columns_of(scale), TIE_COLUMN), rows, NUMBERS)
-    return section(TABLE_HEADING, f'{table}<p class="note">{FLOP} {SPREAD} {escape(scale.note)} {escape(tied)}</p>')
+    return section(TABLE_HEADING, table=table, note=" ".join(filter(None, (FLOP, SPREAD, scale.note, tied))))
 
 
 def _rule(scale: AccuracyScale) -> str:

@@ -14,7 +14,7 @@ from studies.accuracy_scale import PERCENT, AccuracyScale
 from studies.front import front_of
 from studies.record import Record
 from studies.report.figures import BLUE, GREY, styled
-from studies.report.page import figure_html, section
+from studies.report.page import Section, section
 from studies.sampling.expected_improvement import hypervolume
 from studies.storage.trials import CAUSE, INTERRUPTED
 
@@ -74,21 +74,20 @@ def growth_of(records: Sequence[Record], minutes: Mapping[int, float]) -> Growth
     return Growth(tuple(volume / volumes[-1] for volume in volumes), times, slowest, least)
 
 
-def growth_section(growth: Growth | None, scale: AccuracyScale = PERCENT) -> str:
-    """The section of the report, as HTML; empty where there is nothing to draw."""
+def growth_section(growth: Growth | None, scale: AccuracyScale = PERCENT) -> Section | None:
+    """The section of the report; None where there is nothing to draw."""
     if growth is None:
-        return ""
-    note = (
-        f"<p>Share of the hypervolume that the front dominates in the end, below the reference point of "
+        return None
+    line = (
+        f"Share of the hypervolume that the front dominates in the end, below the reference point of "
         f"{growth.slowest_ms:.3g} ms and {scale.height_text(growth.least_accuracy)}, the slowest and the least "
-        "accurate of all searched. Where it still climbs at the right, a longer search finds more.</p>"
+        "accurate of all searched. Where it still climbs at the right, a longer search finds more."
     )
     trials = list(range(1, len(growth.shares) + 1))
-    figures = [growth_figure({"this search": (trials, growth.shares)}, "trials")]
+    figures = {"growth-0": growth_figure({"this search": (trials, growth.shares)}, "trials")}
     if growth.minutes:
-        figures.append(growth_figure({"this search": (growth.minutes, growth.shares)}, "minutes of search"))
-    drawn = "".join(figure_html(figure, f"growth-{place}") for place, figure in enumerate(figures))
-    return section(HEADING, note + drawn)
+        figures["growth-1"] = growth_figure({"this search": (growth.minutes, growth.shares)}, "minutes of search")
+    return section(HEADING, line, figures=figures)
 
 
 def growth_figure(curves: Mapping[str, tuple[Sequence[float], Sequence[float]]], x_title: str) -> go.Figure:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from html import escape
 
 from search_space.guidelines import Guidelines, guidelines_of
 from studies.front import nearest_reference
 from studies.latency.model import LatencyModel
 from studies.record import Record
-from studies.report.page import section, table_html
+from studies.report.page import Section, section, table_html
 from studies.report.study.cards import name_cell
-from studies.report.study.time_by_kind import times_html
+from studies.report.study.time_by_kind import times_of
 
 HEADING, TIMES = "Why they are fast", "Where the time goes"
 COLUMNS = ("name", "ms a 100 MFLOPs", "G1 imbalance", "G2 grouped %", "G3 kernels", "G4 element-wise %", "in words")
@@ -37,14 +36,14 @@ def guidelines_section(
     model: LatencyModel | None = None,
     resolution: int = 224,
     classes: int = 1000,
-) -> str:
-    """The section of the report, as HTML; empty where there is no network.
+) -> Section | None:
+    """The section of the report; None where there is no network.
 
     Costs hold at `resolution` and `classes`. `model` tells what a difference costs in time, where there is one.
     """
     shown = sorted([*front, *references], key=lambda record: record.latency_ms)
     if not shown:
-        return ""
+        return None
     found = {id(record): guidelines_of(record.architecture, resolution, classes) for record in shown}
     rows = []
     for record in shown:
@@ -54,8 +53,8 @@ def guidelines_section(
         row_class = "reference" if record.reference else "found"
         rows.append((row_class, (name_cell(record, front), *_cells(record, found[id(record)]), words)))
     table = table_html(COLUMNS, rows, COLUMNS[1:-1])
-    times = times_html(front, references, model, resolution, classes) if model else ""
-    return section(HEADING, f"<p>{escape(_NOTE)}</p>{table}" + (f"<h3>{TIMES}</h3>{times}" if times else ""))
+    times = times_of(front, references, model, resolution, classes) if model else None
+    return section(HEADING, _NOTE, table=table, template="guidelines.html", subheading=TIMES, times=times)
 
 
 def in_words(ours: Guidelines, theirs: Guidelines, name: str) -> str:

@@ -26,6 +26,8 @@ KINDS = {
     "norm": "norm and activation",
 }
 """The kinds of layers, as people call them."""
+LEAST_DRAWN = 0.002
+"""Smaller shares of a bar are not drawn."""
 _KINDS_OF = {
     **{"linear": "linear", "shuffle": "shuffle", "se": "attention", "concat": "join", "add": "join"},
     **{"maxpool": "pool", "avgpool": "pool", "globalpool": "pool"},

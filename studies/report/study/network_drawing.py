@@ -1,14 +1,14 @@
-"""Drawings of a network as SVG: its units as slabs in a row, and what is inside one unit. Read from the plan alone."""
+"""Drawings of a network: its units as slabs in a row, and what is inside one unit. Read from the plan alone."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from html import escape
 from typing import NamedTuple
 
 from search_space.cost import LayerCost
 from search_space.plan import Branch, Layer, Plan, Unit
+from studies.report.study.drawing import Drawing, Shape
 from studies.report.study.layer_rows import kind_of, text_of
 
 _COLUMN, _BOX, _GAP, _TOP = 146, 34, 12, 24
@@ -31,7 +31,7 @@ class _Slab(NamedTuple):
     size_px: int
 
 
-def network_svg(plan: Plan, layers: Sequence[LayerCost], *, labels: bool = True) -> str:
+def network_drawing(plan: Plan, layers: Sequence[LayerCost], *, labels: bool = True) -> Drawing:
     """The network as a row of slabs, one a unit: as tall as its output's resolution, as thick as its channels.
 
     `layers` are the plan's costs; heights and thicknesses go with the logarithm. With `labels` each block is named.
@@ -39,15 +39,15 @@ def network_svg(plan: Plan, layers: Sequence[LayerCost], *, labels: bool = True)
     blocks: dict[str, list[_Slab]] = {}
     for slab in _slabs(plan, layers):
         blocks.setdefault(slab.block, []).append(slab)
-    drawn, x = "", 0.0
+    shapes: list[Shape] = []
+    x = 0.0
     for name, slabs in blocks.items():
         widths = [_thickness(slab.channels) + _SLAB_GAP for slab in slabs]
         room = max(sum(widths), _LEAST_BLOCK) if labels else sum(widths)
-        drawn += _block(name, slabs, x, labels)
+        shapes += _block(name, slabs, x, labels)
         x += room + (_BLOCK_GAP if labels else 6)
     height = _TALLEST + (62 if labels else 0)
-    size = f'width="{x:.0f}" height="{height}" ' if labels else ""
-    return f'<svg {size}viewBox="0 0 {x:.0f} {height}" {_described(network_text(blocks))}>{drawn}</svg>'
+    return Drawing(round(x), height, network_text(blocks), tuple(shapes), is_fluid=not labels)
 
 
 def network_text(blocks: dict[str, list[_Slab]]) -> str:
@@ -55,7 +55,7 @@ def network_text(blocks: dict[str, list[_Slab]]) -> str:
     return "; ".join(f"{name}: {', '.join(_block_lines(slabs))}" for name, slabs in blocks.items())
 
 
-def unit_svg(unit: Unit) -> str:
+def unit_drawing(unit: Unit) -> Drawing:
     """What is inside a unit: its branches side by side, a box for each layer, the join, and what follows it.
 
     A batch norm follows every convolution and has no box; an activation stands in the box before it.
@@ -64,15 +64,15 @@ def unit_svg(unit: Unit) -> str:
     tall = max(len(boxes) for boxes in columns)
     bottom = _TOP + tall * (_BOX + _GAP) + _GAP
     width = len(columns) * (_COLUMN + _GAP) - _GAP
-    drawn = ""
+    shapes: list[Shape] = []
     for number, (branch, boxes) in enumerate(zip(unit.branches, columns, strict=True)):
-        drawn += _branch_svg(unit, branch, boxes, number * (_COLUMN + _GAP), bottom)
+        shapes += _branch_shapes(unit, branch, boxes, number * (_COLUMN + _GAP), bottom)
     y = bottom
     after = [_join_box(unit)] if len(columns) > 1 else []
     for box in [*after, *_merged(unit.tail)]:
-        drawn += _box_svg(box, 0, y, width, height=24)
+        shapes += _box_shapes(box, 0, y, width, height=24)
         y += 24 + 4
-    return f'<svg width="{width}" height="{y}" viewBox="0 0 {width} {y}" {_described(unit_text(unit))}>{drawn}</svg>'
+    return Drawing(width, y, unit_text(unit), tuple(shapes))
 
 
 def unit_text(unit: Unit) -> str:
@@ -94,23 +94,23 @@ def _thickness(channels: int) -> float:
     return max(4.0, 5 * math.log2(channels) - 14)
 
 
-def _block(name: str, slabs: Sequence[_Slab], x: float, labels: bool) -> str:
+def _block(name: str, slabs: Sequence[_Slab], x: float, labels: bool) -> Iterator[Shape]:
     kind = {"stem": "spatial", "head": "dense", "classifier": "linear"}.get(name, "depthwise")
-    drawn, at = "", x
+    at = x
     for slab in slabs:
-        drawn += _slab_svg(slab, at, kind)
+        yield _slab_shape(slab, at, kind)
         at += _thickness(slab.channels) + _SLAB_GAP
     if labels:
-        for number, line in enumerate([name, *_block_lines(slabs)]):
-            fine = ' class="fine"' if number else ""
-            drawn += f'<text{fine} x="{x:.1f}" y="{_TALLEST + 16 + 14 * number}">{escape(line)}</text>'
-    return drawn
+        yield Shape("text", {"x": f"{x:.1f}", "y": _TALLEST + 16}, name)
+        for number, line in enumerate(_block_lines(slabs), start=1):
+            yield Shape("text", {"class": "fine", "x": f"{x:.1f}", "y": _TALLEST + 16 + 14 * number}, line)
 
 
-def _slab_svg(slab: _Slab, x: float, kind: str) -> str:
+def _slab_shape(slab: _Slab, x: float, kind: str) -> Shape:
     height = _LOWEST + (_TALLEST - _LOWEST) * math.log2(slab.size_px) / math.log2(max(slab.size_px, _LARGEST_PX))
-    place = f'x="{x:.1f}" y="{(_TALLEST - height) / 2:.1f}"'
-    return f'<rect class="kind {kind}" {place} width="{_thickness(slab.channels):.1f}" height="{height:.1f}" rx="2"/>'
+    place = {"x": f"{x:.1f}", "y": f"{(_TALLEST - height) / 2:.1f}"}
+    size = {"width": f"{_thickness(slab.channels):.1f}", "height": f"{height:.1f}"}
+    return Shape("rect", {"class": f"kind {kind}", **place, **size, "rx": 2})
 
 
 def _block_lines(slabs: Sequence[_Slab]) -> list[str]:
@@ -152,24 +152,20 @@ def _came_in(unit: Unit, branch: Branch) -> str:
     return f"{taken} of {unit.c_in} channels" if taken < unit.c_in else f"{taken} channels"
 
 
-def _branch_svg(unit: Unit, branch: Branch, boxes: Sequence[_Box], x: int, bottom: int) -> str:
+def _branch_shapes(unit: Unit, branch: Branch, boxes: Sequence[_Box], x: int, bottom: int) -> Iterator[Shape]:
     middle = x + _COLUMN / 2
-    drawn = f'<path class="wire" d="M{middle} {_TOP - 6}V{bottom}"/>'
-    drawn += f'<text class="fine" x="{middle}" y="12" text-anchor="middle">{_came_in(unit, branch)}</text>'
+    yield Shape("path", {"class": "wire", "d": f"M{middle} {_TOP - 6}V{bottom}"})
+    yield Shape("text", {"class": "fine", "x": middle, "y": 12, "text-anchor": "middle"}, _came_in(unit, branch))
     for number, box in enumerate(boxes):
-        drawn += _box_svg(box, x, _TOP + _GAP // 2 + number * (_BOX + _GAP), _COLUMN, height=_BOX)
-    return drawn
+        yield from _box_shapes(box, x, _TOP + _GAP // 2 + number * (_BOX + _GAP), _COLUMN, height=_BOX)
 
 
-def _box_svg(box: _Box, x: int, y: int, width: int, height: int) -> str:
-    drawn = f'<rect class="box" x="{x + 0.5}" y="{y + 0.5}" width="{width - 1}" height="{height - 1}" rx="5"/>'
-    drawn += f'<rect class="kind {box.kind}" x="{x + 1}" y="{y + 1}" width="5" height="{height - 2}" rx="2"/>'
+def _box_shapes(box: _Box, x: int, y: int, width: int, height: int) -> Iterator[Shape]:
+    outline = {"x": x + 0.5, "y": y + 0.5, "width": width - 1, "height": height - 1}
+    yield Shape("rect", {"class": "box", **outline, "rx": 5})
+    edge = {"x": x + 1, "y": y + 1, "width": 5, "height": height - 2}
+    yield Shape("rect", {"class": f"kind {box.kind}", **edge, "rx": 2})
     two = bool(box.fine) and height >= _BOX
-    drawn += f'<text x="{x + 13}" y="{y + (14 if two else height / 2 + 4):.0f}">{escape(box.text)}</text>'
+    yield Shape("text", {"x": x + 13, "y": f"{y + (14 if two else height / 2 + 4):.0f}"}, box.text)
     if two:
-        drawn += f'<text class="fine" x="{x + 13}" y="{y + 27}">{escape(box.fine)}</text>'
-    return drawn
-
-
-def _described(text: str) -> str:
-    return f'role="img" aria-label="{escape(text)}"'
+        yield Shape("text", {"class": "fine", "x": x + 13, "y": y + 27}, box.fine)

@@ -5,8 +5,8 @@ The page opens without a network.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from html import escape
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,8 @@ from studies.latency.repeatability import reference_drift
 from studies.latency.unmeasured import Predicted, predicted_for
 from studies.record import Record
 from studies.report.figures import flops_figure
-from studies.report.page import cell_html, definitions_section, figure_html, section, write_page
+from studies.report.page import Cell, Section, definitions_section, section, write_page
+from studies.report.rendering import render
 from studies.report.study.cards import cards_section, name_cell
 from studies.report.study.common_choices import Importances, winners_section
 from studies.report.study.finalists_section import finalists_alone, finalists_section
@@ -63,11 +64,9 @@ def write_report(
     predicted = predicted_for([*records, *references], settings)
     task = [int(settings.get(name, default)) for name, default in DEPLOYMENT.items()]
     sections = (
-        _header(title, len(records), len(front), len(references)),
-        _picks(front, references, scale),
         finalists_section(finalists, front, scale),
         figure_section(front, references, records, scale),
-        _speeds(references, records, predicted, scale),
+        *_speeds(references, records, predicted, scale),
         table_section(front, references, scale),
         growth_section(growth_of(records, minutes or {}), scale),
         winners_section(front, records, importances),
@@ -77,52 +76,61 @@ def write_report(
         definitions_section("How the numbers were had", provenance),
         _limits([*records, *references], provenance.get("accuracy", ""), Task(*task)),
     )
-    return write_page(path, title, sections)
+    opening = render("picks.html", picks=_picks(front, references, scale))
+    lead = _lead(len(records), len(front), len(references))
+    return write_page(path, title, sections, lead=lead, opening=opening)
 
 
-def _header(title: str, searched: int, on_front: int, references: int) -> str:
-    counts = f"{_count(searched, 'network')} searched, {on_front} on the front"
+@dataclass(frozen=True, slots=True)
+class PickCard:
+    """A network that someone may be looking for: which one, its numbers, and how it stands beside a reference."""
+
+    heading: str
+    accuracy: str
+    unit: str
+    ms: str
+    is_noisy: bool
+    network: Cell
+    beside: str
+
+
+def _lead(searched: int, on_front: int, references: int) -> str:
     beside = f", beside {_count(references, 'hand-designed reference')}" if references else ""
-    return f"<header><h1>{escape(title)}</h1><p>{counts}{beside}.</p></header>"
+    return f"{_count(searched, 'network')} searched, {on_front} on the front{beside}."
 
 
-def _picks(front: Sequence[Record], references: Sequence[Record], scale: AccuracyScale) -> str:
+def _picks(front: Sequence[Record], references: Sequence[Record], scale: AccuracyScale) -> list[PickCard]:
     """A card for each pick of the front; none where it is empty, and one where it is a single network."""
     names = PICKS if len(front) > 2 else PICKS[: len(front)]
     picks = sorted(((name, pick(front, name)) for name in names), key=lambda picked: picked[1].latency_ms)
-    cards = [_card(name, record, references, scale) for name, record in picks]
-    return f'<div class="cards">{"".join(cards)}</div>' if cards else ""
+    return [_card(name, record, references, scale) for name, record in picks]
 
 
-def _card(name: str, record: Record, references: Sequence[Record], scale: AccuracyScale) -> str:
+def _card(heading: str, record: Record, references: Sequence[Record], scale: AccuracyScale) -> PickCard:
     reference = nearest_reference(record, references)
-    beside = f"<p>{escape(comparison(record, reference))}</p>" if reference else ""
-    noisy = ' <span class="noisy">noisy</span>' if record.noisy else ""
     unit = "%" if scale.is_level_known else "points"
-    numbers = f"{scale.text(record)}<small> {unit}</small> {ms_text(record)}<small> ms</small>{noisy}"
-    link = cell_html(name_cell(record, [record]))
-    return f'<article><h2>{name}</h2><p class="number">{numbers}</p><p>{link}</p>{beside}</article>'
+    beside = comparison(record, reference) if reference else ""
+    name = name_cell(record, [record])
+    return PickCard(heading, scale.text(record), unit, ms_text(record), record.noisy, name, beside)
 
 
 def _speeds(
     references: Sequence[Record], records: Sequence[Record], predicted: Predicted | None, scale: AccuracyScale
-) -> str:
+) -> Iterator[Section]:
     """FLOPs against latency, coloured in two ways; nothing where no network was completed."""
     if not records and not references:
-        return ""
-    notes = (
-        f"<p>Networks of equal FLOPs differ in speed. g is the largest number of groups in a network. "
-        f"{_of_predictions(predicted)}{FLOP}</p>",
-        "<p>The same networks by the mean of their stages' splits: the share of the channels that a v2 unit works "
-        "on.</p>",
+        return
+    yield section(
+        "FLOPs against latency, by groups",
+        "Networks of equal FLOPs differ in speed. g is the largest number of groups in a network. "
+        f"{_of_predictions(predicted)}{FLOP}",
+        figures={"2": flops_figure(references, records, predicted, scale=scale)},
     )
-    figures = (
-        flops_figure(references, records, predicted, scale=scale),
-        flops_figure(references, records, by="split", scale=scale),
+    yield section(
+        "FLOPs against latency, by split",
+        "The same networks by the mean of their stages' splits: the share of the channels that a v2 unit works on.",
+        figures={"3": flops_figure(references, records, by="split", scale=scale)},
     )
-    headings = "FLOPs against latency, by groups", "FLOPs against latency, by split"
-    drawn = [figure_html(figure, str(number)) for number, figure in enumerate(figures, start=2)]
-    return "".join(section(heading, note + each) for heading, note, each in zip(headings, notes, drawn, strict=True))
 
 
 def _of_predictions(predicted: Predicted | None) -> str:
@@ -137,17 +145,16 @@ def _of_predictions(predicted: Predicted | None) -> str:
     )
 
 
-def _limits(records: Sequence[Record], accuracy: str, task: Task) -> str:
+def _limits(records: Sequence[Record], accuracy: str, task: Task) -> Section:
     measured = {f"{r.latency.get('runtime', '')} {r.latency.get('device', '')}".strip() for r in records} - {""}
-    where = f" ({'; '.join(sorted(measured))})" if measured else ""
     return section(
         "What the numbers do not say",
-        "<ul><li>Accuracy is <strong>predicted</strong> from a short training, whose own accuracy is called the "
-        f"proxy's. References were scored in the same way. {escape(accuracy[:1].upper() + accuracy[1:])}.</li>"
-        f"<li>Latency is that of this device and runtime only{escape(where)}; on another, another front. "
-        f"{_of_drift(records)}</li>"
-        f"<li>Costs and latencies hold at {task.description}. {FLOP} Other counts in use, such as two operations "
-        "for each, give larger numbers.</li></ul>",
+        template="limits.html",
+        accuracy=accuracy[:1].upper() + accuracy[1:],
+        where=f" ({'; '.join(sorted(measured))})" if measured else "",
+        drift=_of_drift(records),
+        task=task.description,
+        flop=FLOP,
     )
 
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from html import escape
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from studies.display import ms_text
 from studies.front import nearest_reference
 from studies.latency.model import LatencyModel
 from studies.record import Record
-from studies.report.page import cell_html, scrolled
-from studies.report.study.cards import name_cell
-from studies.report.study.layer_rows import KINDS, layer_rows
+from studies.report.page import Cell
+from studies.report.study.cards import Segment, name_cell
+from studies.report.study.layer_rows import KINDS, LEAST_DRAWN, layer_rows
 
 STEM = "stem"
 NAMES = {STEM: "stem, and what every call takes", **KINDS}
@@ -19,9 +19,6 @@ NAMES = {STEM: "stem, and what every call takes", **KINDS}
 MOST_TOLD = 2
 NOTICED = 0.03
 """A difference is stated where it is more than this share of the network's latency."""
-_SEEN = 0.002
-"""Smaller shares of a bar are not drawn."""
-
 Times = Mapping[str, float]
 
 
@@ -46,53 +43,61 @@ def differences(ours: Times, theirs: Times) -> list[str]:
     ]
 
 
-def times_html(
+@dataclass(frozen=True, slots=True)
+class TimesRow:
+    """A network's latency as a bar of its kinds, the bar in words, and what differs most from its nearest reference."""
+
+    kind: str
+    name: Cell
+    ms: str
+    segments: tuple[Segment, ...]
+    words: str
+    differences: str
+
+
+@dataclass(frozen=True, slots=True)
+class TimesByKind:
+    """The rows of all networks, fastest first, and the kinds that they show: CSS class -> name."""
+
+    rows: tuple[TimesRow, ...]
+    key: tuple[tuple[str, str], ...]
+
+
+def times_of(
     front: Sequence[Record],
     references: Sequence[Record],
     model: LatencyModel,
     resolution: int,
     classes: int,
-) -> str:
-    """A bar for each network, shares of its latency by kind, and what it differs in from its nearest reference."""
+) -> TimesByKind:
+    """For each network the shares of its latency by kind, and what it differs in from its nearest reference."""
     shown = sorted([*front, *references], key=lambda record: record.latency_ms)
     times = {id(record): ms_by_kind(record, model, resolution, classes) for record in shown}
-    rows = ""
+    rows = []
     for record in shown:
+        ours = times[id(record)]
         nearest = nearest_reference(record, [o for o in references if o.architecture != record.architecture])
-        text = "; ".join(differences(times[id(record)], times[id(nearest)])) if nearest else ""
-        words = f"{text or 'much the same'} beside {nearest.name}" if nearest else ""
-        row_class = "reference" if record.reference else "found"
-        rows += (
-            f'<tr class="{row_class}"><td class="text">{cell_html(name_cell(record, front))}</td>'
-            f'<td class="number">{ms_text(record)}</td><td>{_bar(times[id(record)])}</td>'
-            f'<td class="text words">{escape(words)}</td></tr>'
-        )
-    head = "".join(f'<th scope="col">{name}</th>' for name in ("name", "ms", "by kind of layer", "most different in"))
-    table = f'<table class="times"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
-    return scrolled(table, "time by kind of layer") + _key(times.values()) + f'<p class="note">{_NOTE}</p>'
+        text = "; ".join(differences(ours, times[id(nearest)])) if nearest else ""
+        beside = f"{text or 'much the same'} beside {nearest.name}" if nearest else ""
+        kind, name = "reference" if record.reference else "found", name_cell(record, front)
+        rows.append(TimesRow(kind, name, ms_text(record), tuple(_segments(ours)), _in_words(ours), beside))
+    used = [kind for kind in NAMES if any(kind in each for each in times.values())]
+    return TimesByKind(tuple(rows), tuple((_colour(kind), NAMES[kind]) for kind in used))
 
 
-_NOTE = (
-    "Fitted, not measured: the shares of the model that the cards tell of, scaled to each measured latency. Kinds that "
-    "always come together cannot be separated by it. In brackets: shares of the network's own time, and of the other's."
-)
-
-
-def _bar(times: Times) -> str:
+def _drawn(times: Times) -> dict[str, float]:
+    """The shares that are large enough to be drawn, by kind."""
     total = sum(times.values())
-    shares = {kind: ms / total for kind, ms in times.items() if ms > _SEEN * total}
-    text = ", ".join(f"{NAMES[kind]} {100 * share:.0f} %" for kind, share in shares.items())
-    segments = "".join(
-        f'<i class="{_colour(kind)}" style="width:{100 * share:.1f}%" title="{NAMES[kind]}: {100 * share:.0f} %, '
-        f'{times[kind]:.3f} ms"></i>'
-        for kind, share in shares.items()
-    )
-    return f'<div class="bar" role="img" aria-label="{escape(text)}">{segments}</div>'
+    return {kind: ms / total for kind, ms in times.items() if ms > LEAST_DRAWN * total}
 
 
-def _key(all_times: Collection[Times]) -> str:
-    used = [kind for kind in NAMES if any(kind in times for times in all_times)]
-    return '<ul class="key">' + "".join(f'<li><i class="{_colour(k)}"></i>{NAMES[k]}</li>' for k in used) + "</ul>"
+def _in_words(times: Times) -> str:
+    return ", ".join(f"{NAMES[kind]} {100 * share:.0f} %" for kind, share in _drawn(times).items())
+
+
+def _segments(times: Times) -> Iterator[Segment]:
+    for kind, share in _drawn(times).items():
+        yield Segment(_colour(kind), share, f"{NAMES[kind]}: {100 * share:.0f} %, {times[kind]:.3f} ms")
 
 
 def _colour(kind: str) -> str:

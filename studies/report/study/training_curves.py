@@ -1,10 +1,12 @@
-"""Small line charts as SVG: a training's losses and accuracies by epoch."""
+"""Small line charts: a training's losses and accuracies by epoch."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from html import escape
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
+
+from studies.report.study.drawing import Drawing, Shape
 
 _WIDTH, _HEIGHT, _LEFT, _TOP, _BOTTOM = 320, 170, 40, 26, 144
 _CLASSES = ("first", "second")
@@ -12,15 +14,25 @@ _CLASSES = ("first", "second")
 Points = Sequence[tuple[float, float]]
 
 
-def curves_html(training: Mapping[str, Any]) -> str:
-    """Charts of a training's losses and of its validation accuracy; a sentence where it kept no curve."""
-    drawn = losses_of(training)
-    charts = chart_svg(drawn) if drawn else '<p class="note">No curve of this training was kept.</p>'
+@dataclass(frozen=True, slots=True)
+class TrainingCurves:
+    """Charts of a training's losses and of its validation accuracy, and a sentence on what is no curve."""
+
+    charts: tuple[Drawing, ...]
+    note: str
+
+
+def curves_of(training: Mapping[str, Any]) -> TrainingCurves:
+    """The curves that a training kept; where it kept none, the note says so."""
+    losses = losses_of(training)
     percent = [(epoch, 100 * accuracy) for epoch, accuracy in _validated(training, "validation_accuracies")]
-    if len(percent) > 1:
-        return charts + chart_svg({"validation accuracy, %": percent})
-    said = "".join(f"Validated once, after epoch {epoch:.0f}: {value:.1f} %. " for epoch, value in percent)
-    return f'{charts}<p class="note">{said}</p>' if drawn else charts
+    drawn = [losses] if losses else []
+    drawn += [{"validation accuracy, %": percent}] if len(percent) > 1 else []
+    note = "" if drawn else "No curve of this training was kept."
+    if losses and len(percent) == 1:
+        ((epoch, value),) = percent
+        note = f"Validated once, after epoch {epoch:.0f}: {value:.1f} %."
+    return TrainingCurves(tuple(map(chart, drawn)), note)
 
 
 def losses_of(training: Mapping[str, Any]) -> dict[str, Points]:
@@ -32,7 +44,7 @@ def losses_of(training: Mapping[str, Any]) -> dict[str, Points]:
     return {name: points for name, points in losses.items() if points}
 
 
-def chart_svg(series: Mapping[str, Points]) -> str:
+def chart(series: Mapping[str, Points]) -> Drawing:
     """Up to two series of (epoch, value) as lines with a point at each value, named above."""
     epochs = [epoch for points in series.values() for epoch, _ in points]
     values = [value for points in series.values() for _, value in points]
@@ -45,27 +57,33 @@ def chart_svg(series: Mapping[str, Points]) -> str:
             _BOTTOM - _TOP - 16
         )
 
-    drawn = _axes(at(1, low)[1], at(1, high)[1], low, high, last)
-    for number, (kind, (name, points)) in enumerate(zip(_CLASSES, series.items(), strict=False)):
-        places = [at(*point) for point in points]
-        path = "L".join(f"{x:.1f} {y:.1f}" for x, y in places)
-        drawn += f'<path class="curve {kind}" d="M{path}"/>'
-        drawn += "".join(f'<circle class="{kind}" cx="{x:.1f}" cy="{y:.1f}" r="3"/>' for x, y in places)
-        drawn += f'<circle class="{kind}" cx="{_LEFT + 4 + 130 * number}" cy="8" r="4"/>'
-        drawn += f'<text x="{_LEFT + 13 + 130 * number}" y="12">{escape(name)}</text>'
-    size = f'width="{_WIDTH}" height="{_HEIGHT}" viewBox="0 0 {_WIDTH} {_HEIGHT}"'
-    return f'<svg {size} role="img" aria-label="{escape(_in_words(series))}">{drawn}</svg>'
+    shapes = [*_axes(at(1, low)[1], at(1, high)[1], low, high, last)]
+    for number, (name, points) in enumerate(list(series.items())[: len(_CLASSES)]):
+        shapes += _line(number, name, [at(*point) for point in points])
+    return Drawing(_WIDTH, _HEIGHT, _in_words(series), tuple(shapes))
 
 
-def _axes(y_low: float, y_high: float, low: float, high: float, last: float) -> str:
-    lines = f'<path class="wire grid" d="M{_LEFT} {y_high:.1f}H{_WIDTH}M{_LEFT} {y_low:.1f}H{_WIDTH}"/>'
-    marks = "".join(
-        f'<text class="fine" x="{_LEFT - 4}" y="{y + 4:.1f}" text-anchor="end">{value:.3g}</text>'
-        for y, value in ((y_low, low), (y_high, high))
-    )
-    ends = f'<text class="fine" x="{_LEFT + 4}" y="{_HEIGHT - 8}">epoch 1</text>' if last > 1 else ""
-    ends += f'<text class="fine" x="{_WIDTH}" y="{_HEIGHT - 8}" text-anchor="end">epoch {last:.0f}</text>'
-    return lines + marks + ends
+def _line(number: int, name: str, places: Points) -> Iterator[Shape]:
+    kind, x = _CLASSES[number], _LEFT + 4 + 130 * number
+    yield Shape("path", {"class": f"curve {kind}", "d": "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in places)})
+    for along, up in places:
+        yield Shape("circle", {"class": kind, "cx": f"{along:.1f}", "cy": f"{up:.1f}", "r": 3})
+    yield Shape("circle", {"class": kind, "cx": x, "cy": 8, "r": 4})
+    yield Shape("text", {"x": x + 9, "y": 12}, name)
+
+
+def _axes(y_low: float, y_high: float, low: float, high: float, last: float) -> Iterator[Shape]:
+    ends = f"M{_LEFT} {y_high:.1f}H{_WIDTH}M{_LEFT} {y_low:.1f}H{_WIDTH}"
+    yield Shape("path", {"class": "wire grid", "d": ends})
+    for y, value in ((y_low, low), (y_high, high)):
+        yield _fine(_LEFT - 4, f"{y + 4:.1f}", f"{value:.3g}", "end")
+    if last > 1:
+        yield _fine(_LEFT + 4, _HEIGHT - 8, "epoch 1", "start")
+    yield _fine(_WIDTH, _HEIGHT - 8, f"epoch {last:.0f}", "end")
+
+
+def _fine(x: float, y: float | str, text: str, anchor: str) -> Shape:
+    return Shape("text", {"class": "fine", "x": x, "y": y, "text-anchor": anchor}, text)
 
 
 def _in_words(series: Mapping[str, Points]) -> str:
