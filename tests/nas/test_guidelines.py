@@ -51,7 +51,7 @@ def finding(case: Case, latencies_ms: Sequence[float]) -> Finding:
 
 def page_rows(page: str) -> list[tuple[str, ...]]:
     visible = re.sub(r"<script.*?</script>", "", page, flags=re.DOTALL)
-    rows = re.findall(r"<tr class='row'>(.*?)</tr>", visible)
+    rows = re.findall(r'<tr class="row">(.*?)</tr>', visible)
     return [tuple(unescape(cell) for cell in re.findall(r"<td[^>]*>(.*?)</td>", row)) for row in rows]
 
 

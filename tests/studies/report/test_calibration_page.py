@@ -118,7 +118,7 @@ def test_the_page_holds_verdict_table_and_figures_and_no_request_leaves_it(tmp_p
     page = written(tmp_path, calibration())
     text = unescape(visible(page))
     assert all(line in text for line in verdict_lines(calibration()))
-    rows = re.findall(r"<tr class=''>(.*?)</tr>", visible(page))
+    rows = re.findall(r'<tr class="">(.*?)</tr>', visible(page))
     assert [tuple(unescape(cell) for cell in re.findall(r"<td[^>]*>(.*?)</td>", row)) for row in rows] == rows_of(
         calibration()
     )

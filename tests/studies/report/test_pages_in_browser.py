@@ -68,14 +68,13 @@ FINALISTS = [Finalist(each, {1: each.accuracy, 2: each.accuracy - 0.01}, each.la
 def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     settings = {"budget": "140mflops", "resolution": 224, "classes": 1000, "space": SPACE.choices.to_dict()}
     sections = [
-        "<header><h1>a study</h1><p>of fifteen networks</p></header>",
         figure_section(FRONT, REFERENCES, RECORDS, SCALE),
-        section("Table", table_html(COLUMNS, [("found", row) for row in ROWS], COLUMNS[1:])),
+        section("Table", table=table_html(COLUMNS, [("found", row) for row in ROWS], COLUMNS[1:])),
         cards_section(FRONT, REFERENCES, predicted_for([*RECORDS, *REFERENCES], settings)),
         table_section(FRONT, REFERENCES, SCALE),
         finalists_section(FINALISTS, FRONT),
     ]
-    return write_page(tmp_path_factory.mktemp("page") / "report.html", "a study", sections)
+    return write_page(tmp_path_factory.mktemp("page") / "report.html", "a study", sections, lead="of fifteen networks")
 
 
 def names(driver: Any) -> list[str]:

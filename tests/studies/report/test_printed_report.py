@@ -84,7 +84,7 @@ def test_no_letter_lies_outside_the_margins(printed: Printed) -> None:
 def test_each_page_of_a_long_table_has_its_headings(driver: Any, tmp_path: Path) -> None:
     rows = [("found", [f"row {number}", str(number)]) for number in range(150)]
     page = write_page(
-        tmp_path / "page.html", "long", [section("Long", table_html(["what", "how many"], rows, ["how many"]))]
+        tmp_path / "page.html", "long", [section("Long", table=table_html(["what", "how many"], rows, ["how many"]))]
     )
     show(driver, page)
     texts = ["".join(text.split()) for text in texts_of(print_shown(driver))]

@@ -7,6 +7,7 @@ from html import unescape
 from typing import Any
 
 import pytest
+from test_page import content_of
 
 from search_space import PRESETS, Architecture, Budget, SearchSpace, cost_of
 from search_space.choosers import RandomChooser
@@ -16,8 +17,8 @@ from studies.latency.unmeasured import Predicted
 from studies.record import Record
 from studies.report.study.cards import cards_section
 from studies.report.study.layer_rows import KINDS, kind_of, layer_rows
-from studies.report.study.network_drawing import network_svg, unit_svg, unit_text
-from studies.report.study.training_curves import curves_html
+from studies.report.study.network_drawing import network_drawing, unit_drawing, unit_text
+from studies.report.study.training_curves import curves_of
 
 SPACE = SearchSpace.default(budget=Budget.parse("140mflops"))
 NETWORKS = [SPACE.suggest(RandomChooser(number)) for number in range(30)]
@@ -83,7 +84,7 @@ def test_a_unit_of_the_paper_is_drawn_as_in_its_figure() -> None:
 def test_every_layer_of_a_unit_but_norms_and_merged_activations_has_its_box(name: str) -> None:
     for stage in plan_of(PRESETS[name]).stages:
         for unit in stage:
-            drawn = unit_svg(unit)
+            drawn = unit_drawing(unit).inline()
             layers = [*(layer for branch in unit.branches for layer in branch.layers), *unit.tail]
             for kind in set(KINDS) - {"norm", "join"}:
                 assert drawn.count(f'"kind {kind}"') == sum(kind_of(layer) == kind for layer in layers)
@@ -93,7 +94,7 @@ def test_every_layer_of_a_unit_but_norms_and_merged_activations_has_its_box(name
 
 def test_the_stages_are_drawn_with_a_slab_for_each_unit_taller_where_the_image_is() -> None:
     plan, layers = plan_of(PRESETS["v2-1.0x"]), cost_of(PRESETS["v2-1.0x"]).layers
-    drawn = network_svg(plan, layers)
+    drawn = network_drawing(plan, layers).inline()
     heights = list(map(float, re.findall(r'<rect [^>]*height="([\d.]+)"', drawn)))
     assert len(heights) == 1 + 16 + 2
     assert heights == sorted(heights, reverse=True)
@@ -103,20 +104,20 @@ def test_the_stages_are_drawn_with_a_slab_for_each_unit_taller_where_the_image_i
 
 def test_a_card_holds_its_networks_numbers_and_its_json() -> None:
     front = [record(PRESETS["v1-1.0x-g3"]), record(PRESETS["v2-0.5x"], latency_ms=3.0)]
-    page = cards_section(front, [record(PRESETS["v2-1.0x"], 4.0, reference="v2-1.0x")], PREDICTED)
+    page = content_of(cards_section(front, [record(PRESETS["v2-1.0x"], 4.0, reference="v2-1.0x")], PREDICTED))
     blocks = [json.loads(unescape(block)) for block in re.findall(r"<pre>(.*?)</pre>", page, re.DOTALL)]
     assert blocks == [each.architecture.to_dict() for each in front]
     assert re.findall(r'<details class="network" id="network-(\w+)">', page) == [r.architecture.key() for r in front]
     facts = dict(re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", page.split("</details>")[0]))
     assert facts["latency"] == "2.00 ms ±1.0 %, onnxruntime A CPU"
-    assert facts["accuracy"] == "61.0 %, predicted; the short training&#x27;s own 45.0 %"
+    assert facts["accuracy"] == "61.0 %, predicted; the short training&#39;s own 45.0 %"
     assert facts["beside"] == "2.00x faster, +0.0 points vs v2-1.0x"
     assert (facts["key"], facts["FLOPs, parameters"]) == (front[0].architecture.key(), "137.5 M, 1.87 M")
 
 
 def test_latency_by_layer_is_said_to_be_predicted_or_to_be_missing() -> None:
     front = [record(PRESETS["v2-0.5x"])]
-    with_model, without = cards_section(front, [], PREDICTED), cards_section(front, [], None)
+    with_model, without = (content_of(cards_section(front, [], predicted)) for predicted in (PREDICTED, None))
     assert "Latency by layer is predicted, not measured: the shares of a model fitted to 30 measured" in with_model
     assert "latency, 2000 us in all" in with_model
     assert "No latency by layer: it takes a model fitted to 12 measured networks or more" in without
@@ -124,13 +125,13 @@ def test_latency_by_layer_is_said_to_be_predicted_or_to_be_missing() -> None:
 
 
 def test_a_record_of_another_task_gets_no_costs_by_layer_of_this_one() -> None:
-    page = cards_section([record(PRESETS["v2-0.5x"])], [], PREDICTED, resolution=192)
+    page = content_of(cards_section([record(PRESETS["v2-0.5x"])], [], PREDICTED, resolution=192))
     assert "It is not shown" in page
     assert "in all</th>" not in page
 
 
 def test_an_empty_front_has_no_section() -> None:
-    assert cards_section([], [record(PRESETS["v2-0.5x"])], None) == ""
+    assert cards_section([], [record(PRESETS["v2-0.5x"])], None) is None
 
 
 def test_curves_are_drawn_at_their_epochs_and_told_in_words() -> None:
@@ -140,7 +141,7 @@ def test_curves_are_drawn_at_their_epochs_and_told_in_words() -> None:
         "validation_accuracies": [0.25, 0.5],
         "validated_epochs": [1, 3],
     }
-    losses, accuracy = re.findall(r"<svg.*?</svg>", curves_html(training))
+    losses, accuracy = (chart.inline() for chart in curves_of(training).charts)
     assert 'aria-label="training loss by epoch: 4, 2, 1; validation loss by epoch: 2.5, 1.5"' in losses
     points = re.findall(r'<circle class="(\w+)" cx="([\d.]+)" cy="([\d.]+)" r="3"', losses)
     first, second = ([(float(x), float(y)) for kind, x, y in points if kind == name] for name in ("first", "second"))
@@ -150,7 +151,7 @@ def test_curves_are_drawn_at_their_epochs_and_told_in_words() -> None:
 
 
 def test_what_was_validated_once_is_a_sentence_and_what_kept_nothing_says_so() -> None:
-    once = curves_html({"training_losses": [2.0, 1.0], "validation_accuracies": [0.5], "validated_epochs": [2]})
-    assert (once.count("<svg"), "Validated once, after epoch 2: 50.0 %." in once) == (1, True)
-    nothing = curves_html({"validation_accuracies": [0.5]})
-    assert nothing == '<p class="note">No curve of this training was kept.</p>'
+    once = curves_of({"training_losses": [2.0, 1.0], "validation_accuracies": [0.5], "validated_epochs": [2]})
+    assert (len(once.charts), once.note) == (1, "Validated once, after epoch 2: 50.0 %.")
+    nothing = curves_of({"validation_accuracies": [0.5]})
+    assert (nothing.charts, nothing.note) == ((), "No curve of this training was kept.")

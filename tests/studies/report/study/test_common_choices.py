@@ -4,6 +4,7 @@ import re
 
 import optuna
 import pytest
+from test_page import content_of
 from test_study_report import FRONT, RECORDS, record
 
 from search_space import PRESETS
@@ -44,14 +45,14 @@ def test_a_choice_of_which_some_were_offered_less_is_not_left_out_and_is_named()
     assert found.narrowed == ("depth",)
     assert max(found.shares["accuracy"], key=found.shares["accuracy"].__getitem__) == "depth"
     assert sum(found.shares["accuracy"].values()) == pytest.approx(1)
-    page = winners_section(FRONT, RECORDS, found)
+    page = content_of(winners_section(FRONT, RECORDS, found))
     assert "Not every network was offered every value of depth, since" in page
-    assert "Not every" not in winners_section(FRONT, RECORDS, importances_of(study_of(60)))
+    assert "Not every" not in content_of(winners_section(FRONT, RECORDS, importances_of(study_of(60))))
 
 
 def test_of_few_trials_no_importance_is_told() -> None:
     assert importances_of(study_of(LEAST_TRIALS - 1)) is None
-    assert f"from {LEAST_TRIALS} networks on" in winners_section(FRONT, RECORDS, None)
+    assert f"from {LEAST_TRIALS} networks on" in content_of(winners_section(FRONT, RECORDS, None))
 
 
 def test_where_all_reached_the_same_no_importance_is_told() -> None:
@@ -62,7 +63,7 @@ def test_where_all_reached_the_same_no_importance_is_told() -> None:
 
 def test_the_shares_by_stage_are_counted() -> None:
     front = [record(PRESETS[name], 0.5, 1.0) for name in ("v1-1.0x-g3", "v1-1.0x-g8", "v2-1.0x", "v2-0.5x")]
-    page = winners_section(front, front[:2], None)
+    page = content_of(winners_section(front, front[:2], None))
     rows = re.findall(r'<td class="text">(\w+)</td><td class="text">([^<]+)</td>(.*?)</tr>', page)
     shares = {row[:2]: re.findall(r">(\d+) % <span class=\"soft\">\((\d+) %\)", row[2]) for row in rows}
     assert shares["groups", "3"] == 3 * [("25", "50")]
@@ -71,8 +72,8 @@ def test_the_shares_by_stage_are_counted() -> None:
 
 
 def test_an_empty_front_has_no_section() -> None:
-    assert winners_section([], RECORDS, None) == ""
-    assert guidelines_section([], []) == ""
+    assert winners_section([], RECORDS, None) is None
+    assert guidelines_section([], []) is None
 
 
 def test_differences_are_told_in_words() -> None:

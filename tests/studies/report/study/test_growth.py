@@ -56,7 +56,7 @@ def test_networks_count_in_the_order_in_which_they_ended() -> None:
 def test_too_few_or_equal_networks_have_no_curve() -> None:
     assert growth_of([of(0.6, 2, 0)], {}) is None
     assert growth_of([of(0.6, 2, 0), of(0.6, 2, 1)], {}) is None
-    assert growth_section(None) == ""
+    assert growth_section(None) is None
 
 
 def test_pauses_and_trials_beside_one_another_do_not_count_twice() -> None:

@@ -84,7 +84,7 @@ def test_every_network_of_the_front_is_there_with_its_architecture(tmp_path: Pat
 
 def test_the_table_has_the_cells_of_the_text_table(tmp_path: Path) -> None:
     table = visible(written(tmp_path)).partition('id="the-front"')[2].partition("</section>")[0]
-    rows = re.findall(r"<tr class='(\w+)'>(.*?)</tr>", table)
+    rows = re.findall(r'<tr class="(\w+)">(.*?)</tr>', table)
     cells = [
         tuple(unescape(re.sub("<.*?>", "", cell)) for cell in re.findall(r"<td[^>]*>(.*?)</td>", row))
         for _, row in rows
@@ -132,7 +132,7 @@ def test_a_finalist_on_their_front_alone_has_a_card_and_each_leads_to_the_other(
     outline.feed(page)
     assert outline.ids[f"network-{key}"] == outline.ids[f"row-{key}"] == 1
     assert Counter(outline.links)[f"#network-{key}"] == Counter(outline.links)[f"#row-{key}"] == 1
-    assert page.index("On the finalists&#x27; front alone") < page.index(f'id="network-{key}"')
+    assert page.index("On the finalists&#39; front alone") < page.index(f'id="network-{key}"')
     assert "front alone" not in written(tmp_path, finalists=FINALISTS)
 
 

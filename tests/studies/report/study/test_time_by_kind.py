@@ -4,10 +4,11 @@ import re
 
 import pytest
 from test_cards import MODEL, NETWORKS, record
+from test_page import content_of
 
 from search_space import PRESETS, Architecture
 from studies.report.study.guidelines import TIMES, guidelines_section
-from studies.report.study.time_by_kind import NAMES, differences, ms_by_kind, times_html
+from studies.report.study.time_by_kind import NAMES, differences, ms_by_kind
 
 
 @pytest.mark.parametrize("architecture", [*PRESETS.values(), *NETWORKS[:5]], ids=str)
@@ -38,7 +39,7 @@ def test_the_two_largest_differences_are_told_with_both_shares_and_small_ones_ar
 def test_each_network_has_a_bar_of_its_shares_and_words_beside_its_nearest_reference() -> None:
     front = [record(PRESETS["v1-1.0x-g3"], latency_ms=2.0)]
     references = [record(PRESETS["v2-0.5x"], latency_ms=1.0, reference="v2-0.5x")]
-    page = times_html(front, references, MODEL, 224, 1000)
+    page = content_of(guidelines_section(front, references, MODEL)).partition(TIMES)[2]
     bars = re.findall(r'<div class="bar" role="img" aria-label="([^"]*)">(.*?)</div>', page)
     assert len(bars) == 2
     for label, segments in bars:
@@ -51,5 +52,5 @@ def test_each_network_has_a_bar_of_its_shares_and_words_beside_its_nearest_refer
 
 def test_without_a_model_no_time_is_told() -> None:
     front = [record(PRESETS["v2-0.5x"])]
-    assert TIMES not in guidelines_section(front, [])
-    assert TIMES in guidelines_section(front, [], MODEL)
+    assert TIMES not in content_of(guidelines_section(front, []))
+    assert TIMES in content_of(guidelines_section(front, [], MODEL))
