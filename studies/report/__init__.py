@@ -11,5 +11,6 @@
 - `page`: what every page shares
 - `reference_figures`: hand-designed networks' figure
 - `reference_page`: hand-designed networks
+- `rendering`: the templates
 - `study`: the sections of a study's report
 """

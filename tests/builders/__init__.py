@@ -8,6 +8,7 @@
 - `layer_counts`: multiply-adds as others count them
 - `places`: folders of the project and beside it
 - `records`: records, and how a study comes to hold them
+- `sections`: what stands on a page below a heading
 - `settings`: a search's settings, from its flags
 - `workers`: workers that answer at once
 """

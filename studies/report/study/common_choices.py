@@ -101,8 +101,8 @@ def winners_section(
         return None
     if importances is None:
         line = (
-            f"What matters is estimated from {LEAST_TRIALS} networks that differ in accuracy and in latency; "
-            f"there are {len(records)} in all."
+            f"What matters is estimated once {LEAST_TRIALS} networks differ in accuracy and in latency; there are "
+            f"{len(records)} in all."
         )
     else:
         line = (

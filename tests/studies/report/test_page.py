@@ -43,12 +43,6 @@ def written(path: Path, *sections: Section | None, title: str = "a page") -> str
     return write_page(path / "page.html", title, sections).read_text(encoding="utf-8")
 
 
-def content_of(section: Section | None) -> str:
-    """What stands below the heading of a section that is there."""
-    assert section is not None
-    return section.content
-
-
 def outline_of(page: str) -> Outline:
     outline = Outline()
     outline.feed(page)

@@ -7,7 +7,7 @@ from html import unescape
 from typing import Any
 
 import pytest
-from test_page import content_of
+from builders.sections import content_of
 
 from search_space import PRESETS, Architecture, Budget, SearchSpace, cost_of
 from search_space.choosers import RandomChooser

@@ -4,7 +4,7 @@ import re
 
 import optuna
 import pytest
-from test_page import content_of
+from builders.sections import content_of
 from test_study_report import FRONT, RECORDS, record
 
 from search_space import PRESETS
@@ -52,7 +52,7 @@ def test_a_choice_of_which_some_were_offered_less_is_not_left_out_and_is_named()
 
 def test_of_few_trials_no_importance_is_told() -> None:
     assert importances_of(study_of(LEAST_TRIALS - 1)) is None
-    assert f"from {LEAST_TRIALS} networks on" in content_of(winners_section(FRONT, RECORDS, None))
+    assert f"once {LEAST_TRIALS} networks differ" in content_of(winners_section(FRONT, RECORDS, None))
 
 
 def test_where_all_reached_the_same_no_importance_is_told() -> None:

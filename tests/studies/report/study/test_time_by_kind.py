@@ -3,8 +3,8 @@
 import re
 
 import pytest
+from builders.sections import content_of
 from test_cards import MODEL, NETWORKS, record
-from test_page import content_of
 
 from search_space import PRESETS, Architecture
 from studies.report.study.guidelines import TIMES, guidelines_section
