@@ -14,9 +14,9 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from proxies.network import build, load_torchvision_weights
-from proxies.training.checkpoint import write_whole
 from search_space.architecture import Architecture
 from search_space.errors import InputError
+from search_space.files import write_whole
 
 SUFFIX = ".safetensors"
 KEY = "shufflenet_nas"

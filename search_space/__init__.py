@@ -8,6 +8,7 @@
 - `choosers`: who chooses: a random one, an Optuna trial
 - `cost`: multiply-adds, parameters and memory, exact and by layer
 - `errors`: a user's mistake, in one line
+- `files`: files that are written whole or not at all
 - `guidelines`: the four guidelines of Ma 2018 as numbers of an architecture
 - `plan`: the structure of every unit, once, as data
 - `presets`: the published networks

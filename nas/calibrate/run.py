@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import signal
 import sys
 import time
@@ -21,6 +20,7 @@ from nas.workers.trainings import train_missing
 from proxies.zero_cost.method import ZERO_COST
 from search_space.architecture import Architecture
 from search_space.cost import cost_of
+from search_space.files import write_json
 from studies.calibration import store as calibrations
 from studies.calibration.known_trainings import known_trainings
 from studies.calibration.results import Calibration, Made, Trained, calibration_of
@@ -64,8 +64,7 @@ def run(flags: argparse.Namespace) -> int:
 def _show(calibration: Calibration, out: Path) -> None:
     """Prints the calibration and writes its files."""
     print(render_calibration(calibration))
-    written = out / "calibration.json"
-    written.write_text(json.dumps(calibrations.to_dict(calibration), indent=1, allow_nan=False), encoding="utf-8")
+    written = write_json(out / "calibration.json", calibrations.to_dict(calibration), allow_nan=False)
     for path in (written, write_calibration_page(out / "calibration.html", calibration)):
         print(f"wrote {path}")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import signal
 import sys
 from pathlib import Path
@@ -14,6 +13,7 @@ from nas.cli.storage import folders_of
 from nas.compare.comparison import carry_out
 from nas.compare.settings import settings_of
 from nas.workers.local import Workers
+from search_space.files import write_json
 from studies.ledger.latencies import Ledger
 from studies.ledger.trainings import Evaluations
 from studies.papers.comparison import Comparison, to_dict
@@ -48,8 +48,6 @@ def run(flags: argparse.Namespace) -> int:
 def _show(comparison: Comparison, out: Path) -> None:
     """Prints the comparison and writes its files."""
     print(render_comparison(comparison))
-    written = out / "compare.json"
-    text = json.dumps(to_dict(comparison, PUBLISHED), indent=1, allow_nan=False)
-    written.write_text(text + "\n", encoding="utf-8")
+    written = write_json(out / "compare.json", to_dict(comparison, PUBLISHED), allow_nan=False)
     for path in (written, write_comparison_page(out / "compare.html", comparison)):
         print(f"wrote {path}")

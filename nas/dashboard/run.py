@@ -16,6 +16,7 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from nas.cli.storage import default_storage
 from search_space.errors import InputError
+from studies.optuna_internals import id_of_study
 from studies.storage.studies import load_study, open_storage
 
 EXTRA = "python -m pip install -e '.[dashboard]'"
@@ -35,7 +36,7 @@ def serve(flags: argparse.Namespace) -> int:
     with tempfile.TemporaryDirectory() as scratch:
         app = optuna_dashboard.wsgi(storage, Artifacts(storage, Path(scratch)))
         with _server(app, flags.host, flags.port) as server:
-            port, study_id = server.server_address[1], study._study_id
+            port, study_id = server.server_address[1], id_of_study(study)
             print(f"http://{flags.host}:{port}/dashboard/studies/{study_id}", flush=True)
             print("Ctrl-C ends it", file=sys.stderr, flush=True)
             try:

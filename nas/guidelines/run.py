@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -18,6 +17,7 @@ from nas.cli.heartbeat import Steps, doing
 from proxies.latency.measure import Latency, Prepared, Timing, check_runtime, compare, prepare
 from proxies.latency.runtimes import Shape
 from search_space.errors import InputError
+from search_space.files import write_json
 from studies.display import FLOP, SPREAD
 from studies.papers.guideline_findings import (
     ALIGNMENT,
@@ -215,6 +215,4 @@ def _how(setup: Setup, findings: Sequence[Finding]) -> dict[str, Any]:
 def _write(out: Path, findings: Sequence[Finding], how: dict[str, Any]) -> tuple[Path, Path]:
     """The paths of the JSON file and of the page, both written."""
     data = {"schema": 1, "how": how, "tables": [finding.to_dict() for finding in findings]}
-    file = out / "guidelines.json"
-    file.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
-    return file, write_guidelines(out / "guidelines.html", findings, how)
+    return write_json(out / "guidelines.json", data), write_guidelines(out / "guidelines.html", findings, how)

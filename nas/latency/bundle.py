@@ -23,6 +23,7 @@ from proxies.latency.bundle_script import MANIFEST, RESULTS_SCHEMA, sealed
 from proxies.latency.protocol import DEFAULT_TIMING, Reading
 from search_space.architecture import Architecture
 from search_space.errors import InputError
+from search_space.files import write_json
 from search_space.presets import ANCHOR, PRESETS
 from search_space.task import Task
 from studies.ledger.latencies import Ledger, Measured
@@ -85,7 +86,7 @@ def _write_bundle(folder: Path, architectures: Mapping[str, Architecture], task:
         "timing": asdict(DEFAULT_TIMING),
         "networks": rows,
     }
-    (folder / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
+    write_json(folder / MANIFEST, manifest)
     _copy_script(folder)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import random
 import statistics
 import sys
@@ -28,6 +27,7 @@ from proxies.latency.protocol import TIMINGS
 from proxies.latency.runtimes import check_runtime
 from search_space.architecture import Architecture, Stage
 from search_space.errors import InputError
+from search_space.files import write_json
 from search_space.presets import ANCHOR, PRESETS
 from studies.latency.repeatability import (
     ESTIMATES,
@@ -77,8 +77,7 @@ def check(flags: argparse.Namespace) -> int:
         print("stopped; what was measured:", file=sys.stderr)
     repeated = [Repeated(name, condition, depth, tuple(all_)) for (condition, depth, name), all_ in taken.items()]
     _show(repeated)
-    file = make_folder(flags.out) / "check.json"
-    file.write_text(json.dumps([asdict(one) for one in repeated], indent=1) + "\n", encoding="utf-8")
+    file = write_json(make_folder(flags.out) / "check.json", [asdict(one) for one in repeated])
     print(f"wrote {file}")
     return 0
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import tempfile
 import time
@@ -19,6 +18,7 @@ from proxies.latency.measure import Prepared, Timing, check_runtime, compare, pr
 from proxies.latency.protocol import DEFAULT_TIMING
 from proxies.references.names import FAMILIES, REFERENCE_FAMILIES, REFERENCE_NAMES, SHUFFLENET_V1, SHUFFLENET_V2
 from search_space.errors import InputError
+from search_space.files import write_json
 from search_space.presets import ANCHOR, PRESETS
 from studies.latency.flops_verdict import FailedNetwork, TimedNetwork, Verdict, verdict_of
 from studies.ledger.latencies import Ledger, Measured
@@ -210,8 +210,7 @@ def _progress_line(result: Result, steps: Steps) -> str:
 def _show(results: Sequence[Result], conditions: Conditions, out: Path) -> None:
     study = study_of(results, conditions)
     print(render_references(study))
-    data = out / "references.json"
-    data.write_text(json.dumps(to_json(study, conditions), indent=1) + "\n", encoding="utf-8")
+    data = write_json(out / "references.json", to_json(study, conditions))
     page = write_reference_page(out / "references.html", study, FAMILIES)
     for path in (data, page):
         print(f"wrote {path}")

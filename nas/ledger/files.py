@@ -9,6 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from search_space.errors import InputError
+from search_space.files import replacing
 from studies.ledger.entry import Entry, columns
 
 ROWS_AT_ONCE = 5_000
@@ -40,13 +41,8 @@ def write_entries(entries: Iterable[Entry], path: Path) -> int:
     What is unknown is an empty cell in CSV and null in Parquet. A file that was there is replaced by a whole one or not
     at all.
     """
-    partial = path.with_name(path.name + ".partial")
-    try:
-        count = WRITERS[path.suffix](iter(entries), partial)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
-    return count
+    with replacing(path) as partial:
+        return WRITERS[path.suffix](iter(entries), partial)
 
 
 def _write_csv(entries: Iterator[Entry], path: Path) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 from optuna.study import Study
 
+from search_space.files import write_json
 from search_space.task import Task
 from studies.accuracy_scale import ACCURACY, PERCENT, AccuracyScale
 from studies.finalists import Finalist, finalists_from
@@ -98,7 +98,7 @@ def write_front(findings: Findings, path: Path) -> Path:
         "front": front,
         "references": [_with_error(record, scale) for record in findings.references],
     }
-    return _write(path, json.dumps(content, indent=1))
+    return write_json(path, content)
 
 
 def _with_error(record: Record, scale: AccuracyScale) -> dict[str, Any]:
@@ -108,10 +108,7 @@ def _with_error(record: Record, scale: AccuracyScale) -> dict[str, Any]:
 def write_architectures(records: Sequence[Record], folder: Path) -> list[Path]:
     """The files written to `folder`, one a record."""
     folder.mkdir(parents=True, exist_ok=True)
-    return [
-        _write(folder / f"{record.name}.json", json.dumps(record.architecture.to_dict(), indent=1))
-        for record in records
-    ]
+    return [write_json(folder / f"{record.name}.json", record.architecture.to_dict()) for record in records]
 
 
 def write_all(findings: Findings, analysis: Analysis, out: Path) -> list[Path]:
@@ -139,11 +136,3 @@ def write_findings(findings: Findings, analysis: Analysis, path: Path) -> Path:
         finalists=analysis.finalists,
         scale=findings.scale,
     )
-
-
-def _write(path: Path, text: str) -> Path:
-    # Renamed into place, so that a reader never meets half a file.
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(text + "\n", encoding="utf-8")
-    partial.replace(path)
-    return path

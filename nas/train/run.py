@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, closing, nullcontext
@@ -19,12 +18,13 @@ from nas.train.result import digest_of, result_of, trained_architecture
 from nas.train.settings import TrainSettings
 from proxies.data.load import ImageData, load
 from proxies.data.test_images import HeldOut, load_test
-from proxies.training.checkpoint import Checkpoint, read_checkpoint, write_checkpoint, write_whole
+from proxies.training.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from proxies.training.distributed import Processes, process_group
 from proxies.training.result import TrainingError
 from proxies.training.trainer import Trainer
 from proxies.weights import TrainedFor, start_from, write_weights
 from search_space.errors import InputError
+from search_space.files import write_json
 
 _CPU_IS_FULL = "DefaultCPUAllocator"
 """Stands in torch's RuntimeError for a CPU's memory; a GPU's has a class of its own."""
@@ -206,13 +206,9 @@ def _write(settings: TrainSettings, trainer: Trainer, data: ImageData, result: d
     )
     return (
         write_weights(settings.out / "weights.safetensors", trainer.trained_network, trained_for),
-        _write_json(settings.out / "architecture.json", architecture.to_dict()),
-        _write_json(settings.out / "metrics.json", result),
+        write_json(settings.out / "architecture.json", architecture.to_dict()),
+        write_json(settings.out / "metrics.json", result),
     )
-
-
-def _write_json(path: Path, content: dict[str, Any]) -> Path:
-    return write_whole(path, (json.dumps(content, indent=1) + "\n").encode())
 
 
 def _memory_is_full(error: BaseException | None) -> bool:

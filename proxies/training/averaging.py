@@ -1,4 +1,9 @@
-"""The moving average of a network's weights over its training, which is what is validated and shipped."""
+"""The moving average of a network's weights over its training, which is what is validated and shipped.
+
+`torch.optim.swa_utils.AveragedModel` is not used, since all that stands here would have to be added to it: its first
+update copies the network in place of averaging, its decay does not rise from the start, it averages counts too, and
+its own count of updates is a tensor that is read from the device at every step. A test holds both against each other.
+"""
 
 import copy
 from collections.abc import Mapping

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import torch
 
 from search_space.errors import InputError
+from search_space.files import write_whole
 
 SCHEMA = 1
 _CURE = "remove it, or name another folder"
@@ -50,29 +50,3 @@ def read_checkpoint(path: Path) -> Checkpoint:
     if not isinstance(content, dict) or content.get("schema") != SCHEMA:
         raise InputError(f"a checkpoint must be of this version, schema {SCHEMA}, and {str(path)!r} is not: {_CURE}")
     return Checkpoint(content["identity"], content["trainer"], content["result"])
-
-
-def write_whole(path: Path, content: bytes) -> Path:
-    """`path`, which holds `content` now, on disk; a process killed meanwhile leaves what was there before."""
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        with partial.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
-    _sync_folder(path.parent)
-    return path
-
-
-def _sync_folder(folder: Path) -> None:
-    """Brings the folder's new entry to disk too, where a system can."""
-    if os.name != "posix":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from optuna.storages import RDBStorage
-from optuna.study._frozen import FrozenStudy
 from optuna.trial import FrozenTrial, TrialState
 from optuna_dashboard._note import note_str_key_prefix, note_ver_key
 from optuna_dashboard.artifact._backend import DASHBOARD_ARTIFACTS_ATTR_PREFIX
@@ -25,6 +24,7 @@ from search_space.plan import plan_of
 from studies.accuracy_scale import AccuracyScale
 from studies.dashboard.notes import study_note, trial_note
 from studies.finalists import finalists_from, scale_of_finals
+from studies.optuna_internals import FrozenStudy, id_of_study, id_of_trial
 from studies.record import KEY, Record, record_of
 from studies.report.study.drawing import Drawing
 from studies.report.study.network_drawing import network_drawing, unit_drawing
@@ -92,7 +92,7 @@ class AnnotatedStorage(RDBStorage):
         """All studies, their system attributes as `get_study_system_attrs` gives them."""
         studies = super().get_all_studies()
         for study in studies:
-            study.system_attrs = {**study.system_attrs, **self._annotations(study._study_id)}
+            study.system_attrs = {**study.system_attrs, **self._annotations(id_of_study(study))}
         return studies
 
     def get_all_trials(
@@ -117,7 +117,7 @@ class AnnotatedStorage(RDBStorage):
         if self._counted.get(study_id) != counted:
             found, scale = _noted(None, study_note(attributes)), self._scale(study_id, trials, references)
             for trial in trials:
-                found |= _noted(trial._trial_id, trial_note(trial, retimed, scale))
+                found |= _noted(id_of_trial(trial), trial_note(trial, retimed, scale))
                 found |= _artifacts(trial)
             self._annotated[study_id], self._counted[study_id] = found, counted
         return self._annotated[study_id]
@@ -169,8 +169,8 @@ def _artifacts(trial: FrozenTrial) -> dict[str, str]:
     files += ["training.svg"] if losses_of(trial.user_attrs.get("training", {})) else []
     found = {}
     for file in files:
-        artifact = Artifact(trial._trial_id, file)
+        artifact = Artifact(id_of_trial(trial), file)
         kind = "application/octet-stream" if file == ONNX else "image/svg+xml"
         meta = {"artifact_id": artifact.id, "filename": file, "mimetype": kind, "encoding": None}
-        found[f"{DASHBOARD_ARTIFACTS_ATTR_PREFIX}{trial._trial_id}:{artifact.id}"] = json.dumps(meta)
+        found[f"{DASHBOARD_ARTIFACTS_ATTR_PREFIX}{artifact.trial_id}:{artifact.id}"] = json.dumps(meta)
     return found

@@ -19,6 +19,7 @@ from optuna.search_space import IntersectionSearchSpace
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
+from studies.optuna_internals import FIXED_PARAMS
 from studies.sampling.encoding import Params, draw, identity_of, matrix_of, mutated
 from studies.sampling.expected_improvement import expected_improvement
 from studies.sampling.objective_model import KnownObjectives, ObjectiveModel, Point
@@ -38,8 +39,6 @@ REFERENCE_PERCENTILE = 95
 LEAST_MEASURED = 5
 ROOM = 0.1
 """Where the modelled objective is expected beforehand, the reference point lies so much of the front's range beyond."""
-FIXED_PARAMS = "fixed_params"
-"""Optuna's name for the parameters of a trial that was queued."""
 
 
 KnownOf = Callable[[Mapping[str, Any]], KnownObjectives | None]

@@ -32,7 +32,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import SQLAlchemyError
 
-from studies.storage.transactions import at_once, hold, hold_running, rdb_of
+from studies.optuna_internals import id_of_study, id_of_trial, rdb_of
+from studies.storage.transactions import at_once, hold, hold_running
 from studies.storage.trials import requeue, tell
 
 COORDINATOR = "coordinator"
@@ -111,7 +112,7 @@ class Coordinator:
         """A new trial of the study, or the first that waits, which this process has evaluated; only while asking."""
         trial = study.ask()
         trial.set_user_attr(COORDINATOR, self.id)
-        self._asked.append(trial._trial_id)
+        self._asked.append(id_of_trial(trial))
         return trial
 
     def tell(
@@ -124,7 +125,7 @@ class Coordinator:
     ) -> bool:
         """Whether the trial ends so, with these attributes: not if it had ended before, of this or otherwise."""
         ended = tell(study, trial, values, state, {**attributes, COORDINATOR: self.id})
-        self._mine.discard(trial._trial_id)
+        self._mine.discard(id_of_trial(trial))
         return ended
 
     def requeue_orphans(self) -> int:
@@ -156,7 +157,7 @@ class Coordinator:
             signed_on = update(_coordinators).where(here.id == self.id).values(beats=here.beats + 1)
             if connection.execute(signed_on).rowcount == 0:  # taken for dead: this process stood still for long
                 connection.execute(insert(_coordinators).values(**self._row()))
-            rows = connection.execute(select(here.id, here.beats).where(here.study == self._study._study_id)).all()
+            rows = connection.execute(select(here.id, here.beats).where(here.study == id_of_study(self._study))).all()
             silent = self._silent({row.id: row.beats for row in rows if row.id != self.id})
             for name, beats in silent.items():  # not if it beats just now
                 connection.execute(delete(_coordinators).where(here.id == name, here.beats == beats))
@@ -178,7 +179,7 @@ class Coordinator:
                 self.beat()
 
     def _alive(self, connection: Connection) -> set[str]:
-        mine = select(_coordinators.c.id).where(_coordinators.c.study == self._study._study_id)
+        mine = select(_coordinators.c.id).where(_coordinators.c.study == id_of_study(self._study))
         return set(connection.scalars(mine))
 
     def _requeue_orphans(self, study: Study, connection: Connection) -> int:
@@ -193,13 +194,13 @@ class Coordinator:
         return [
             trial
             for trial in _running(study)
-            if trial.user_attrs.get(COORDINATOR) not in others and trial._trial_id not in mine
+            if trial.user_attrs.get(COORDINATOR) not in others and id_of_trial(trial) not in mine
         ]
 
     def _row(self) -> dict[str, Any]:
         return {
             "id": self.id,
-            "study": self._study._study_id,
+            "study": id_of_study(self._study),
             "host": platform.node(),
             "process": os.getpid(),
             "started": time.time(),

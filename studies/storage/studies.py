@@ -26,7 +26,6 @@ from studies.storage.database import engine_options, errors_in_one_line, making_
 from studies.storage.retimed_latencies import as_retimed, retimed_in
 from studies.storage.transactions import at_once, hold
 from studies.storage.trials import CAUSE as CAUSE
-from studies.storage.trials import FIXED_PARAMS as FIXED_PARAMS
 from studies.storage.trials import INTERRUPTED as INTERRUPTED
 
 SETTINGS = "settings"

@@ -9,12 +9,11 @@ import optuna
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
+from studies.optuna_internals import FIXED_PARAMS, set_attribute
 from studies.storage.transactions import at_once, runs, set_attributes
 
 CAUSE = "cause"
 INTERRUPTED = "interrupted"
-FIXED_PARAMS = "fixed_params"
-"""Optuna's name for the parameters of a trial that waits in the queue."""
 REQUEUED_FROM = "requeued_from"
 """The system attribute of a trial in the queue that names the interrupted one whose parameters it has."""
 
@@ -31,17 +30,16 @@ def tell(
     So it may be tried once more when the first time was not answered, and nothing is kept twice.
     """
     with at_once(study) as connection:
-        if not runs(trial._trial_id, connection):
+        if not runs(trial, connection):
             return False
-        set_attributes(trial._trial_id, attributes, connection)
+        set_attributes(trial, attributes, connection)
         study.tell(trial.number, values, state=state)
     return True
 
 
 def fail(study: Study, number: int, cause: str) -> None:
     """Ends a running trial as failed, with its cause and without a number."""
-    trial_id = study._storage.get_trial_id_from_study_id_trial_number(study._study_id, number)
-    study._storage.set_trial_user_attr(trial_id, CAUSE, cause)
+    set_attribute(study, number, CAUSE, cause)
     study.tell(number, state=TrialState.FAIL)
 
 

@@ -46,12 +46,13 @@ from proxies.data.test_images import HeldOut, load_test
 from proxies.latency.measure import Prepared, compare, prepare
 from proxies.network import build
 from proxies.references.networks import build_reference
-from proxies.training.checkpoint import Checkpoint, read_checkpoint, write_checkpoint, write_whole
+from proxies.training.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from proxies.training.recipes import RECIPES, Recipe
 from proxies.training.result import TrainingError
 from proxies.training.trainer import Trainer
 from search_space.architecture import Architecture
 from search_space.errors import InputError
+from search_space.files import write_json, write_whole
 from search_space.presets import ANCHOR
 from studies.front import front_of, pick
 from studies.record import Record
@@ -319,7 +320,7 @@ def latencies_of(
     with tempfile.TemporaryDirectory() as files:
         ready = {each.name: _prepared(each, Path(files, f"network-{i}"), settings) for i, each in enumerate(networks)}
         found = _timed(ready, passes)
-    write_whole(kept, (json.dumps(found, indent=1) + "\n").encode())
+    write_json(kept, found)
     return found
 
 
@@ -504,7 +505,7 @@ def _tell(
     }
     timed = {name: {"latency_ms": each["latency_ms"], "spread": each["spread"]} for name, each in latencies.items()}
     content = {"command": sys.argv, "settings": dict(settings), **text, "trainings": rows, "latencies": timed}
-    write_whole(flags.out / "truth.json", (json.dumps(content, indent=1) + "\n").encode())
+    write_json(flags.out / "truth.json", content)
     figure = picture(points, picks, variance)
     figure.write_html(flags.out / "front_truth.html", include_plotlyjs=True)
     print(f"wrote {flags.out / 'truth.json'} and {flags.out / 'front_truth.html'}")

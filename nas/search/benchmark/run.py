@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import shlex
 import signal
 import time
@@ -22,6 +21,7 @@ from nas.search.provenance import environment
 from nas.search.settings import Settings
 from nas.workers.engines import workers_for
 from search_space.errors import InputError
+from search_space.files import write_json
 from studies.record import KEY
 from studies.report.benchmark_page import write_table_report
 from studies.sampling.benchmark_table import FinishedTable, Price
@@ -115,5 +115,4 @@ def _write(study: Study, settings: dict[str, Any], path: Path) -> Path:
     ]
     provenance = study.user_attrs[PROVENANCE]
     content = {"study": study.study_name, "settings": settings, "provenance": provenance, "front": front}
-    path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    return path
+    return write_json(path, content)

@@ -181,13 +181,13 @@ def test_a_file_that_cannot_be_finished_leaves_the_old_one_whole(
 ) -> None:
     path = write_front(FINDINGS, tmp_path / "front.json")
     whole = path.read_text()
-    write_text: Callable[..., int] = Path.write_text
+    write_bytes: Callable[..., int] = Path.write_bytes
 
-    def full_disk(self: Path, text: str, **options: Any) -> int:
-        write_text(self, text[:10], **options)
+    def full_disk(self: Path, content: bytes) -> int:
+        write_bytes(self, content[:10])
         raise OSError("no space left")
 
-    monkeypatch.setattr(Path, "write_text", full_disk)
+    monkeypatch.setattr(Path, "write_bytes", full_disk)
     with pytest.raises(OSError, match="no space left"):
         write_front(replace(FINDINGS, name="other"), path)
     assert path.read_text() == whole

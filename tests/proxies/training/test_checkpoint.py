@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 import torch
 
-from proxies.training.checkpoint import SCHEMA, Checkpoint, read_checkpoint, write_checkpoint, write_whole
+from proxies.training.checkpoint import SCHEMA, Checkpoint, read_checkpoint, write_checkpoint
 from search_space.errors import InputError
+from search_space.files import write_whole
 
 VALUES = torch.arange(24.0).view(1, 2, 3, 4).contiguous(memory_format=torch.channels_last)
 
