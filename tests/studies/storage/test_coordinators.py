@@ -103,7 +103,7 @@ def test_a_trial_says_who_has_it_evaluated_and_is_told_once(join: Join) -> None:
     assert not one.tell(trial, text=2)
     (kept,) = one.trials()
     assert (kept.state, kept.values, kept.params) == (TrialState.COMPLETE, [0.5, 1.0], trial.params)
-    assert kept.user_attrs == {COORDINATOR: one.coordinator.id, "told": 1}
+    assert kept.user_attrs == {COORDINATOR: one.coordinator.id, "text": 1}
 
 
 def test_a_question_that_fails_amid_leaves_nothing(join: Join) -> None:
