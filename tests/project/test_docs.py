@@ -141,6 +141,22 @@ def test_the_yolo_example_calls_what_there_is() -> None:
     assert '"proxies/shufflenas.yaml"' in code
 
 
+def test_every_flag_in_the_prose_exists() -> None:
+    sources = "".join(file.read_text(encoding="utf-8") for file in (ROOT / "nas").rglob("*.py"))
+    shown = {code.split()[0] for _, code in inline(r"--\w[\w-]*( .*)?")}
+    assert len(shown) > 20
+    assert {flag for flag in shown if f'"{flag}"' not in sources} == {"--help"}
+
+
+def test_the_front_of_the_readme_is_part_of_the_whole_one() -> None:
+    ours, whole = (
+        next(text for name, language, text in BLOCKS if (name, language) == (page, "text")).splitlines()
+        for page in ("README.md", "docs/searching.md")
+    )
+    assert len(ours) == 10
+    assert {line for line in ours if "─" not in line} <= set(whole)
+
+
 @pytest.mark.parametrize(("name", "path"), inline(rf"(?:{TOP}|tests|docs|\.ci)/[\w/.-]+"))
 def test_every_path_that_a_page_names_exists(name: str, path: str) -> None:
     assert (ROOT / path).exists()
