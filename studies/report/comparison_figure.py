@@ -8,7 +8,7 @@ from html import escape
 import plotly.graph_objects as go
 
 from studies.papers.comparison import Compared, Comparison
-from studies.report.figures import BLUE, GREY, LATENCY, ORANGE, axis_scale, on_axes, styled
+from studies.report.figures import BLUE, GREY, LATENCY, ORANGE, axis_scale, bold, on_axes, styled
 from studies.report.label_placement import FONT_PX, HEIGHT_PX, Range, sides_of
 
 _COLOURS = (ORANGE, BLUE, "#1fa187", GREY, "#a05cd6", "#d6457f", "#d9a514")
@@ -66,4 +66,4 @@ def _family(name: str, networks: Sequence[Compared], colour: str, sides: Mapping
 def _hover(network: Compared) -> str:
     counts = f"{(network.macs or 0) / 1e6:.1f} MFLOPs, {(network.params or 0) / 1e6:.2f} M params"
     accuracy = f"{100 * (network.accuracy or 0.0):.1f} %, {network.latency_ms:.3g} ms"
-    return f"<b>{escape(network.name)}</b><br>{accuracy}<br>{counts}"
+    return f"{bold(network.name)}<br>{accuracy}<br>{counts}"

@@ -197,12 +197,17 @@ def _accuracy_bars(records: Sequence[Record], scale: AccuracyScale) -> dict[str,
 
 def _hover(record: Record, scale: AccuracyScale) -> str:
     lines = [
-        f"<b>{escape(record.name)}</b>, unit {record.architecture.unit}",
+        f"{bold(record.name)}, unit {record.architecture.unit}",
         f"{scale.phrase(record)} (proxy {proxy_text(record)} %), {ms_text(record)} ms {spread_text(record)}",
         f"{mflops_text(record)} MFLOPs, {params_text(record)} M params",
         *(f"stage {number}: {stage_text(stage)}" for number, stage in enumerate(record.architecture.stages, start=2)),
     ]
     return "<br>".join(lines)
+
+
+def bold(text: str) -> str:
+    """A text in bold, in plotly's own markup."""
+    return f"<b>{escape(text)}</b>"
 
 
 def styled(figure: go.Figure, x_title: str | None, y_title: str) -> go.Figure:

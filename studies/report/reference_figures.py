@@ -10,7 +10,7 @@ from typing import Any
 import plotly.graph_objects as go
 
 from studies.latency.flops_verdict import TimedNetwork
-from studies.report.figures import BLUE, GREY, LATENCY, ORANGE, styled
+from studies.report.figures import BLUE, GREY, LATENCY, ORANGE, bold, styled
 from studies.report.label_placement import FONT_PX, HEIGHT_PX, Range, sides_of
 
 _COLOURS = (ORANGE, BLUE, "#1fa187", GREY, "#a05cd6", "#d6457f")
@@ -55,7 +55,7 @@ def _family(name: str, networks: Sequence[TimedNetwork], colour: str, sides: Map
 def _hover(network: TimedNetwork) -> str:
     noisy = " noisy" if network.noisy else ""
     lines = (
-        f"<b>{escape(network.name)}</b>",
+        bold(network.name),
         f"{network.latency_ms:.3g} ms ±{100 * network.latency_spread / 2:.1f} %{noisy}",
         f"{network.macs / 1e6:.1f} MFLOPs, {network.params / 1e6:.2f} M params",
         f"{network.macs_per_ms / 1e6:.3g} MFLOPs/ms",
