@@ -40,8 +40,9 @@ class Measure(NamedTuple):
         return sum(map(self.value, rows))
 
     def text(self, value: float, digits: int = 3) -> str:
-        """A value in the unit."""
-        return f"{self.scale * value:.{digits}g} {self.unit}"
+        """A value in the unit, to so many digits; all of those before the point."""
+        shown = self.scale * value
+        return f"{shown:.0f} {self.unit}" if shown >= 10**digits else f"{shown:.{digits}g} {self.unit}"
 
 
 _MEASURES = (

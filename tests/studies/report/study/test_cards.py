@@ -120,6 +120,7 @@ def test_latency_by_layer_is_said_to_be_predicted_or_to_be_missing() -> None:
     with_model, without = (content_of(cards_section(front, [], predicted)) for predicted in (PREDICTED, None))
     assert "Latency by layer is predicted, not measured: the shares of a model fitted to 30 measured" in with_model
     assert "latency, 2000 us in all" in with_model
+    assert "e+0" not in with_model
     assert "No latency by layer: it takes a model fitted to 12 measured networks or more" in without
     assert " us" not in without
 
