@@ -30,7 +30,6 @@ from studies.storage.database import engine_of
 from studies.storage.studies import check_storage
 
 PROGRAM = "python -m nas.calibrate"
-CALIBRATOR = "nas.calibrate.evaluator:Calibrator"
 
 
 def run(flags: argparse.Namespace) -> int:
@@ -43,7 +42,7 @@ def run(flags: argparse.Namespace) -> int:
     check_storage(settings.storage)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        with doing("reading the images"), Workers(settings, CALIBRATOR) as workers:
+        with doing("reading the images"), Workers(settings.setup) as workers:
             fingerprint = workers.all[0].call("data_fingerprint")
             for folder in folders:
                 make_folder(folder)
@@ -77,7 +76,7 @@ def result_of(
     networks = [_trained(settings, sets, data, answers, architecture) for architecture, _ in sets.all()]
     recipes = {recipe.name: recipe.to_dict() for recipe in (*settings.proxies, settings.full)}
     made = Made(
-        data=settings.data,
+        data=settings.data.name,
         fingerprint=data,
         budget=str(settings.space.budget),
         resolution=settings.space.task.resolution,

@@ -33,13 +33,24 @@ class Parser(argparse.ArgumentParser):
         self.add_argument("--debug", action="store_true", help="show a traceback for an error")
 
     def error(self, message: str) -> Never:
-        """Never comes back: prints the message and exits with 2."""
+        """Never comes back: prints the message and exits with 2.
+
+        Raises:
+            InputError: a type of `nas.cli.flags` has said what a flag must be.
+        """
+        flag, _, rule = message.removeprefix("argument ").partition(": ")
+        if rule.startswith("must "):
+            raise InputError(f"{flag} {rule}")
         self.exit(2, f"{self.prog}: {message}; --help lists the options\n")
 
 
 def run_command(parser: Parser, command: Callable[[argparse.Namespace], int], argv: Sequence[str] | None) -> int:
     """The exit status of `command`: 2 after a user's mistake, 1 after any other error, 130 after Ctrl-C."""
-    arguments = parser.parse_args(argv)
+    try:
+        arguments = parser.parse_args(argv)
+    except InputError as error:
+        print(f"{parser.prog}: {error}", file=sys.stderr)
+        return 2
     try:
         return command(arguments)
     except KeyboardInterrupt:

@@ -3,45 +3,109 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from pathlib import Path
 
 from nas.cli.command import Parser
+from proxies.data.names import EMBEDDED, check_images
+from proxies.data.source import DataSource
+from proxies.latency.runtimes import RUNTIMES
+from proxies.latency.setup import DEFAULT_RUNTIME
+from proxies.training.recipes import RECIPES, Recipe
+from search_space.choices import Choices
 from search_space.errors import InputError
 from search_space.plan import NO_CLASSIFIER
 from search_space.task import CLASSIFICATION, TASKS, Task
 
 DEVICES = ("cpu", "cuda")
 WORKERS = "default: one a core, but for one from four cores on, where latencies are measured; two on a GPU"
-DEFAULT_RUNTIME = "onnxruntime"
 
 
-def add_task_flags(parser: Parser, holds: str) -> None:
-    """Adds --task, --resolution and --classes, which say at what that `holds` is."""
-    sizes = ", ".join(f"{task.resolution} for {name}" for name, task in TASKS.items())
-    classes = TASKS[CLASSIFICATION].num_classes
+# What a flag takes
+
+
+def at_least(least: int) -> Callable[[str], int]:
+    """A flag's type: a whole number from `least` on."""
+
+    def whole(text: str) -> int:
+        number = int(text)
+        if number < least:
+            raise argparse.ArgumentTypeError(f"must be at least {least}, got {number}")
+        return number
+
+    whole.__name__ = "int"  # argparse names it where a text is no number
+    return whole
+
+
+def one_of(names: Iterable[str]) -> Callable[[str], str]:
+    """A flag's type: one of these names."""
+    known = tuple(names)
+
+    def name(text: str) -> str:
+        if text not in known:
+            raise argparse.ArgumentTypeError(f"must be one of {', '.join(known)}, got {text!r}")
+        return text
+
+    return name
+
+
+def add_seed_flag(parser: Parser, of_what: str, default: int | None = 0) -> None:
+    """Adds --seed."""
+    parser.add_argument("--seed", type=at_least(0), default=default, help=of_what)
+
+
+# Images and trainings
+
+
+def add_data_flags(parser: Parser, default: str | None = EMBEDDED) -> None:
+    """Adds --data, --data-root, --download and --image-size."""
     add = parser.add_argument
-    add("--task", default=CLASSIFICATION, help=f"what networks are for: {', '.join(TASKS)}")
-    add("--resolution", type=int, help=f"pixels of the square image at which {holds} (default: {sizes})")
-    add("--classes", type=int, help=f"classes at which {holds} (default: {classes}; a backbone has none)")
+    or_none = "" if default else f" (default: {EMBEDDED})"
+    add("--data", default=default, help=f"{EMBEDDED}, a torchvision set such as cifar10, or folder:PATH{or_none}")
+    add_data_place_flags(parser)
+    help_ = "train on images of this many pixels (default: the data's own)"
+    add("--image-size", type=at_least(8), help=help_)
 
 
-def task_of(flags: argparse.Namespace, *, least_resolution: int = 32, least_classes: int = 2) -> Task:
-    """The task that the flags mean; what they leave open is as in `TASKS`.
+def add_data_place_flags(parser: Parser) -> None:
+    """Adds --data-root and --download, which say where data lie that are known already."""
+    add = parser.add_argument
+    add("--data-root", type=Path, help="where torchvision sets lie (default: the user's cache folder)")
+    add("--download", action="store_true", help="download a torchvision set that is missing")
+
+
+def data_of(flags: argparse.Namespace) -> DataSource:
+    """The images that the flags mean.
 
     Raises:
-        InputError: there is no such task, it has no classes and some were given, or a number is too small.
+        InputError: there are none of that name.
     """
-    if flags.task not in TASKS:
-        raise InputError(f"--task must be one of {', '.join(TASKS)}, got {flags.task!r}")
-    usual = TASKS[flags.task]
-    resolution = usual.resolution if flags.resolution is None else flags.resolution
-    classes = usual.num_classes if flags.classes is None else flags.classes
-    if resolution < least_resolution:
-        raise InputError(f"--resolution must be at least {least_resolution}, got {resolution}")
-    if usual.num_classes == NO_CLASSIFIER and classes != NO_CLASSIFIER:
-        raise InputError(f"--task {flags.task} has no classifier and so no classes; got {classes}: leave --classes out")
-    if usual.num_classes != NO_CLASSIFIER and classes < least_classes:
-        raise InputError(f"--classes must be at least {least_classes}, got {classes}")
-    return Task(resolution, classes)
+    check_images(flags.data)
+    return DataSource(flags.data, flags.data_root, flags.image_size, flags.download)
+
+
+def add_recipe_flags(parser: Parser, default: str | None, how: str = "how networks are trained") -> None:
+    """Adds --recipe; `how` says what is trained by it."""
+    or_none = "" if default else " (default: short)"
+    parser.add_argument("--recipe", type=one_of(RECIPES), default=default, help=f"{how}: {', '.join(RECIPES)}{or_none}")
+
+
+def add_epochs_flag(parser: Parser) -> None:
+    """Adds --epochs, which changes the recipe."""
+    parser.add_argument("--epochs", type=at_least(1), help="shorten or lengthen that recipe")
+
+
+def with_epochs(recipe: Recipe, epochs: int | None) -> Recipe:
+    """The recipe by so many epochs; None leaves it as it is."""
+    return recipe if epochs is None else replace(recipe, epochs=epochs)
+
+
+def add_worker_flags(parser: Parser, do: str = "train", device: str | None = "cpu", *, or_none: str = "") -> None:
+    """Adds --device and --workers; `or_none` says what the device is where the flag has no default."""
+    add = parser.add_argument
+    add("--device", type=one_of(DEVICES), default=device, help=f"where networks are trained: cpu, cuda{or_none}")
+    add("--workers", type=at_least(1), help=f"processes that {do}, one thread each ({WORKERS})")
 
 
 def check_device(device: str) -> None:
@@ -57,3 +121,84 @@ def check_device(device: str) -> None:
 
         if not torch.cuda.is_available():
             raise InputError("--device cuda needs a GPU that torch sees, and it sees none here: use --device cpu")
+
+
+# What networks are for
+
+
+def add_task_flags(parser: Parser, holds: str) -> None:
+    """Adds --task, --resolution and --classes, which say at what that `holds` is."""
+    sizes = ", ".join(f"{task.resolution} for {name}" for name, task in TASKS.items())
+    classes = TASKS[CLASSIFICATION].num_classes
+    add = parser.add_argument
+    add("--task", type=one_of(TASKS), default=CLASSIFICATION, help=f"what networks are for: {', '.join(TASKS)}")
+    add("--resolution", type=int, help=f"pixels of the square image at which {holds} (default: {sizes})")
+    add("--classes", type=int, help=f"classes at which {holds} (default: {classes}; a backbone has none)")
+
+
+def task_of(flags: argparse.Namespace, *, least_resolution: int = 32, least_classes: int = 2) -> Task:
+    """The task that the flags mean; what they leave open is as in `TASKS`.
+
+    Raises:
+        InputError: it has no classes and some were given, or a number is too small.
+    """
+    usual = TASKS[flags.task]
+    resolution = usual.resolution if flags.resolution is None else flags.resolution
+    classes = usual.num_classes if flags.classes is None else flags.classes
+    if resolution < least_resolution:
+        raise InputError(f"--resolution must be at least {least_resolution}, got {resolution}")
+    if usual.num_classes == NO_CLASSIFIER and classes != NO_CLASSIFIER:
+        raise InputError(f"--task {flags.task} has no classifier and so no classes; got {classes}: leave --classes out")
+    if usual.num_classes != NO_CLASSIFIER and classes < least_classes:
+        raise InputError(f"--classes must be at least {least_classes}, got {classes}")
+    return Task(resolution, classes)
+
+
+def add_classifier_flags(parser: Parser, holds: str, *, has_defaults: bool = True) -> None:
+    """Adds --resolution and --classes, of commands that know classifiers alone."""
+    usual = TASKS[CLASSIFICATION]
+    for flag, least, default in (("--resolution", 32, usual.resolution), ("--classes", 2, usual.num_classes)):
+        what = f"{'pixels' if flag == '--resolution' else 'classes'} at which {holds}"
+        if has_defaults:
+            parser.add_argument(flag, type=at_least(least), default=default, help=what)
+        else:
+            parser.add_argument(flag, type=at_least(least), help=f"{what} (default: {default})")
+
+
+def add_space_flag(parser: Parser) -> None:
+    """Adds --space."""
+    parser.add_argument("--space", type=Path, help="a TOML file with the choices (default: the space that ships)")
+
+
+def choices_of(flags: argparse.Namespace) -> Choices:
+    """The choices that the flags mean.
+
+    Raises:
+        InputError: the file cannot be read, or holds no choices.
+    """
+    return Choices.from_file(flags.space) if flags.space else Choices.default()
+
+
+# Latencies
+
+
+def add_runtime_flags(parser: Parser, default: str | None = DEFAULT_RUNTIME) -> None:
+    """Adds --runtime, and --device, on which it runs."""
+    add_runtime_flag(parser, default)
+    parser.add_argument("--device", type=one_of(DEVICES), default="cpu", help=f"where it runs: {', '.join(DEVICES)}")
+
+
+def add_runtime_flag(parser: Parser, default: str | None = DEFAULT_RUNTIME) -> None:
+    """Adds --runtime."""
+    or_none = "" if default else f" (default: {DEFAULT_RUNTIME})"
+    parser.add_argument("--runtime", default=default, help=f"what runs the networks: {', '.join(RUNTIMES)}{or_none}")
+
+
+# Studies
+
+
+def add_study_flags(parser: Parser) -> None:
+    """Adds --study and --storage, which say where a study is kept; see `nas.cli.storage.storage_of`."""
+    add = parser.add_argument
+    add("--study", help="the study's name (default: the only one in the storage)")
+    add("--storage", help="database URL (default: the SQLite file of runs/STUDY, or the only one under runs)")

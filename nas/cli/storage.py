@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 
 from search_space.errors import InputError
@@ -21,6 +22,15 @@ def default_storage(study: str | None) -> str:
         listed = ", ".join(str(path) for path in found) or "none"
         raise InputError(f"say which study with --study or --storage: under runs there is {listed}")
     return f"sqlite:///{found[0]}"
+
+
+def storage_of(flags: argparse.Namespace) -> str:
+    """The URL of the database that --storage names, else that of the study that --study names.
+
+    Raises:
+        InputError: neither is named, and there is not exactly one.
+    """
+    return flags.storage or default_storage(flags.study)
 
 
 def folders_of(storage: str, *others: Path) -> list[Path]:

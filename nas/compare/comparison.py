@@ -71,15 +71,15 @@ def _question(settings: CompareSettings, where: ComparedOn, network: ComparedNet
 def _made(settings: CompareSettings, where: ComparedOn) -> dict[str, Any]:
     """How the numbers came about, as plain JSON."""
     return {
-        "data": settings.data,
+        "data": settings.data.name,
         "data_fingerprint": where.data,
         "image_size": where.image_size,
         "recipe": settings.recipe.to_dict(),
         "seeds": list(settings.seeds),
-        "resolution": settings.resolution,
-        "classes": settings.classes,
+        "resolution": settings.task.resolution,
+        "classes": settings.task.num_classes,
         "device": settings.device,
         **{name: value for name, value in asdict(where).items() if name in ("fingerprint", "runtime_version")},
-        "runtime": settings.runtime,
-        "latency_device": settings.latency_device,
+        "runtime": settings.latency.runtime,
+        "latency_device": settings.latency.device,
     }

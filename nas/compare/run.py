@@ -22,7 +22,6 @@ from studies.report.comparison_page import render_comparison, write_comparison_p
 from studies.storage.database import engine_of
 
 PROGRAM = "python -m nas.compare"
-EVALUATOR = "nas.compare.evaluator:CompareEvaluator"
 
 
 def run(flags: argparse.Namespace) -> int:
@@ -33,7 +32,7 @@ def run(flags: argparse.Namespace) -> int:
         check_folder(folder)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        with doing("reading the images"), Workers(settings, EVALUATOR) as workers:
+        with doing("reading the images"), Workers(settings.setup) as workers:
             for folder in folders:
                 make_folder(folder)
             engine = engine_of(settings.storage)

@@ -4,27 +4,29 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nas.cli.flags import DEFAULT_RUNTIME, check_device
-from nas.cli.storage import default_storage
+from nas.cli.flags import check_device, with_epochs
+from nas.cli.storage import storage_of
 from nas.compare.flags import COMPARISONS, DEFAULT_SET
 from nas.compare.networks import FOUND, ComparedNetwork, named_network, networks_of
 from nas.search.outputs import findings_of
 from nas.workers.cores import default_workers
+from nas.workers.setup import EvaluatorSetup
 from proxies.data.names import EMBEDDED, check_images
+from proxies.data.source import DataSource
 from proxies.latency.runtimes import check_runtime
+from proxies.latency.setup import DEFAULT_RUNTIME, LatencySetup
 from proxies.training.recipes import RECIPES, Recipe
 from search_space.budget import Budget
 from search_space.errors import InputError
 from search_space.plan import NO_CLASSIFIER
+from search_space.task import Task
 from studies.front import pick
 from studies.storage.studies import SETTINGS, check_storage, load_study, open_storage, references_of
 
-LEAST = {"seeds": 1, "seed": 0, "epochs": 1, "workers": 1, "resolution": 32, "classes": 2, "image_size": 8}
-"""Flag -> the smallest number that it takes."""
 DEFAULTS: Mapping[str, Any] = {
     "data": EMBEDDED,
     "image_size": None,
@@ -44,20 +46,29 @@ class CompareSettings:
 
     networks: tuple[ComparedNetwork, ...]
     budget: Budget | None
-    data: str
-    data_root: Path | None
-    download: bool
-    image_size: int | None
+    data: DataSource
     recipe: Recipe
     seeds: tuple[int, ...]
-    resolution: int
-    classes: int
+    task: Task
     device: str
-    runtime: str
-    latency_device: str
+    latency: LatencySetup
     workers: int
     storage: str
     out: Path
+
+    @property
+    def setup(self) -> EvaluatorSetup:
+        """What its evaluators need to know."""
+        return EvaluatorSetup(
+            data=self.data,
+            recipe=self.recipe,
+            device=self.device,
+            workers=self.workers,
+            seed=self.seeds[0],
+            storage=self.storage,
+            task=self.task,
+            latency=self.latency,
+        )
 
 
 def settings_of(flags: argparse.Namespace) -> CompareSettings:
@@ -66,27 +77,25 @@ def settings_of(flags: argparse.Namespace) -> CompareSettings:
     Raises:
         InputError: any of them is not usable, found before anything is started or written.
     """
-    for name, least in LEAST.items():
-        value = getattr(flags, name)
-        if value is not None and value < least:
-            raise InputError(f"--{name.replace('_', '-')} must be at least {least}, got {value}")
     front, kept, url = _of_study(flags)
     chosen = {name: _chosen(getattr(flags, name), kept.get(name), default) for name, default in DEFAULTS.items()}
-    _check(chosen)
+    check_images(chosen["data"])
+    check_device(chosen["device"])
+    check_runtime(chosen["runtime"], chosen["latency_device"])
     storage = flags.storage or url or COMPARISONS
     check_storage(storage)
-    seed = chosen.pop("seed")
     return CompareSettings(
         networks=_networks(flags, front),
         budget=_budget(flags.budget),
-        data_root=flags.data_root,
-        download=flags.download,
+        data=DataSource(chosen["data"], flags.data_root, chosen["image_size"], flags.download),
         recipe=_recipe(flags, kept),
-        seeds=tuple(range(seed, seed + flags.seeds)),
+        seeds=tuple(range(chosen["seed"], chosen["seed"] + flags.seeds)),
+        task=Task(chosen["resolution"], chosen["classes"]),
+        device=chosen["device"],
+        latency=LatencySetup(chosen["runtime"], chosen["latency_device"]),
         workers=flags.workers or default_workers(chosen["device"]),
         storage=storage,
         out=flags.out,
-        **chosen,
     )
 
 
@@ -98,7 +107,7 @@ def _of_study(flags: argparse.Namespace) -> tuple[list[ComparedNetwork], Mapping
                 f"--pick takes a network of a study's front, so it needs --study; got {flags.pick!r} alone"
             )
         return [], {}, None
-    url = flags.storage or default_storage(flags.study)
+    url = storage_of(flags)
     storage = open_storage(url, must_exist=True)
     study = load_study(storage, flags.study)
     kept = study.user_attrs.get(SETTINGS, {})
@@ -135,18 +144,9 @@ def _chosen(given: Any, kept: Any, default: Any) -> Any:
     return given if given is not None else kept if kept is not None else default
 
 
-def _check(chosen: Mapping[str, Any]) -> None:
-    check_images(chosen["data"])
-    check_device(chosen["device"])
-    check_runtime(chosen["runtime"], chosen["latency_device"])
-
-
 def _recipe(flags: argparse.Namespace, kept: Mapping[str, Any]) -> Recipe:
-    if flags.recipe is not None and flags.recipe not in RECIPES:
-        raise InputError(f"--recipe must be one of {', '.join(RECIPES)}, got {flags.recipe!r}")
-    named = RECIPES[flags.recipe or "short"]
-    recipe = Recipe(**kept["recipe"]) if flags.recipe is None and "recipe" in kept else named
-    return recipe if flags.epochs is None else replace(recipe, epochs=flags.epochs)
+    own = Recipe(**kept["recipe"]) if flags.recipe is None and "recipe" in kept else RECIPES[flags.recipe or "short"]
+    return with_epochs(own, flags.epochs)
 
 
 def _budget(text: str | None) -> Budget | None:

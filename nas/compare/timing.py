@@ -85,11 +85,11 @@ class ComparedTimings:
         settings = self._settings
         found = self._ledger.latest(
             network=network.key(),
-            classes=settings.classes,
-            resolution=settings.resolution,
-            runtime=settings.runtime,
+            classes=settings.task.num_classes,
+            resolution=settings.task.resolution,
+            runtime=settings.latency.runtime,
             runtime_version=self._where.runtime_version,
-            precision=RUNTIMES[settings.runtime].precision,
+            precision=RUNTIMES[settings.latency.runtime].precision,
             fingerprint=self._where.fingerprint,
             batch_size=1,
             full=True,
@@ -104,6 +104,6 @@ class ComparedTimings:
         if not isinstance(result, Failure):
             architecture = network if isinstance(network, Architecture) else None
             device = str(result["fingerprint"])
-            entry = Measured(network.key(), self._settings.classes, device, "compare", result, architecture)
+            entry = Measured(network.key(), self._settings.task.num_classes, device, "compare", result, architecture)
             self._ledger.add([entry])
         return result

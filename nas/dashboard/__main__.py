@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from nas.cli.command import Parser, run_command
+from nas.cli.flags import add_study_flags
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -18,8 +19,7 @@ def make_parser() -> Parser:
     """The command's parser."""
     parser = Parser(prog="python -m nas.dashboard", description="Starts optuna-dashboard on a kept study.")
     add = parser.add_argument
-    add("--study", help="the study's name (default: the only one in the storage)")
-    add("--storage", help="database URL (default: the SQLite file of runs/STUDY, or the only one under runs)")
+    add_study_flags(parser)
     add("--host", default="127.0.0.1", help="the address to listen on")
     add("--port", type=int, default=8080, help="the port to listen on; 0 takes a free one")
     return parser

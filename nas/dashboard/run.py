@@ -14,7 +14,7 @@ from socketserver import ThreadingMixIn
 from typing import Any, BinaryIO
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
-from nas.cli.storage import default_storage
+from nas.cli.storage import storage_of
 from search_space.errors import InputError
 from studies.optuna_internals import id_of_study
 from studies.storage.studies import load_study, open_storage
@@ -26,7 +26,7 @@ def serve(flags: argparse.Namespace) -> int:
     """The exit status, once Ctrl-C has ended the server."""
     if find_spec("optuna_dashboard") is None:
         raise InputError(f"the dashboard needs optuna-dashboard, which is not installed: {EXTRA}")
-    url = flags.storage or default_storage(flags.study)
+    url = storage_of(flags)
     study = load_study(open_storage(url, must_exist=True), flags.study)
     import optuna_dashboard
 

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nas.cli.command import Parser, run_command
+from nas.cli.flags import add_classifier_flags, add_study_flags
 from proxies.export import DYNAMIC, FORMATS
 from studies.front import PICKS
 
@@ -26,16 +27,14 @@ def make_parser() -> Parser:
     add = parser.add_argument
     add("networks", nargs="*", help="weights.safetensors of nas.train, JSON files, presets (default: a study's front)")
     add("--format", default="json", help=f"all, or some of {', '.join(FORMATS)}, joined by commas")
-    add("--study", help="the study's name (default: the only one in the storage)")
-    add("--storage", help="database URL (default: the SQLite file of runs/STUDY, or the only one under runs)")
+    add_study_flags(parser)
     add("--out", type=Path, default=Path("export"), help="folder for the files")
     add("--pick", help=f"{', '.join(PICKS)}, or the beginning of a key: that one instead of the whole front")
     add("--max-latency", help="only networks of at most this latency, such as 5ms")
     add("--untrained", action="store_true", help="random weights where there are no trained ones: for timing alone")
     add("--batch", default="1", help=f"images at once, or {DYNAMIC} for any number")
     add("--opset", type=int, help="ONNX's operator set, 11 to 23 (default: 20)")
-    add("--resolution", type=int, default=224, help="pixels, where weights are random")
-    add("--classes", type=int, default=1000, help="classes, where weights are random")
+    add_classifier_flags(parser, "files with random weights are made")
     add("--data", help="images to compare on (default: those it was trained on, or the embedded ones)")
     add("--data-root", type=Path, help="where torchvision sets lie (default: the user's cache folder)")
     add("--no-latency", dest="latency", action="store_false", help="do not time the ONNX files")

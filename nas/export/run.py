@@ -8,7 +8,7 @@ from pathlib import Path
 
 from nas.cli.architectures import read_architecture
 from nas.cli.command import check_folder, make_folder
-from nas.cli.storage import default_storage
+from nas.cli.storage import storage_of
 from nas.search.outputs import findings_of, summary_lines, write_architectures, write_front
 from proxies.export import DYNAMIC, FORMATS, check_formats
 from search_space.architecture import Architecture
@@ -47,7 +47,7 @@ def export(flags: argparse.Namespace) -> int:
 
 def _from_study(flags: argparse.Namespace, limit_ms: float | None, formats: Sequence[str]) -> list[Record]:
     """The records of the study's front to export, printed as a table; JSON is written here if it is all."""
-    storage = open_storage(flags.storage or default_storage(flags.study), must_exist=True)
+    storage = open_storage(storage_of(flags), must_exist=True)
     study = load_study(storage, flags.study)
     findings = findings_of(study, references_of(study, storage))
     if not findings.front:

@@ -14,9 +14,8 @@ from sqlalchemy.engine import Engine
 
 from nas.cli.command import INTERRUPTED, clock
 from nas.cli.heartbeat import doing
-from nas.cli.storage import default_storage
+from nas.cli.storage import storage_of
 from nas.finalists.finish import expected_of
-from nas.finalists.flags import check_flags
 from nas.finalists.plan import FinalistsPlan
 from nas.finalists.settings import FinalistsSettings, settings_for
 from nas.finalists.summary import PROGRAM, headline, result_lines
@@ -30,8 +29,7 @@ from studies.storage.studies import load_study, locked, open_storage, records_of
 
 def run(flags: argparse.Namespace) -> int:
     """The exit status of the command with these flags."""
-    check_flags(flags)
-    url = flags.storage or default_storage(flags.study)
+    url = storage_of(flags)
     with _opened(url) as (storage, engine):
         study = load_study(storage, flags.study)
         settings = settings_for(study, url, flags)

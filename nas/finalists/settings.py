@@ -8,13 +8,12 @@ from typing import Any
 
 from optuna.study import Study
 
-from nas.cli.command import Parser
 from nas.search.accuracy import Accuracy
 from nas.search.references import ANCHOR_MS
-from nas.search.settings import Settings, add_flags, settings_of
+from nas.search.settings import Settings, settings_of_study
+from proxies.data.source import DataSource
 from proxies.training.recipes import RECIPES, Recipe
 from search_space.errors import InputError
-from search_space.task import task_name
 from studies.accuracy_scale import ACCURACY
 from studies.storage.studies import SETTINGS
 
@@ -69,7 +68,7 @@ def settings_from(study: Study, search: Settings, recipe: Recipe, seeds: int) ->
     """
     kept = study.user_attrs.get(ACCURACY)
     return FinalistsSettings(
-        search=replace(search, throughput_batch=0),
+        search=replace(search, latency=replace(search.latency, throughput_batch=0)),
         fingerprint=study.user_attrs[SETTINGS]["data_fingerprint"],
         anchor_ms=study.user_attrs[ANCHOR_MS],
         accuracy=Accuracy.from_dict(kept) if kept else None,
@@ -91,25 +90,7 @@ def settings_for(study: Study, url: str, flags: argparse.Namespace) -> Finalists
             f"the study {study.study_name!r} does not say which data it was trained on and how it was timed: "
             "search anew"
         )
-    parser = Parser()
-    add_flags(parser)
-    of_search = parser.parse_args([])
-    for name in (
-        "budget",
-        "data",
-        "image_size",
-        "resolution",
-        "classes",
-        "device",
-        "runtime",
-        "latency_device",
-        "seed",
-    ):
-        setattr(of_search, name, kept[name])
-    of_search.task = task_name(kept["classes"])
-    of_search.latency_from = kept.get("latency_from")
-    of_search.study, of_search.storage = study.study_name, url
-    for name in ("data_root", "download", "workers", *(["device"] if flags.device else [])):
-        setattr(of_search, name, getattr(flags, name))
-    search = replace(settings_of(of_search), recipe=Recipe(**kept["recipe"]))
+    data = DataSource(kept["data"], flags.data_root, kept["image_size"], flags.download)
+    device = flags.device or kept["device"]
+    search = settings_of_study(study.study_name, kept, url, data, device, flags.workers)
     return settings_from(study, search, RECIPES[flags.recipe], flags.seeds)

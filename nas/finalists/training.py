@@ -132,7 +132,7 @@ def _workers_of(settings: FinalistsSettings, within: Within | None) -> Iterator[
     if within:
         yield within.workers
         return
-    with workers_for(settings.search.engine, settings.search) as workers:
+    with workers_for(settings.search.engine, settings.search.setup) as workers:
         _check_data(settings, workers.all[0].call("data_fingerprint"))
         yield workers
 
@@ -249,8 +249,8 @@ def _accuracy(settings: FinalistsSettings, record: Record, answer: Mapping[str, 
 def _measured(settings: FinalistsSettings, record: Record, latency: Mapping[str, Any]) -> Measured:
     return Measured(
         network=record.architecture.key(),
-        classes=settings.search.classes,
-        device=settings.search.latency_from or str(latency["fingerprint"]),
+        classes=settings.search.task.num_classes,
+        device=settings.search.latency.remote or str(latency["fingerprint"]),
         source="run",
         latency=latency,
         architecture=record.architecture,
@@ -261,6 +261,6 @@ def _measured(settings: FinalistsSettings, record: Record, latency: Mapping[str,
 def _check_data(settings: FinalistsSettings, fingerprint: str) -> None:
     if fingerprint != settings.fingerprint:
         raise InputError(
-            f"finalists are trained on the study's own data: {settings.search.data} had fingerprint "
+            f"finalists are trained on the study's own data: {settings.search.data.name} had fingerprint "
             f"{settings.fingerprint} then, and has {fingerprint} now"
         )

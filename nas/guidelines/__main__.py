@@ -8,8 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nas.cli.command import Parser, run_command
-from nas.cli.flags import DEFAULT_RUNTIME, DEVICES
-from proxies.latency.runtimes import RUNTIMES
+from nas.cli.flags import add_runtime_flags
 from studies.papers.published_guidelines import CHANNELS_OF, SCALES, SIZES, TABLES
 
 
@@ -30,8 +29,7 @@ def make_parser() -> Parser:
     add("--columns", default=",".join(CHANNELS_OF), help="tables 1-3: with the channels of which platform")
     add("--scales", default="1", help=f"tables 1-4: what multiplies the channels: {', '.join(map(str, SCALES))}")
     add("--resolutions", default="224", help=f"table 8: sizes of the input: {', '.join(SIZES)}")
-    add("--runtime", default=DEFAULT_RUNTIME, help=f"what runs the networks: {', '.join(RUNTIMES)}")
-    add("--device", default="cpu", choices=DEVICES, help="where they run")
+    add_runtime_flags(parser)
     add("--seed", type=int, default=0, help="draws weights, inputs and the order of runs")
     add("--quick", action="store_true", help="few runs of each network: a look, not a measurement")
     add("--out", type=Path, default=Path("runs/guidelines"), help="folder for guidelines.json and guidelines.html")

@@ -64,9 +64,6 @@ Taken = dict[tuple[str, str, str], list[dict[str, Any]]]
 def check(flags: argparse.Namespace) -> int:
     """The exit status of a check with these flags."""
     conditions, depths = _listed(flags, "conditions", CONDITIONS), _listed(flags, "depths", tuple(TIMINGS))
-    for name, least in (("repeats", 2), ("resolution", 32)):
-        if getattr(flags, name) < least:
-            raise InputError(f"--{name} must be at least {least}, got {getattr(flags, name)}")
     seconds = parse_time("--time", flags.time)
     check_runtime(flags.runtime, flags.device)
     check_folder(flags.out)

@@ -7,9 +7,16 @@ from pathlib import Path
 from types import MappingProxyType
 
 from nas.cli.command import Parser
-from nas.cli.flags import DEFAULT_RUNTIME, DEVICES, add_task_flags
+from nas.cli.flags import (
+    add_classifier_flags,
+    add_runtime_flags,
+    add_seed_flag,
+    add_space_flag,
+    add_task_flags,
+    at_least,
+)
 from proxies.latency.protocol import TIMINGS
-from proxies.latency.runtimes import RUNTIMES
+from proxies.latency.setup import DEFAULT_RUNTIME
 from proxies.references.names import REFERENCE_NAMES
 
 CONDITIONS = ("quiet", "loaded")
@@ -19,28 +26,26 @@ FILTERS = ("device", "runtime", "precision", "resolution", "batch_size", "classe
 def _check(parser: Parser) -> None:
     add = parser.add_argument
     add("--time", default="5m", help="how long it may take, such as 5m; Ctrl-C ends it earlier with what there is")
-    add("--repeats", type=int, default=10, help="at most so many measurements of each network in each condition")
+    add("--repeats", type=at_least(2), default=10, help="most measurements of each network in each condition")
     add(
         "--conditions", default=",".join(CONDITIONS), help="quiet: as the machine is; loaded: work on every core beside"
     )
     add("--depths", default=",".join(TIMINGS), help="quick: as a search times candidates; full: as it times its front")
-    add("--runtime", default=DEFAULT_RUNTIME, help=f"one of {', '.join(RUNTIMES)}")
-    add("--device", default="cpu", help="cpu or cuda")
-    add("--resolution", type=int, default=224, help="pixels of the square input")
+    add_runtime_flags(parser)
+    add("--resolution", type=at_least(32), default=224, help="pixels of the square input")
     add("--out", type=Path, default=Path("runs/latency-check"), help="folder for all measurements as JSON")
 
 
 def _measure(parser: Parser) -> None:
     add = parser.add_argument
     add("architectures", nargs="*", help="presets and JSON files of architectures")
-    add("--random", type=int, default=0, help="so many random architectures of the space too")
+    add("--random", type=at_least(0), default=0, help="so many random architectures of the space too")
     add("--budget", default="140mflops", help="what random architectures keep to")
-    add("--space", type=Path, help="a TOML file with the choices of random ones (default: the space that ships)")
-    add("--seed", type=int, default=0, help="seed of the first random architecture; the next has the next seed")
-    add("--runtime", default=DEFAULT_RUNTIME, help=f"one of {', '.join(RUNTIMES)}")
-    add("--device", default="cpu", help="cpu or cuda")
+    add_space_flag(parser)
+    add_seed_flag(parser, "seed of the first random architecture; the next has the next seed")
+    add_runtime_flags(parser)
     add_task_flags(parser, "latency is measured")
-    add("--batch-size", type=int, default=1, help="images that run at once")
+    add("--batch-size", type=at_least(1), default=1, help="images that run at once")
     add("--storage", help="database URL of the ledger that keeps each measurement (default: none is kept)")
 
 
@@ -52,12 +57,10 @@ def _time(parser: Parser) -> None:
 
 def _references(parser: Parser) -> None:
     add = parser.add_argument
-    add("--runtime", default=DEFAULT_RUNTIME, help=f"where latency is measured: {', '.join(RUNTIMES)}")
-    add("--device", default="cpu", help=f"what it is measured on: {', '.join(DEVICES)}")
-    add("--resolution", type=int, default=224, help="pixels of the square input")
-    add("--classes", type=int, default=1000, help="classes of every classifier")
+    add_runtime_flags(parser)
+    add_classifier_flags(parser, "networks are counted and timed")
     add("--only", help=f"names or beginnings of names, joined by commas, of: {', '.join(REFERENCE_NAMES)}")
-    add("--seed", type=int, default=0, help="seed of weights, input and order")
+    add_seed_flag(parser, "seed of weights, input and order")
     add("--storage", help="database URL of the ledger that keeps each measurement (default: none is kept)")
     add("--out", type=Path, default=Path("runs/references"), help="folder for references.json and references.html")
 

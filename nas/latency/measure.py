@@ -10,12 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from nas.cli.architectures import named_architectures
-from nas.cli.flags import task_of
+from nas.cli.flags import choices_of, task_of
 from nas.cli.heartbeat import Steps, doing
 from proxies.latency.measure import Latency, check_runtime, compare, prepare
 from search_space.architecture import Architecture
 from search_space.budget import Budget
-from search_space.choices import Choices
 from search_space.choosers import RandomChooser
 from search_space.cost import cost_of
 from search_space.errors import InputError
@@ -29,9 +28,6 @@ from studies.storage.studies import check_storage
 
 def measure(flags: argparse.Namespace) -> int:
     """The exit status of a measurement with these flags: 1 where an architecture failed."""
-    for name, least in (("random", 0), ("seed", 0), ("batch_size", 1)):
-        if getattr(flags, name) < least:
-            raise InputError(f"--{name.replace('_', '-')} must be at least {least}, got {getattr(flags, name)}")
     task = task_of(flags)
     chosen = [(name, task.deployed(architecture)) for name, architecture in _chosen(flags, task)]
     check_runtime(flags.runtime, flags.device)
@@ -56,8 +52,7 @@ def _chosen(flags: argparse.Namespace, task: Task) -> Iterator[tuple[str, Archit
         raise InputError("something must be measured: name presets or JSON files, or give --random 60")
     yield from named_architectures(flags.architectures)
     if flags.random:
-        choices = Choices.from_file(flags.space) if flags.space else Choices.default()
-        space = SearchSpace(choices, Budget.parse(flags.budget), task)
+        space = SearchSpace(choices_of(flags), Budget.parse(flags.budget), task)
         for number in range(flags.random):
             architecture = space.suggest(RandomChooser(flags.seed + number))
             yield f"{architecture.unit}-{architecture.key()[:8]}", architecture

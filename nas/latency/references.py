@@ -137,10 +137,6 @@ def to_json(study: ReferenceStudy, conditions: Conditions) -> dict[str, Any]:
 
 
 def _conditions(flags: argparse.Namespace) -> Conditions:
-    for name, least in {"resolution": 32, "classes": 2, "seed": 0}.items():
-        value = getattr(flags, name)
-        if value < least:
-            raise InputError(f"--{name} must be at least {least}, got {value}")
     check_runtime(flags.runtime, flags.device)
     return Conditions(flags.runtime, flags.device, flags.resolution, flags.classes, flags.seed)
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nas.cli.command import Parser, run_command
+from nas.cli.flags import at_least
 from studies.ledger.entry import KINDS
 
 
@@ -21,7 +22,7 @@ def make_parser() -> Parser:
     parser = Parser(prog="python -m nas.ledger", description=__doc__)
     subparsers = parser.add_subparsers(dest="subcommand", required=True, parser_class=Parser, metavar="SUBCOMMAND")
     shown = subparsers.add_parser("list", help="print the newest entries, and what all of them took")
-    shown.add_argument("--limit", type=int, default=40, help="how many entries are printed at the most")
+    shown.add_argument("--limit", type=at_least(1), default=40, help="how many entries are printed at the most")
     export = subparsers.add_parser("export", help="write the entries as a table, one a row, oldest first")
     export.add_argument("file", type=Path, metavar="FILE", help="a .csv file, or a .parquet file (needs pyarrow)")
     for subparser in (shown, export):

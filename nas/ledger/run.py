@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 from nas.cli.command import check_folder, make_folder
-from nas.cli.storage import default_storage
+from nas.cli.storage import storage_of
 from nas.ledger.files import check_file, write_entries
 from search_space.errors import InputError
 from search_space.task import DETECTION_BACKBONE
@@ -33,8 +33,6 @@ def run(flags: argparse.Namespace) -> int:
 
 def show(flags: argparse.Namespace) -> int:
     """The exit status of a listing with these flags."""
-    if flags.limit < 1:
-        raise InputError(f"--limit must be at least 1, got {flags.limit}")
     filters = filters_of(flags)
     with _opened(flags) as (entries, shown_url):
         totals = entries.totals(filters)
@@ -108,7 +106,7 @@ def _moment(flag: str, text: str, day: timedelta) -> float:
 @contextmanager
 def _opened(flags: argparse.Namespace) -> Iterator[tuple[Entries, str]]:
     """The entries of the storage that the flags name, and its URL as it may be shown."""
-    url = flags.storage or default_storage(flags.study)
+    url = storage_of(flags)
     check_storage_exists(url)
     check_storage(url)
     engine = engine_of(url)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nas.cli.command import Parser, run_command
+from nas.cli.flags import add_study_flags
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -19,8 +20,7 @@ def make_parser() -> Parser:
     """The command's parser."""
     parser = Parser(prog="python -m nas.report", description="Writes the report of a kept study: one page, offline.")
     add = parser.add_argument
-    add("--study", help="the study's name (default: the only one in the storage)")
-    add("--storage", help="database URL (default: the SQLite file of runs/STUDY, or the only one under runs)")
+    add_study_flags(parser)
     add("--out", type=Path, help="the page (default: runs/STUDY/report.html)")
     add("--table", type=Path, metavar="FILE", help="of a study by --scorer table:FILE, that file")
     return parser

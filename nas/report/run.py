@@ -8,7 +8,7 @@ from pathlib import Path
 from optuna.study import Study
 
 from nas.cli.command import check_folder, make_folder
-from nas.cli.storage import default_storage
+from nas.cli.storage import storage_of
 from nas.search.benchmark.problem import codes_of
 from nas.search.benchmark.run import digest_of
 from nas.search.outputs import analysis_of, findings_of, write_findings
@@ -21,7 +21,7 @@ from studies.storage.studies import SETTINGS, finalists_of, load_study, open_sto
 
 def report(flags: argparse.Namespace) -> int:
     """The exit status of a report with these flags."""
-    storage = open_storage(flags.storage or default_storage(flags.study), must_exist=True)
+    storage = open_storage(storage_of(flags), must_exist=True)
     study = load_study(storage, flags.study)
     path = flags.out or Path("runs") / study.study_name / "report.html"
     check_folder(path.parent)

@@ -74,7 +74,7 @@ def run(settings: Settings, began: float) -> int:
     with ExitStack() as held:
         at = held.enter_context(doing("reading the images", lambda: keeper.left("report")))
         _say(f"starting {settings.workers} workers; they read the images: {clock(keeper.left('report'))} left")
-        with workers_for(settings.engine, settings) as workers:
+        with workers_for(settings.engine, settings.setup) as workers:
             data, made_by = workers.all[0].call("data_facts"), workers.all[0].call("made_by")
             make_folder(settings.out)
             held.enter_context(locked(settings.storage))
@@ -139,7 +139,7 @@ def accuracy_of(study: Study, settings: Settings, fingerprint: str) -> Accuracy:
     """How the study's accuracies are had, fixed when it is first run: two fits' numbers cannot be compared."""
     if ACCURACY in study.user_attrs:
         return Accuracy.from_dict(study.user_attrs[ACCURACY])
-    return Accuracy.from_dict(settled(study, ACCURACY, accuracy_for(settings, fingerprint).to_dict()))
+    return Accuracy.from_dict(settled(study, ACCURACY, accuracy_for(settings.setup, fingerprint).to_dict()))
 
 
 def drift_line(records: Sequence[Record]) -> str:
@@ -183,7 +183,7 @@ def search_with(
     space = space_for(settings, anchor_ms)
     where = SearchedOn(
         data=study.user_attrs[SETTINGS]["data_fingerprint"],
-        device=settings.latency_from or str(anchor["fingerprint"]),
+        device=settings.latency.remote or str(anchor["fingerprint"]),
         fingerprint=str(anchor["fingerprint"]),
         runtime_version=str(anchor["runtime_version"]),
         anchor_ms=anchor_ms,
@@ -235,8 +235,8 @@ def anchor_of(settings: Settings, study: Study, workers: Workers) -> dict[str, A
     """The anchor's latency as the study was begun with: all of its latencies are scaled by it."""
     if ANCHOR_LATENCY in study.user_attrs:
         return dict(study.user_attrs[ANCHOR_LATENCY])
-    if settings.latency_from:
-        print(f"waiting for device {settings.latency_from!r}: {agent_line(settings)}", file=sys.stderr)
+    if settings.latency.remote:
+        print(f"waiting for device {settings.latency.remote!r}: {agent_line(settings)}", file=sys.stderr)
     anchor: dict[str, Any] = settled(study, ANCHOR_LATENCY, workers.all[0].call("anchor"))
     settled(study, ANCHOR_MS, anchor["p10_ms"])
     return anchor
@@ -251,13 +251,13 @@ def space_for(settings: Settings, anchor_ms: float) -> SearchSpace:
 def agent_line(settings: Settings) -> str:
     """The command that starts the agent that a run waits for; a password in the URL is left out."""
     storage = make_url(settings.storage).render_as_string(hide_password=True)
-    return f"python -m nas.latency agent --device {settings.latency_from} --storage {storage}"
+    return f"python -m nas.latency agent --device {settings.latency.remote} --storage {storage}"
 
 
 def _headline(settings: Settings, space: SearchSpace, anchor_ms: float) -> str:
-    where = settings.latency_from or f"this {settings.latency_device}"
+    where = settings.latency.remote or f"this {settings.latency.device}"
     return (
         f"study {settings.study}: networks up to {space.budget} at {space.task.description} (1 FLOP = 1 multiply-add); "
-        f"{ANCHOR} takes {anchor_ms:.3f} ms there in {settings.runtime} on {where}; "
-        f"accuracy from recipe {settings.recipe.name!r} on {settings.data}"
+        f"{ANCHOR} takes {anchor_ms:.3f} ms there in {settings.latency.runtime} on {where}; "
+        f"accuracy from recipe {settings.recipe.name!r} on {settings.data.name}"
     )

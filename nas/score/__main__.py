@@ -8,10 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nas.cli.command import Parser, run_command
-from nas.cli.flags import WORKERS
+from nas.cli.flags import add_data_flags, add_recipe_flags, add_seed_flag, add_worker_flags
 from nas.cli.storage import CALIBRATIONS
-from proxies.data.names import EMBEDDED
-from proxies.training.recipes import RECIPES
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -29,14 +27,10 @@ def make_parser() -> Parser:
     )
     add = parser.add_argument
     add("networks", nargs="+", metavar="NETWORK", help="JSON files of architectures, or presets such as v2-1.0x")
-    add("--data", default=EMBEDDED, help="fashion-mnist-12k, a torchvision set such as cifar10, or folder:PATH")
-    add("--data-root", type=Path, help="where torchvision sets lie (default: the user's cache folder)")
-    add("--download", action="store_true", help="download a torchvision set that is missing")
-    add("--image-size", type=int, help="train on images of this many pixels (default: the data's own)")
-    add("--recipe", default="short", help=f"how they are trained: {', '.join(RECIPES)}")
-    add("--seed", type=int, default=0, help="seed of the trainings")
-    add("--device", default="cpu", help="where networks are trained: cpu, cuda")
-    add("--workers", type=int, help=f"processes that train, one thread each ({WORKERS})")
+    add_data_flags(parser)
+    add_recipe_flags(parser, "short", "how they are trained")
+    add_seed_flag(parser, "seed of the trainings")
+    add_worker_flags(parser)
     add("--storage", default=CALIBRATIONS, help="database URL that keeps trainings, and may hold calibrations")
     add("--json", type=Path, metavar="OUT", help="write the scores to this file as JSON too")
     return parser

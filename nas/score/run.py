@@ -11,15 +11,16 @@ from dataclasses import asdict, dataclass
 from statistics import fmean
 from typing import Any
 
-from nas.calibrate.run import CALIBRATOR
 from nas.cli.architectures import named_architectures
-from nas.cli.command import INTERRUPTED, Parser, check_folder, make_folder
+from nas.cli.command import INTERRUPTED, check_folder, make_folder
+from nas.cli.flags import check_device, data_of
 from nas.cli.storage import folders_of
 from nas.search.accuracy import Accuracy, accuracy_for
-from nas.search.settings import Settings, settings_of
-from nas.search.settings import add_flags as add_run_flags
+from nas.workers.cores import default_workers
 from nas.workers.local import Workers
+from nas.workers.setup import EvaluatorSetup
 from nas.workers.trainings import train_missing
+from proxies.training.recipes import RECIPES
 from search_space.architecture import Architecture
 from search_space.cost import cost_of
 from search_space.errors import InputError
@@ -57,31 +58,31 @@ def run(flags: argparse.Namespace) -> int:
         raise InputError(
             f"every network needs a name of its own, the file's without .json; got {' '.join(flags.networks)}"
         )
-    settings = _settings_of(flags)
-    folders = folders_of(settings.storage, *([flags.json.parent] if flags.json else []))
+    setup = setup_of(flags)
+    folders = folders_of(setup.storage, *([flags.json.parent] if flags.json else []))
     for folder in folders:
         check_folder(folder)
-    check_storage(settings.storage)
+    check_storage(setup.storage)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        with Workers(settings, CALIBRATOR) as workers:
+        with Workers(setup) as workers:
             fingerprint = workers.all[0].call("data_fingerprint")
             for folder in folders:
                 make_folder(folder)
-            evaluations = Evaluations(engine_of(settings.storage))
-            asked = {name: _question(settings, each, fingerprint, name) for name, each in networks.items()}
+            evaluations = Evaluations(engine_of(setup.storage))
+            asked = {name: _question(setup, each, fingerprint, name) for name, each in networks.items()}
             failures = train_missing(list(asked.values()), workers, evaluations)
     except KeyboardInterrupt:
         print(f"{PROGRAM}: stopped; what was trained is kept, and the same line goes on", file=sys.stderr)
         return INTERRUPTED
-    accuracy = accuracy_for(settings, fingerprint)
+    accuracy = accuracy_for(setup, fingerprint)
     scores = list(_scores(networks, asked, evaluations.answers(fingerprint), accuracy))
     if scores:
         print(render_scores(scores, accuracy))
     for failure in failures:
         print(f"failed: {failure}")
     if flags.json is not None:
-        content = {"data": settings.data, "recipe": settings.recipe.name, "accuracy": accuracy.summary}
+        content = {"data": setup.data.name, "recipe": setup.recipe.name, "accuracy": accuracy.summary}
         rows = {"is_level_known": accuracy.is_level_known, "scores": [asdict(score) for score in scores]}
         flags.json.write_text(json.dumps({**content, **rows}, indent=1) + "\n", encoding="utf-8")
         print(f"wrote {flags.json}")
@@ -138,16 +139,23 @@ def _scores(
         )
 
 
-def _question(settings: Settings, architecture: Architecture, fingerprint: str, name: str) -> Question:
-    recipe = settings.recipe.to_dict()
-    return Question(architecture, recipe, fingerprint, settings.seed, settings.device, name=name)
+def _question(setup: EvaluatorSetup, architecture: Architecture, fingerprint: str, name: str) -> Question:
+    recipe = setup.recipe.to_dict()
+    return Question(architecture, recipe, fingerprint, setup.seed, setup.device, name=name)
 
 
-def _settings_of(flags: argparse.Namespace) -> Settings:
-    """The settings of a run that trains as these flags say; its budget plays no part."""
-    parser = Parser()
-    add_run_flags(parser)
-    of_run = parser.parse_args(["--budget", "140mflops"])
-    for name in ("data", "data_root", "download", "image_size", "recipe", "seed", "device", "workers", "storage"):
-        setattr(of_run, name, getattr(flags, name))
-    return settings_of(of_run)
+def setup_of(flags: argparse.Namespace) -> EvaluatorSetup:
+    """What evaluators that train as a search does need to know.
+
+    Raises:
+        InputError: the data or the device are not there.
+    """
+    check_device(flags.device)
+    return EvaluatorSetup(
+        data=data_of(flags),
+        recipe=RECIPES[flags.recipe],
+        device=flags.device,
+        workers=flags.workers or default_workers(flags.device),
+        seed=flags.seed,
+        storage=flags.storage,
+    )

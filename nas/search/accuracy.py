@@ -11,7 +11,7 @@ from sqlalchemy import Engine
 from sqlalchemy.engine import make_url
 
 from nas.cli.storage import CALIBRATIONS
-from nas.search.settings import Settings
+from nas.workers.setup import EvaluatorSetup
 from search_space.task import CLASSIFICATION
 from studies.accuracy_scale import AccuracyScale
 from studies.calibration import store as calibrations
@@ -86,20 +86,18 @@ class Accuracy:
         return cls(AccuracyFit.from_dict(kept), data["told"])
 
 
-def accuracy_for(settings: Settings, fingerprint: str) -> Accuracy:
+def accuracy_for(setup: EvaluatorSetup, fingerprint: str) -> Accuracy:
     """By the newest calibration of this recipe on this data that ranks better than chance, else by the fit that ships.
 
     A backbone is scored as a classifier too, and that is said.
     """
-    found = _accuracy_for(settings, fingerprint)
-    return (
-        found if settings.task.name == CLASSIFICATION else replace(found, summary=f"{OF_A_BACKBONE}; {found.summary}")
-    )
+    found = _accuracy_for(setup, fingerprint)
+    return found if setup.task.name == CLASSIFICATION else replace(found, summary=f"{OF_A_BACKBONE}; {found.summary}")
 
 
-def _accuracy_for(settings: Settings, fingerprint: str) -> Accuracy:
-    recipe, not_used = settings.recipe.name, ""
-    found = next(_own(settings, fingerprint), None)
+def _accuracy_for(setup: EvaluatorSetup, fingerprint: str) -> Accuracy:
+    recipe, not_used = setup.recipe.name, ""
+    found = next(_own(setup, fingerprint), None)
     if found is not None:
         if beats_chance(found, recipe):
             fit = found.fits[recipe]
@@ -107,10 +105,10 @@ def _accuracy_for(settings: Settings, fingerprint: str) -> Accuracy:
                 fit, f"{what_it_is(fit)}; calibrated on this data ({fit.source}): {verdict_of(found, recipe)}"
             )
         not_used = f"{NO_BETTER_THAN_CHANCE}: {verdict_of(found, recipe)}; "
-    fit, of_recipe = _shipped(settings)
-    examples, trained_by = level_from(settings, fingerprint)
+    fit, of_recipe = _shipped(setup)
+    examples, trained_by = level_from(setup, fingerprint)
     fit = best_fit(examples, known_trainings(), SHORT)[0] if len(examples) >= FEWEST else fit.at_level(examples)
-    cure = f"python -m nas.calibrate --data {settings.data} measures how well it ranks here"
+    cure = f"python -m nas.calibrate --data {setup.data.name} measures how well it ranks here"
     summary = f"{not_used}{what_it_is(fit, trained_by)}; prior and fit: {fit.source}{of_recipe}; {cure}"
     return Accuracy(fit, summary)
 
@@ -131,22 +129,22 @@ def beats_chance(calibration: Calibration, recipe: str) -> bool:
     return any(ranking.tau.low > 0 for ranking in rankings.values())
 
 
-def _shipped(settings: Settings) -> tuple[AccuracyFit, str]:
+def _shipped(setup: EvaluatorSetup) -> tuple[AccuracyFit, str]:
     """The fit that ships for the recipe, and a word where it is another recipe's."""
-    recipe = settings.recipe
+    recipe = setup.recipe
     calibrated = calibrations.shipped(calibrations.SHIPPED[0]).made.recipes
     if calibrated.get(recipe.name) == recipe.to_dict():
         return shipped_fit(recipe.name), ""
     return shipped_fit(SHORT), f", which know recipe {SHORT!r} and not {recipe.name!r}"
 
 
-def level_from(settings: Settings, fingerprint: str) -> tuple[list[Example], str]:
+def level_from(setup: EvaluatorSetup, fingerprint: str) -> tuple[list[Example], str]:
     """Networks that the ledger has trained on these data by this recipe and a longer one, and the latter's name.
 
     Of several longer recipes the longest counts.
     """
-    kept = [each for engine in _engines(settings) for each in Evaluations(engine).trainings(fingerprint)]
-    own = _without_name(settings.recipe.to_dict())
+    kept = [each for engine in _engines(setup) for each in Evaluations(engine).trainings(fingerprint)]
+    own = _without_name(setup.recipe.to_dict())
     short = {each.architecture.key(): each.training for each in kept if _without_name(each.recipe) == own}
     longer = [each for each in kept if _work(each.recipe) > _work(own) and each.architecture.key() in short]
     if not longer:
@@ -154,7 +152,7 @@ def level_from(settings: Settings, fingerprint: str) -> tuple[list[Example], str
     longest = max((each.recipe for each in longer), key=_work)
     of_longest = [each for each in longer if _work(each.recipe) == _work(longest)]
     examples = [
-        Example(each.architecture, short[each.architecture.key()], (_last_accuracy(each.training),), settings.data)
+        Example(each.architecture, short[each.architecture.key()], (_last_accuracy(each.training),), setup.data.name)
         for each in of_longest
     ]
     return examples, f"recipe {longest['name']!r}"
@@ -173,16 +171,16 @@ def _work(recipe: Mapping[str, Any]) -> float:
     return float(recipe["epochs"] * (recipe["max_images"] or MANY_IMAGES) * recipe["image_scale"] ** 2)
 
 
-def _own(settings: Settings, fingerprint: str) -> Iterator[Calibration]:
+def _own(setup: EvaluatorSetup, fingerprint: str) -> Iterator[Calibration]:
     """The newest calibrations in the study's database, and where calibrations are kept by default."""
-    for engine in _engines(settings):
-        found = calibrations.newest(engine, fingerprint, settings.recipe.to_dict())
-        if found is not None and settings.recipe.name in found.fits:
+    for engine in _engines(setup):
+        found = calibrations.newest(engine, fingerprint, setup.recipe.to_dict())
+        if found is not None and setup.recipe.name in found.fits:
             yield found
 
 
-def _engines(settings: Settings) -> Iterator[Engine]:
-    for url in (settings.storage, CALIBRATIONS):
+def _engines(setup: EvaluatorSetup) -> Iterator[Engine]:
+    for url in (setup.storage, CALIBRATIONS):
         parsed = make_url(url)
         if parsed.get_backend_name() != "sqlite" or Path(parsed.database or "").is_file():
             yield engine_of(url)

@@ -77,11 +77,11 @@ class LedgerLookup:
         settings = self._settings
         found = self._ledger.latest(
             network=architecture.key(),
-            classes=settings.classes,
-            resolution=settings.resolution,
-            runtime=settings.runtime,
+            classes=settings.task.num_classes,
+            resolution=settings.task.resolution,
+            runtime=settings.latency.runtime,
             runtime_version=self._where.runtime_version,
-            precision=RUNTIMES[settings.runtime].precision,
+            precision=RUNTIMES[settings.latency.runtime].precision,
             device=self._where.device,
             fingerprint=self._where.fingerprint,
             batch_size=1,
@@ -89,7 +89,7 @@ class LedgerLookup:
         # One that came of a bundle knows neither what it took nor the throughput.
         if found is None or "seconds" not in found.latency:
             return None
-        if settings.throughput_batch != found.latency.get("throughput_batch", 0):
+        if settings.latency.throughput_batch != found.latency.get("throughput_batch", 0):
             return None
         return {**scaled(found.latency, self._where.anchor_ms), REPLAYED: True}
 
@@ -100,7 +100,7 @@ class LedgerLookup:
     def _measured(self, architecture: Architecture, latency: Mapping[str, Any]) -> Measured:
         return Measured(
             network=architecture.key(),
-            classes=self._settings.classes,
+            classes=self._settings.task.num_classes,
             device=self._where.device,
             source="run",
             latency=latency,

@@ -46,7 +46,7 @@ def provenance_of(settings: Settings, data: Mapping[str, Any], made_by: Mapping[
         "data": dict(data),
         "deployment": {
             **{"task": settings.task.name, "told": settings.task.description},
-            **{"resolution": settings.resolution, "classes": settings.classes, "stem_stride": 4},
+            **{"resolution": settings.task.resolution, "classes": settings.task.num_classes, "stem_stride": 4},
         },
         "training": {"image_size": data["image_size"], "stem_stride": stem_stride_for(data["image_size"])},
         "anchor": ANCHOR,

@@ -126,8 +126,8 @@ def _seconds(record: Record) -> float:
 def _entry(settings: Settings, record: Record, latency: dict[str, Any]) -> Measured:
     return Measured(
         network=record.architecture.key(),
-        classes=settings.classes,
-        device=settings.latency_from or str(latency["fingerprint"]),
+        classes=settings.task.num_classes,
+        device=settings.latency.remote or str(latency["fingerprint"]),
         source="run",
         latency=latency,
         architecture=record.architecture,

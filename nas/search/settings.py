@@ -5,17 +5,34 @@ from __future__ import annotations
 import argparse
 import hashlib
 import re
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from nas.cli.command import Parser, parse_time
-from nas.cli.flags import DEFAULT_RUNTIME, DEVICES, WORKERS, add_task_flags, check_device, task_of
+from nas.cli.flags import (
+    add_data_flags,
+    add_recipe_flags,
+    add_runtime_flag,
+    add_seed_flag,
+    add_space_flag,
+    add_task_flags,
+    add_worker_flags,
+    at_least,
+    check_device,
+    choices_of,
+    data_of,
+    task_of,
+)
 from nas.workers.cores import default_workers
 from nas.workers.engines import ENGINES, check_engine
-from proxies.data.names import EMBEDDED, check_images
+from nas.workers.setup import EvaluatorSetup
+from proxies.data.names import check_images
+from proxies.data.source import DataSource
 from proxies.latency.runtimes import RUNTIMES, check_runtime
+from proxies.latency.setup import LatencySetup
 from proxies.training.recipes import RECIPES, Recipe
 from search_space.budget import Budget
 from search_space.choices import Choices
@@ -27,34 +44,21 @@ TRAINING, TABLE = "training", "table"
 """What scores candidates: a training of each, or a table of finished ones."""
 DEFAULT_TIME = "9m"
 GPU_THROUGHPUT_BATCH = 64
-LEAST = {"trials": 1, "workers": 1, "seed": 0, "image_size": 8, "throughput_batch": 0}
-"""Flag -> the smallest number that it takes."""
 ONNX = ".onnx"
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """All that a run needs to know; those of `identity` must be the same when a study is resumed.
-
-    `resolution` and `classes` are those of the task; a backbone has no classes.
-    """
+    """All that a run needs to know; those of `identity` must be the same when a study is resumed."""
 
     scorer: str
     budget: Budget
     choices: Choices
-    data: str
-    data_root: Path | None
-    download: bool
-    image_size: int | None
+    data: DataSource
     recipe: Recipe
-    resolution: int
-    classes: int
+    task: Task
     device: str
-    runtime: str
-    latency_device: str
-    latency_from: str | None
-    latency_timeout_seconds: float
-    throughput_batch: int
+    latency: LatencySetup
     sampler: str
     seed: int
     workers: int
@@ -68,9 +72,19 @@ class Settings:
     resume: bool
 
     @property
-    def task(self) -> Task:
-        """What the networks are for."""
-        return Task(self.resolution, self.classes)
+    def setup(self) -> EvaluatorSetup:
+        """What its evaluators need to know."""
+        return EvaluatorSetup(
+            data=self.data,
+            recipe=self.recipe,
+            device=self.device,
+            workers=self.workers,
+            seed=self.seed,
+            storage=self.storage,
+            task=self.task,
+            latency=self.latency,
+            limit_ms=self.budget.latency_ms,
+        )
 
     @property
     def table(self) -> Path | None:
@@ -95,16 +109,16 @@ class Settings:
             **task,
             "budget": str(self.budget),
             "space": self.choices.to_dict(),
-            "data": self.data,
-            "image_size": self.image_size,
+            "data": self.data.name,
+            "image_size": self.data.image_size,
             "recipe": self.recipe.to_dict(),
-            "resolution": self.resolution,
-            "classes": self.classes,
+            "resolution": self.task.resolution,
+            "classes": self.task.num_classes,
             "device": self.device,
-            "runtime": self.runtime,
-            "latency_device": self.latency_device,
-            "latency_from": self.latency_from,
-            "throughput_batch": self.throughput_batch,
+            "runtime": self.latency.runtime,
+            "latency_device": self.latency.device,
+            "latency_from": self.latency.remote,
+            "throughput_batch": self.latency.throughput_batch,
             "sampler": self.sampler,
             "seed": self.seed,
         }
@@ -115,27 +129,24 @@ def add_flags(parser: Parser) -> None:
     add = parser.add_argument
     add("--budget", help="upper bounds, such as 140mflops, 2.3mparams, 5ms, joined by commas")
     add("--latency-budget", help="upper bound on latency, such as 5ms: the same as in --budget")
-    add("--trials", type=int, help="stop when the study holds this many different networks")
+    add("--trials", type=at_least(1), help="stop when the study holds this many different networks")
     add("--time", default=DEFAULT_TIME, help="how long the whole run takes: 90s, 10m, 2h")
-    add("--data", default=EMBEDDED, help="fashion-mnist-12k, a torchvision set such as cifar10, or folder:PATH")
-    add("--data-root", type=Path, help="where torchvision sets lie (default: the user's cache folder)")
-    add("--download", action="store_true", help="download a torchvision set that is missing")
-    add("--image-size", type=int, help="train on images of this many pixels (default: the data's own)")
+    add_data_flags(parser)
     add_task_flags(parser, "budget and latency hold")
-    add("--device", default="cpu", help=f"where networks are trained: {', '.join(DEVICES)}")
-    add("--runtime", default=DEFAULT_RUNTIME, help=f"where latency is measured: {', '.join(RUNTIMES)}")
+    add_worker_flags(parser, "evaluate")
+    add_runtime_flag(parser)
     add("--latency-device", help="where that is: cpu or cuda (default: as --device, if the runtime runs there)")
     add("--latency-from", metavar="NAME", help="measure on the device whose `nas.latency agent` has this name")
     add("--latency-timeout", default="10m", help="how long to wait for that device, for one network")
-    add("--throughput-batch", type=int, help="measure images a second at this batch too (default: 64 on a GPU, else 0)")
-    add("--space", type=Path, help="a TOML file with the choices (default: the space that ships)")
+    batch = "measure images a second at this batch too (default: 64 on a GPU, else 0)"
+    add("--throughput-batch", type=at_least(0), help=batch)
+    add_space_flag(parser)
     add("--sampler", default=DEFAULT_SAMPLER, help=f"one of {', '.join(SAMPLER_NAMES)}")
-    add("--seed", type=int, default=0, help="seed of the search and of every training")
-    add("--workers", type=int, help=f"processes that evaluate, one thread each ({WORKERS})")
+    add_seed_flag(parser, "seed of the search and of every training")
     add("--scorer", default=TRAINING, help="training, or table:FILE to search over finished trainings in seconds")
     add("--engine", default="local", help=f"what runs them: {', '.join(ENGINES)}")
     add("--no-finalists", dest="finalists", action="store_false", help="do not train the best for longer in the end")
-    add("--recipe", default="short", help=f"how candidates are trained: {', '.join(RECIPES)}")
+    add_recipe_flags(parser, "short", "how candidates are trained")
     add("--storage", help="database URL of the study (default: an SQLite file in the output folder)")
     add("--study", help="the study's name (default: made of budget and data)")
     add("--out", type=Path, help="folder for what is written (default: runs/STUDY)")
@@ -150,36 +161,24 @@ def settings_of(flags: argparse.Namespace) -> Settings:
     """
     _check_scorer(flags.scorer)
     budget = _budget_of(flags.budget, flags.latency_budget, is_needed=flags.scorer == TRAINING)
-    check_images(flags.data)
+    data = data_of(flags)
     check_sampler(flags.sampler)
     check_engine(flags.engine)
     if flags.engine == "local":  # else the coordinating machine need not have the GPU
         check_device(flags.device)
-    latency_device = _latency_device(flags)
-    _check_remote(flags.latency_from, flags.runtime)
-    _check_numbers(flags)
+    latency = _latency_of(flags)
     task = task_of(flags)
-    if flags.recipe not in RECIPES:
-        raise InputError(f"--recipe must be one of {', '.join(RECIPES)}, got {flags.recipe!r}")
     study = _study_of(flags, budget, task)
     out = flags.out or Path("runs") / study
     return Settings(
         scorer=flags.scorer,
         budget=budget,
-        choices=task.offered(Choices.from_file(flags.space) if flags.space else Choices.default()),
-        data=flags.data,
-        data_root=flags.data_root,
-        download=flags.download,
-        image_size=flags.image_size,
+        choices=task.offered(choices_of(flags)),
+        data=data,
         recipe=RECIPES[flags.recipe],
-        resolution=task.resolution,
-        classes=task.num_classes,
+        task=task,
         device=flags.device,
-        runtime=flags.runtime,
-        latency_device=latency_device,
-        latency_from=flags.latency_from,
-        latency_timeout_seconds=parse_time("--latency-timeout", flags.latency_timeout),
-        throughput_batch=_throughput_batch(flags.throughput_batch, latency_device),
+        latency=latency,
         sampler=flags.sampler,
         seed=flags.seed,
         workers=flags.workers or default_workers(flags.device),
@@ -194,11 +193,40 @@ def settings_of(flags: argparse.Namespace) -> Settings:
     )
 
 
-def _check_numbers(flags: argparse.Namespace) -> None:
-    for name, least in LEAST.items():
-        value = getattr(flags, name)
-        if value is not None and value < least:
-            raise InputError(f"--{name.replace('_', '-')} must be at least {least}, got {value}")
+def settings_of_study(
+    name: str, kept: Mapping[str, Any], storage: str, data: DataSource, device: str, workers: int | None
+) -> Settings:
+    """The settings of a search that its study has kept, to train and to time here as it did there.
+
+    Raises:
+        InputError: the data or the device are not there, or the networks cannot be timed here.
+    """
+    check_images(data.name)
+    check_device(device)
+    check_runtime(kept["runtime"], kept["latency_device"])
+    check_remote(kept.get("latency_from"), kept["runtime"])
+    task = Task(kept["resolution"], kept["classes"])
+    return Settings(
+        scorer=TRAINING,
+        budget=Budget.parse(kept["budget"]),
+        choices=task.offered(Choices.default()),
+        data=data,
+        recipe=Recipe(**kept["recipe"]),
+        task=task,
+        device=device,
+        latency=LatencySetup(kept["runtime"], kept["latency_device"], kept.get("latency_from")),
+        sampler=DEFAULT_SAMPLER,
+        seed=kept["seed"],
+        workers=workers or default_workers(device),
+        engine="local",
+        finalists=False,
+        trials=None,
+        seconds=0.0,
+        study=name,
+        storage=storage,
+        out=Path("runs") / name,
+        resume=True,
+    )
 
 
 def _study_of(flags: argparse.Namespace, budget: Budget, task: Task) -> str:
@@ -234,10 +262,17 @@ def _budget_of(text: str | None, latency: str | None, *, is_needed: bool) -> Bud
     return budget
 
 
-def _throughput_batch(given: int | None, latency_device: str) -> int:
-    if given is not None:
-        return given
-    return GPU_THROUGHPUT_BATCH if latency_device == "cuda" else 0
+def _latency_of(flags: argparse.Namespace) -> LatencySetup:
+    device = _latency_device(flags)
+    check_remote(flags.latency_from, flags.runtime)
+    batch = flags.throughput_batch
+    return LatencySetup(
+        runtime=flags.runtime,
+        device=device,
+        remote=flags.latency_from,
+        timeout_seconds=parse_time("--latency-timeout", flags.latency_timeout),
+        throughput_batch=batch if batch is not None else GPU_THROUGHPUT_BATCH if device == "cuda" else 0,
+    )
 
 
 def _latency_device(flags: argparse.Namespace) -> str:
@@ -253,7 +288,12 @@ def _latency_device(flags: argparse.Namespace) -> str:
     return "cpu"
 
 
-def _check_remote(device: str | None, runtime: str) -> None:
+def check_remote(device: str | None, runtime: str) -> None:
+    """Refuses a runtime whose networks cannot be sent to another device, where there is one.
+
+    Raises:
+        InputError: it takes no ONNX file.
+    """
     if device is None or (RUNTIMES[runtime].suffix == ONNX and "cpu" in RUNTIMES[runtime].devices):
         return
     able = ", ".join(name for name, row in RUNTIMES.items() if row.suffix == ONNX and "cpu" in row.devices)

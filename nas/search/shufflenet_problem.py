@@ -123,7 +123,7 @@ class ShuffleNets:
         )
 
     def _cost(self, architecture: Architecture) -> Cost:
-        return cost_of(architecture, self._settings.resolution, self._settings.classes)
+        return cost_of(architecture, self._settings.task.resolution, self._settings.task.num_classes)
 
 
 def standing(study: Study, references: Study) -> str:

@@ -72,7 +72,7 @@ def _cost(architecture: Architecture, task: Mapping[str, int]) -> dict[str, int]
 
 def _data_facts(settings: TrainSettings, data: ImageData, test: HeldOut | None) -> dict[str, Any]:
     return {
-        "name": settings.data,
+        "name": settings.data.name,
         "fingerprint": data.fingerprint,
         "training_images": len(data.train_images),
         "validation_images": len(data.val_images),
@@ -86,7 +86,7 @@ def _data_facts(settings: TrainSettings, data: ImageData, test: HeldOut | None) 
 def _tested(settings: TrainSettings, trainer: Trainer, data: ImageData, test: HeldOut | None) -> dict[str, Any]:
     """Loss and accuracy on the test images; both unknown, with the reason, where the data have none."""
     if test is None:
-        return {"test_loss": None, "test_accuracy": None, "no_test_because": _no_test_because(settings.data)}
+        return {"test_loss": None, "test_accuracy": None, "no_test_because": _no_test_because(settings.data.name)}
     # In the place of the validation images, to be shrunk as those were that the recipe trains on smaller ones.
     held_out = replace(data, val_images=test.images, val_labels=test.labels).resized(trainer.data.image_size)
     with _one_thread():

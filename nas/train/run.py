@@ -16,8 +16,8 @@ from nas.cli.command import make_folder
 from nas.cli.heartbeat import doing
 from nas.train.result import digest_of, result_of, trained_architecture
 from nas.train.settings import TrainSettings
-from proxies.data.load import ImageData, load
-from proxies.data.test_images import HeldOut, load_test
+from proxies.data.load import ImageData
+from proxies.data.test_images import HeldOut
 from proxies.training.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from proxies.training.distributed import Processes, process_group
 from proxies.training.result import TrainingError
@@ -102,23 +102,19 @@ def _prepare(
     identity = _identity(settings, data)
     kept = _kept(settings, identity)
     is_tested = kept is not None and kept.result is not None
-    test = _load_test(settings) if is_first and not is_tested else None
+    test = settings.data.load_test() if is_first and not is_tested else None
     if is_first:
         make_folder(settings.out)
     return data, identity, kept, test
 
 
 def _load(settings: TrainSettings) -> ImageData:
-    data = load(settings.data, root=settings.data_root, image_size=settings.image_size, download=settings.download)
+    data = settings.data.load()
     if len(data.train_images) < 2 * settings.world:
         raise InputError(
             f"every process needs two images to train on, and for {settings.world} there are {len(data.train_images)}"
         )
     return data
-
-
-def _load_test(settings: TrainSettings) -> HeldOut | None:
-    return load_test(settings.data, root=settings.data_root, image_size=settings.image_size, download=settings.download)
 
 
 def _trainer(settings: TrainSettings, processes: Processes, data: ImageData) -> Trainer:

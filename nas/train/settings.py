@@ -11,8 +11,17 @@ from pathlib import Path
 
 from nas.cli.architectures import named_architectures
 from nas.cli.command import Parser
-from nas.cli.flags import DEVICES, check_device
-from proxies.data.names import EMBEDDED, check_images
+from nas.cli.flags import (
+    DEVICES,
+    add_data_flags,
+    add_epochs_flag,
+    add_recipe_flags,
+    add_seed_flag,
+    check_device,
+    data_of,
+    one_of,
+)
+from proxies.data.source import DataSource
 from proxies.training.recipes import RECIPES, Recipe
 from search_space.architecture import Architecture
 from search_space.errors import InputError
@@ -21,8 +30,6 @@ from search_space.presets import PRESETS
 CHECKPOINT = "checkpoint.pt"
 LEAST_PER_PROCESS = 4
 """Images of a batch: half a batch is trained on as well, and batch norms need two images."""
-LEAST = {"epochs": 1, "image_size": 8, "seed": 0}
-"""Flag -> the smallest number that it takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +38,7 @@ class TrainSettings:
 
     name: str
     architecture: Architecture
-    data: str
-    data_root: Path | None
-    download: bool
-    image_size: int | None
+    data: DataSource
     recipe: Recipe
     weights_from: Path | None
     device: str
@@ -55,17 +59,14 @@ def add_flags(parser: Parser) -> None:
     """Adds the flags of `nas.train` to the parser."""
     add = parser.add_argument
     add("architecture", help=f"a JSON file, or a preset: {', '.join(PRESETS)}")
-    add("--data", default=EMBEDDED, help="fashion-mnist-12k, a torchvision set such as cifar10, or folder:PATH")
-    add("--data-root", type=Path, help="where torchvision sets lie (default: the user's cache folder)")
-    add("--download", action="store_true", help="download a torchvision set that is missing")
-    add("--image-size", type=int, help="train on images of this many pixels (default: the data's own)")
-    add("--recipe", default="full", help=f"how the network is trained: {', '.join(RECIPES)}")
-    add("--epochs", type=int, help="instead of the recipe's")
+    add_data_flags(parser)
+    add_recipe_flags(parser, "full", "how the network is trained")
+    add_epochs_flag(parser)
     add("--batch-size", type=int, help="instead of the recipe's; of all processes together")
     add("--learning-rate", type=float, help="instead of the recipe's")
     add("--weights-from", type=Path, metavar="FILE", help="start from weights.safetensors, or torchvision's .pth")
-    add("--device", default="cpu", help=f"where it is trained: {', '.join(DEVICES)}")
-    add("--seed", type=int, default=0, help="seed of the first weights and of all that training draws")
+    add("--device", type=one_of(DEVICES), default="cpu", help=f"where it is trained: {', '.join(DEVICES)}")
+    add_seed_flag(parser, "seed of the first weights and of all that training draws")
     add("--out", type=Path, help="folder for what is written (default: runs/train-NAME)")
     add("--resume", action="store_true", help="go on from the folder's checkpoint, if there is one")
 
@@ -77,8 +78,8 @@ def settings_of(flags: argparse.Namespace, environment: Mapping[str, str] = os.e
         InputError: any of them is not usable, found before anything is started or written.
     """
     ((name, architecture),) = named_architectures([flags.architecture])
-    check_images(flags.data)
-    _check_numbers(flags)
+    data = data_of(flags)
+    _check_rate(flags.learning_rate)
     rank, world, local_rank = _processes(environment)
     recipe = _recipe(flags, world)
     if flags.weights_from is not None and not flags.weights_from.is_file():
@@ -92,10 +93,7 @@ def settings_of(flags: argparse.Namespace, environment: Mapping[str, str] = os.e
     return TrainSettings(
         name=name,
         architecture=architecture,
-        data=flags.data,
-        data_root=flags.data_root,
-        download=flags.download,
-        image_size=flags.image_size,
+        data=data,
         recipe=recipe,
         weights_from=flags.weights_from,
         device=flags.device,
@@ -108,19 +106,12 @@ def settings_of(flags: argparse.Namespace, environment: Mapping[str, str] = os.e
     )
 
 
-def _check_numbers(flags: argparse.Namespace) -> None:
-    for name, least in LEAST.items():
-        value = getattr(flags, name)
-        if value is not None and value < least:
-            raise InputError(f"--{name.replace('_', '-')} must be at least {least}, got {value}")
-    rate = flags.learning_rate
+def _check_rate(rate: float | None) -> None:
     if rate is not None and not (rate > 0 and math.isfinite(rate)):
         raise InputError(f"--learning-rate must be a number above 0, such as 0.05; got {rate}")
 
 
 def _recipe(flags: argparse.Namespace, world: int) -> Recipe:
-    if flags.recipe not in RECIPES:
-        raise InputError(f"--recipe must be one of {', '.join(RECIPES)}, got {flags.recipe!r}")
     changed = {name: getattr(flags, name) for name in ("epochs", "batch_size", "learning_rate")}
     recipe = replace(RECIPES[flags.recipe], **{name: value for name, value in changed.items() if value is not None})
     least = LEAST_PER_PROCESS * world

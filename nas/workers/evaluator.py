@@ -1,46 +1,71 @@
-"""One architecture evaluated: costed, built, timed, trained. Runs in a worker process."""
+"""What commands ask of a network, answered in a worker process: its counts, scores, trainings and latencies."""
 
 from __future__ import annotations
 
+import math
 import platform
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from nas.calibrate.evaluator import Calibrator
-from nas.search.settings import Settings
+import torch
+from torch import nn
+
 from nas.workers.remote_device import RemoteDevice
+from nas.workers.setup import EvaluatorSetup
 from proxies.backbone import deployed
-from proxies.latency.measure import Latency, Prepared, compare, prepare
+from proxies.counting import count
+from proxies.data.load import ImageData, normalise
+from proxies.latency.machine import device_facts, fingerprint
+from proxies.latency.measure import Latency, Prepared, compare, gpu_name, prepare
 from proxies.latency.protocol import FULL, QUICK, TIMINGS, Timing
-from proxies.training.trainer import train
+from proxies.latency.runtimes import RUNTIMES
+from proxies.network import build
+from proxies.references.networks import build_reference
+from proxies.training.recipes import Recipe
+from proxies.training.result import TrainingError
+from proxies.training.trainer import train, training_rows
+from proxies.zero_cost.method import ZERO_COST
+from proxies.zero_cost.rows import zero_cost_scores
 from search_space.architecture import Architecture
 from search_space.cost import cost_of
 from search_space.presets import ANCHOR, PRESETS
 from studies.ledger.latency_queue import LatencyQueue
+from studies.ledger.trainings import HandDesigned
 from studies.record import Record, Rejected, is_open
 from studies.storage.database import engine_of
 
+PACKAGES = ("torch", "torchvision", "numpy")
+Network = Architecture | HandDesigned
 
-class Evaluator(Calibrator):
-    """Evaluates architectures one after the other, and trains them by other recipes; keeps the anchor's files."""
 
-    _settings: Settings
+def made_by(device: str = "cpu") -> dict[str, Any]:
+    """The machine, with the GPU where the device is cuda, and the versions, as plain JSON.
 
-    def __init__(self, settings: Settings, folder: Path) -> None:
-        super().__init__(settings, folder)
+    `fingerprint` names the device as it does in a latency: what was trained and what was timed there have the same.
+    """
+    facts = device_facts(gpu_name() if device == "cuda" else "")
+    versions = {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
+    return {"host": platform.node(), **facts, "fingerprint": fingerprint(facts), "versions": versions}
+
+
+class Evaluator:
+    """Answers one question after the other; keeps the data and the anchor's files, which lie in the folder."""
+
+    def __init__(self, setup: EvaluatorSetup, folder: Path) -> None:
+        self._setup = setup
         self._folder = folder
         self._anchors: dict[int, Prepared] = {}
 
-    def anchor(self) -> dict[str, Any]:
-        """The latency of the anchor, by whose p10 those of a whole study are scaled, and of which device it is."""
-        anchor, full = self._anchor(1), TIMINGS[FULL]
-        # More processes would make its ratio to itself surer, which is 1; its own time wanders by more than that.
-        timing = replace(full, max_processes=full.processes)
-        return dict(self._compare(anchor, anchor, timing=timing, seed=self._settings.seed).to_dict())
+    # Where answers come from
+
+    def data_fingerprint(self) -> str:
+        """What identifies the data."""
+        return self._data.fingerprint
 
     def data_facts(self) -> dict[str, Any]:
         """What identifies and describes the data, as plain JSON."""
@@ -54,6 +79,62 @@ class Evaluator(Calibrator):
             "classes": list(data.classes),
         }
 
+    def made_by(self) -> dict[str, Any]:
+        """The machine that trains and the versions, as plain JSON."""
+        return made_by(self._setup.device)
+
+    def where(self) -> dict[str, Any]:
+        """On which data, of how many pixels, and on which device and runtime all is answered, as plain JSON."""
+        setup = self._setup
+        return {
+            "data": self._data.fingerprint,
+            "image_size": setup.recipe.image_size(self._data.image_size),
+            "fingerprint": made_by(setup.latency.device)["fingerprint"],
+            "runtime_version": RUNTIMES[setup.latency.runtime].version(),
+        }
+
+    # Costs and trainings
+
+    def count(self, network: Network) -> tuple[int, int]:
+        """The multiply-adds and the parameters at deployment."""
+        task = self._setup.task
+        if isinstance(network, Architecture):
+            cost = cost_of(network, task.resolution, task.num_classes)
+            return cost.macs, cost.params
+        return count(self._built(network), (1, 3, task.resolution, task.resolution))
+
+    def answer(self, network: Network, method: dict[str, Any], seed: int) -> dict[str, Any]:
+        """The training by the recipe that `method` is the fields of, or the scores at initialisation, as plain JSON."""
+        if method["name"] == ZERO_COST["name"]:
+            assert isinstance(network, Architecture)
+            return self._zero_cost(network, seed)
+        trained = network if isinstance(network, Architecture) else partial(_reference, network.name)
+        _, training = train(trained, self._data, Recipe(**method), seed=seed, device=self._setup.device)
+        if not all(map(math.isfinite, training.validation_losses)):
+            raise TrainingError(f"the validation loss is {training.validation_losses[-1]}")
+        return training.to_dict()
+
+    def _zero_cost(self, architecture: Architecture, seed: int) -> dict[str, Any]:
+        recipe = Recipe("", 1, 0.1, image_scale=ZERO_COST["image_scale"], max_images=ZERO_COST["images"])
+        data = self._data.resized(recipe.image_size(self._data.image_size))
+        rows = training_rows(len(data.train_images), recipe)
+        network = build(
+            architecture, data.num_classes, data.channels, recipe.stem_stride_at(data.image_size), seed=seed
+        )
+        network.to(memory_format=torch.channels_last)
+        started = time.perf_counter()
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            images = normalise(data.train_images[rows], *data.channel_stats)
+            found = zero_cost_scores(network, images, data.train_labels[rows])
+        finally:
+            torch.set_num_threads(threads)
+        seconds = time.perf_counter() - started
+        return {"scores": found.scores, "score_seconds": found.seconds, "seconds": seconds}
+
+    # A search's evaluation
+
     def evaluate(
         self,
         architecture: Architecture,
@@ -66,74 +147,99 @@ class Evaluator(Calibrator):
         What is given is not done again. The latency is measured quickly, and fully where its error leaves open whether
         it keeps to the budget.
         """
-        settings = self._settings
-        limit = settings.budget.latency_ms
+        task, limit = self._setup.task, self._setup.limit_ms
         timed = dict(latency) if latency else self.measure(architecture, anchor_ms, QUICK)
         if is_open(timed, limit):
             timed = self.measure(architecture, anchor_ms)
         if limit is not None and timed["latency_ms"] > limit:
             return Rejected(timed["latency_ms"], timed)
         trained = training or self._train(architecture)
-        cost = cost_of(architecture, settings.resolution, settings.classes)
+        cost = cost_of(architecture, task.resolution, task.num_classes)
         return Record.of_parts(architecture, cost, timed, trained, platform.node())
 
-    def measure(self, architecture: Architecture, anchor_ms: float, depth: str = FULL) -> dict[str, Any]:
-        """The latency of `architecture`, scaled to the anchor's, by a row of `TIMINGS`.
+    def _train(self, architecture: Architecture) -> dict[str, Any]:
+        setup = self._setup
+        _, training = train(architecture, self._data, setup.recipe, seed=setup.seed, device=setup.device)
+        return training.to_dict()
 
-        A full one that is noisy is taken twice, and the calmer of the two stands.
+    # Latencies
+
+    def anchor(self) -> dict[str, Any]:
+        """The latency of the anchor, by whose p10 those of a whole study are scaled, and of which device it is."""
+        anchor, full = self._anchor(1), TIMINGS[FULL]
+        # More processes would make its ratio to itself surer, which is 1; its own time wanders by more than that.
+        timing = replace(full, max_processes=full.processes)
+        return dict(self._compare(anchor, anchor, timing=timing, seed=self._setup.seed).to_dict())
+
+    def measure(self, network: Network, anchor_ms: float | None, depth: str = FULL) -> dict[str, Any]:
+        """The latency of `network`, scaled to the anchor's, by a row of `TIMINGS`.
+
+        A full one that is noisy is taken twice, and the calmer of the two stands. None for `anchor_ms` takes what the
+        anchor took beside it.
         """
-        latency = self._measure(architecture, anchor_ms, TIMINGS[depth])
+        latency = self._measure(network, anchor_ms, TIMINGS[depth])
         if depth == QUICK or not latency["noisy"]:
             return latency
-        second = self._measure(architecture, anchor_ms, TIMINGS[depth])
+        second = self._measure(network, anchor_ms, TIMINGS[depth])
         calmer = min(latency, second, key=lambda each: each["spread"])
         return {**calmer, "attempts": 2, "seconds": latency["seconds"] + second["seconds"]}
 
-    def _train(self, architecture: Architecture) -> dict[str, Any]:
-        settings = self._settings
-        _, training = train(architecture, self._data, settings.recipe, seed=settings.seed, device=settings.device)
-        return training.to_dict()
-
-    @cached_property
-    def _compare(self) -> Callable[..., Latency]:
-        settings = self._settings
-        if settings.latency_from is None:
-            return compare
-        queue = LatencyQueue(engine_of(settings.storage))
-        return RemoteDevice(queue, settings.latency_from, settings.latency_timeout_seconds).compare
-
-    def _anchor(self, batch_size: int) -> Prepared:
-        if batch_size not in self._anchors:
-            self._anchors[batch_size] = self._prepare(PRESETS[ANCHOR], f"anchor-{batch_size}", batch_size)
-        return self._anchors[batch_size]
-
-    def _prepare(self, architecture: Architecture, name: str, batch_size: int) -> Prepared:
-        settings = self._settings
-        return prepare(
-            deployed(architecture, settings.classes),
-            self._folder / name,
-            resolution=settings.resolution,
-            batch_size=batch_size,
-            runtime=settings.runtime,
-            device=settings.latency_device,
-        )
-
-    def _measure(self, architecture: Architecture, anchor_ms: float, timing: Timing) -> dict[str, Any]:
+    def _measure(self, network: Network, anchor_ms: float | None, timing: Timing) -> dict[str, Any]:
         started = time.perf_counter()
-        candidate, seed = self._prepare(architecture, "candidate", 1), self._settings.seed
+        candidate, seed = self._prepare(network, "candidate", 1), self._setup.seed
         latency = self._compare(candidate, self._anchor(1), timing=timing, reference_ms=anchor_ms, seed=seed)
-        throughput = self._throughput(architecture, timing)
+        throughput = self._throughput(network, timing)
         return {**latency.to_dict(), **throughput, "attempts": 1, "seconds": time.perf_counter() - started}
 
-    def _throughput(self, architecture: Architecture, timing: Timing) -> dict[str, Any]:
-        batch_size = self._settings.throughput_batch
+    def _throughput(self, network: Network, timing: Timing) -> dict[str, Any]:
+        batch_size = self._setup.latency.throughput_batch
         if not batch_size:
             return {}
-        candidate = self._prepare(architecture, "candidate-batch", batch_size)
-        batch = self._compare(candidate, self._anchor(batch_size), timing=timing, seed=self._settings.seed)
+        candidate = self._prepare(network, "candidate-batch", batch_size)
+        batch = self._compare(candidate, self._anchor(batch_size), timing=timing, seed=self._setup.seed)
         return {
             "throughput_batch": batch_size,
             "images_per_second": 1000 * batch_size / batch.latency_ms,
             "throughput_spread": batch.spread,
             "throughput_noisy": batch.noisy,
         }
+
+    @cached_property
+    def _compare(self) -> Callable[..., Latency]:
+        latency = self._setup.latency
+        if latency.remote is None:
+            return compare
+        queue = LatencyQueue(engine_of(self._setup.storage))
+        return RemoteDevice(queue, latency.remote, latency.timeout_seconds).compare
+
+    def _anchor(self, batch_size: int) -> Prepared:
+        if batch_size not in self._anchors:
+            self._anchors[batch_size] = self._prepare(PRESETS[ANCHOR], f"anchor-{batch_size}", batch_size)
+        return self._anchors[batch_size]
+
+    def _prepare(self, network: Network, name: str, batch_size: int) -> Prepared:
+        setup = self._setup
+        return prepare(
+            self._built(network),
+            self._folder / name,
+            resolution=setup.task.resolution,
+            batch_size=batch_size,
+            runtime=setup.latency.runtime,
+            device=setup.latency.device,
+        )
+
+    # What answers rest on
+
+    @cached_property
+    def _data(self) -> ImageData:
+        return self._setup.data.load()
+
+    def _built(self, network: Network) -> nn.Module:
+        classes = self._setup.task.num_classes
+        if isinstance(network, Architecture):
+            return deployed(network, classes)
+        return build_reference(network.name, classes)
+
+
+def _reference(name: str, num_classes: int, in_channels: int, stem_stride: int, seed: int) -> nn.Module:
+    return build_reference(name, num_classes, in_channels, stem_stride, seed=seed)

@@ -36,7 +36,6 @@ import torch
 from torch import nn
 
 from nas.cli.command import Parser, make_folder, run_command
-from nas.cli.flags import DEFAULT_RUNTIME
 from nas.compare.networks import FOUND, ComparedNetwork, named_network
 from nas.search.outputs import findings_of
 from proxies.counting import count
@@ -44,6 +43,7 @@ from proxies.data.load import ImageData, load, normalise
 from proxies.data.names import EMBEDDED
 from proxies.data.test_images import HeldOut, load_test
 from proxies.latency.measure import Prepared, compare, prepare
+from proxies.latency.setup import DEFAULT_RUNTIME
 from proxies.network import build
 from proxies.references.networks import build_reference
 from proxies.training.checkpoint import Checkpoint, read_checkpoint, write_checkpoint

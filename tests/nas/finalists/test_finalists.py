@@ -663,7 +663,7 @@ def test_help_and_mistakes_need_no_torch() -> None:
 def test_a_backbone_studys_finalists_are_timed_as_backbones(storage: RDBStorage) -> None:
     backbone = {"task": "detection-backbone", "classes": 0, "resolution": 320}
     settings = settings_for(made_study(storage, {**SETTINGS, **backbone}), URL, make_parser().parse_args([]))
-    assert (settings.search.task.name, settings.search.resolution) == ("detection-backbone", 320)
+    assert (settings.search.task.name, settings.search.task.resolution) == ("detection-backbone", 320)
 
 
 # In a real worker process

@@ -61,19 +61,19 @@ def test_a_budget_is_all_that_a_run_needs() -> None:
     settings = settings_from()
     assert settings.budget == Budget(macs=140_000_000)
     assert settings.choices == Choices.default()
-    assert (settings.data, settings.recipe.name, settings.sampler, settings.seed) == (
+    assert (settings.data.name, settings.recipe.name, settings.sampler, settings.seed) == (
         "fashion-mnist-12k",
         "short",
         "surrogate",
         0,
     )
-    assert (settings.resolution, settings.classes, settings.device, settings.runtime) == (
+    assert (settings.task.resolution, settings.task.num_classes, settings.device, settings.latency.runtime) == (
         224,
         1000,
         "cpu",
         "onnxruntime",
     )
-    assert (settings.trials, settings.resume, settings.download) == (None, False, False)
+    assert (settings.trials, settings.resume, settings.data.download) == (None, False, False)
     assert settings.seconds == parse_time("--time", settings_module.DEFAULT_TIME)
 
 
@@ -108,9 +108,9 @@ def test_a_folder_has_one_name_however_its_path_is_written(tmp_path: Path, monke
 
 def test_a_backbones_study_holds_at_the_detection_resolution_under_a_name_of_its_own() -> None:
     settings = settings_from("--task", "detection-backbone")
-    assert (settings.resolution, settings.classes, settings.task.name) == (320, 0, "detection-backbone")
+    assert (settings.task.resolution, settings.task.num_classes, settings.task.name) == (320, 0, "detection-backbone")
     assert settings.study == "140mflops-detection-backbone-fashion-mnist-12k"
-    assert settings_from("--task", "detection-backbone", "--resolution", "416").resolution == 416
+    assert settings_from("--task", "detection-backbone", "--resolution", "416").task.resolution == 416
     assert settings_from("--task", "classification") == settings_from()
 
 
@@ -172,12 +172,12 @@ def test_latency_is_measured_on_the_gpu_only_where_the_runtime_runs_there(monkey
 
     monkeypatch.setattr(settings_module, "check_runtime", check)
     monkeypatch.setattr(settings_module, "check_device", lambda device: None)
-    assert settings_from().latency_device == "cpu"
-    assert settings_from("--device", "cuda").latency_device == "cpu"
+    assert settings_from().latency.device == "cpu"
+    assert settings_from("--device", "cuda").latency.device == "cpu"
     on_gpu = settings_from("--device", "cuda", "--runtime", "torch")
-    assert (on_gpu.latency_device, on_gpu.throughput_batch) == ("cuda", 64)
-    assert settings_from("--device", "cuda", "--runtime", "torch", "--latency-device", "cpu").latency_device == "cpu"
-    assert settings_from("--device", "cuda", "--latency-from", "pi").latency_device == "cpu"
+    assert (on_gpu.latency.device, on_gpu.latency.throughput_batch) == ("cuda", 64)
+    assert settings_from("--device", "cuda", "--runtime", "torch", "--latency-device", "cpu").latency.device == "cpu"
+    assert settings_from("--device", "cuda", "--latency-from", "pi").latency.device == "cpu"
     with pytest.raises(InputError, match="no CUDAExecutionProvider"):
         settings_from("--device", "cuda", "--latency-device", "cuda")
 
@@ -197,7 +197,7 @@ def test_a_latency_budget_may_stand_alone_or_beside_another() -> None:
 
 def test_another_device_measures_what_it_can_read() -> None:
     settings = settings_from("--latency-from", "pi", "--latency-timeout", "90s")
-    assert (settings.latency_from, settings.latency_timeout_seconds) == ("pi", 90.0)
+    assert (settings.latency.remote, settings.latency.timeout_seconds) == ("pi", 90.0)
     assert settings.identity()["latency_from"] == "pi"
     with pytest.raises(InputError, match=r"as ONNX files, which onnxruntime.* read; got --runtime torch"):
         settings_from("--latency-from", "pi", "--runtime", "torch")
