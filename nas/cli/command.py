@@ -49,7 +49,8 @@ def run_command(parser: Parser, command: Callable[[argparse.Namespace], int], ar
     try:
         arguments = parser.parse_args(argv)
     except InputError as error:
-        print(f"{parser.prog}: {error}", file=sys.stderr)
+        if is_first_here():
+            print(f"{parser.prog}: {error}", file=sys.stderr)
         return 2
     try:
         return command(arguments)
@@ -64,6 +65,11 @@ def run_command(parser: Parser, command: Callable[[argparse.Namespace], int], ar
         text = text if mistake else f"{type(error).__name__}: {text} (--debug shows where)"
         print(f"{parser.prog}: {text}", file=sys.stderr)
         return 2 if mistake else 1
+
+
+def is_first_here() -> bool:
+    """Whether this process speaks for those that torchrun started on this machine, which find the same mistakes."""
+    return os.environ.get("LOCAL_RANK", "0") == "0"
 
 
 def _lack_of(error: Exception, resumes: bool) -> InputError | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,7 +11,7 @@ from typing import Any
 
 from rich.console import Console
 
-from nas.cli.command import INTERRUPTED, Parser, check_folder, run_command
+from nas.cli.command import INTERRUPTED, Parser, check_folder, is_first_here, run_command
 from nas.cli.heartbeat import doing
 from nas.train.settings import TrainSettings, add_flags, settings_of
 from search_space.errors import InputError
@@ -41,9 +40,9 @@ def train(flags: argparse.Namespace) -> int:
         settings = settings_of(flags)
         check_folder(settings.out)
     except InputError:
-        if os.environ.get("LOCAL_RANK", "0") != "0":
-            return 2  # every process of this machine finds the same, and its first one tells it
-        raise
+        if is_first_here():
+            raise
+        return 2
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     try:

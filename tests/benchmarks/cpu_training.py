@@ -18,7 +18,6 @@ from typing import Any
 from plain_loop import train_plainly
 
 from nas.calibrate.__main__ import make_parser
-from nas.calibrate.run import CALIBRATOR
 from nas.calibrate.settings import settings_of
 from nas.workers.local import Workers
 from proxies.data.load import load
@@ -52,7 +51,7 @@ def main() -> None:
     data = load(flags.data)
     settings = settings_of(make_parser().parse_args(["--data", flags.data, "--workers", str(PROCESSES)]))
     ratios = []
-    with Workers(settings, CALIBRATOR) as workers:
+    with Workers(settings.setup) as workers:
         for worker in workers.all:
             worker.call("data_fingerprint")
         for number in range(flags.rounds):

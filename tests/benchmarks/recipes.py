@@ -16,7 +16,7 @@ import plotly.graph_objects as go
 
 from nas.calibrate.__main__ import make_parser
 from nas.calibrate.questions import draw, questions
-from nas.calibrate.run import CALIBRATOR, result_of
+from nas.calibrate.run import result_of
 from nas.calibrate.settings import settings_of
 from nas.workers.local import Workers
 from nas.workers.trainings import train_missing
@@ -87,7 +87,7 @@ def main() -> None:
     settings = settings_of(flags)
     settings = replace(settings, proxies=VARIANTS[: flags.variants], extra=0)
     sets = draw(settings)
-    with Workers(settings, CALIBRATOR) as workers:
+    with Workers(settings.setup) as workers:
         fingerprint = workers.all[0].call("data_fingerprint")
         evaluations = Evaluations(engine_of(settings.storage))
         failures = train_missing(questions(settings, sets, fingerprint), workers, evaluations)

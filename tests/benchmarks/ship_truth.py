@@ -16,9 +16,9 @@ from pathlib import Path
 
 import numpy as np
 
-from nas.calibrate.evaluator import Calibrator
 from nas.cli.command import Parser
 from nas.search.settings import add_flags, settings_of
+from nas.workers.evaluator import Evaluator
 from proxies.training.recipes import RECIPES, Recipe
 from proxies.zero_cost.method import ZERO_COST
 from search_space.architecture import Architecture
@@ -60,24 +60,24 @@ def main() -> None:
     rows = [json.loads(line) for line in flags.truth.read_text(encoding="utf-8").splitlines()]
     of_run = Parser()
     add_flags(of_run)
-    calibrator = Calibrator(settings_of(of_run.parse_args(["--budget", "140mflops", "--data", flags.data])), Path())
+    evaluator = Evaluator(settings_of(of_run.parse_args(["--budget", "140mflops", "--data", flags.data])).setup, Path())
     part, parts = map(int, flags.part.split("/"))
     for row in rows[part::parts]:
-        train_missing(row, calibrator, flags.kept)
+        train_missing(row, evaluator, flags.kept)
     if parts > 1:
         return
     kept = kept_in(flags.kept)
-    found = calibration_with(rows, kept, calibrator.data_fingerprint())
+    found = calibration_with(rows, kept, evaluator.data_fingerprint())
     print(table_of(found))
     SHIPPED.write_text(json.dumps(to_dict(found), allow_nan=False, separators=(",", ":")) + "\n", encoding="utf-8")
 
 
-def train_missing(row: dict, calibrator: Calibrator, file: Path) -> None:
+def train_missing(row: dict, evaluator: Evaluator, file: Path) -> None:
     """Adds what the file lacks of a network: its SHORT training, its scores at initialisation."""
     architecture, known = Architecture.from_dict(row["architecture"]), kept_in(file)
     for method in (SHORT.to_dict(), ZERO_COST):
         if (row["name"], method["name"]) not in known:
-            line = {"name": row["name"], "method": method["name"], **calibrator.answer(architecture, method, SEED)}
+            line = {"name": row["name"], "method": method["name"], **evaluator.answer(architecture, method, SEED)}
             with file.open("a", encoding="utf-8") as lines:
                 lines.write(json.dumps(line) + "\n")
             print(row["name"], method["name"], f"{line['seconds']:.1f} s", flush=True)

@@ -1,6 +1,7 @@
 """Settings of a search, from its flags."""
 
 from nas.cli.command import Parser
+from nas.workers.setup import EvaluatorSetup
 from nas.search.settings import Settings, add_flags, settings_of
 
 
@@ -9,3 +10,8 @@ def settings_from(*flags: str) -> Settings:
     parser = Parser(prog="test")
     add_flags(parser)
     return settings_of(parser.parse_args(["--budget", "140mflops", *flags]))
+
+
+def setup_from(*flags: str) -> EvaluatorSetup:
+    """What the evaluators of that run need to know."""
+    return settings_from(*flags).setup

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -364,7 +365,7 @@ def test_a_worker_that_is_killed_costs_one_network(
 ) -> None:
     deadly = draw(settings_from(*line)).architectures["stratified"][0].key()
     monkeypatch.setenv("DEADLY", deadly)
-    monkeypatch.setattr(calibrate_module, "CALIBRATOR", "processes.evaluators:Calibrator")
+    monkeypatch.setattr(calibrate_module, "Workers", partial(Workers, evaluator="processes.evaluators:Calibrator"))
     assert main([*line, "--architectures", "5"]) == 0
     assert f"failed: v2-{deadly[:8]} full seed 0: the worker process died with exit code -9" in capsys.readouterr().out
     content = from_dict(read_json(Path("out/calibration.json")))
@@ -428,22 +429,22 @@ def test_a_signal_to_end_reaches_the_command_in_the_midst_of_a_training(
 
 @pytest.mark.slow
 def test_a_real_evaluator_scores_networks_as_they_are_and_trains_by_the_recipe(line: list[str]) -> None:
-    from nas.calibrate.evaluator import Calibrator
+    from nas.workers.evaluator import Evaluator
 
     settings = settings_from(*line)
     architecture = draw(settings).architectures["stratified"][0]
-    calibrator = Calibrator(settings, Path())
-    assert len(calibrator.data_fingerprint()) == 16
-    assert json.loads(json.dumps(calibrator.made_by()))["versions"].keys() >= {"torch", "python"}
+    evaluator = Evaluator(settings.setup, Path())
+    assert len(evaluator.data_fingerprint()) == 16
+    assert json.loads(json.dumps(evaluator.made_by()))["versions"].keys() >= {"torch", "python"}
     short = replace(RECIPES["short"], epochs=1, max_images=32)
-    trained = calibrator.answer(architecture, short.to_dict(), 0)
+    trained = evaluator.answer(architecture, short.to_dict(), 0)
     assert (trained["image_size"], trained["num_classes"], trained["seed"]) == (16, 2, 0)
     method = {"name": "zero-cost", "images": 64, "image_scale": 0.5}
-    scored = calibrator.answer(architecture, method, 0)
+    scored = evaluator.answer(architecture, method, 0)
     assert set(scored["scores"]) == set(scored["score_seconds"]) == set(AT_INITIALISATION)
     assert scored["seconds"] >= sum(scored["score_seconds"].values()) > 0
-    assert calibrator.answer(architecture, method, 0)["scores"] == scored["scores"]
-    assert calibrator.answer(architecture, method, 1)["scores"] != scored["scores"]
+    assert evaluator.answer(architecture, method, 0)["scores"] == scored["scores"]
+    assert evaluator.answer(architecture, method, 1)["scores"] != scored["scores"]
 
 
 # Mistakes
@@ -456,7 +457,7 @@ MISTAKES: dict[str, tuple[tuple[str, ...], str]] = {
     "one cost twice": (("--equal", "4", "--at-equal-flops"), "leave out --equal 4"),
     "no seeds": (("--seeds", "0"), "--seeds must be at least 1, got 0"),
     "no epochs": (("--epochs", "0"), "--epochs must be at least 1, got 0"),
-    "an unknown recipe": (("--recipe", "magic"), "--recipe must name recipes among short, "),
+    "an unknown recipe": (("--recipe", "magic"), "--recipe must be one of short, "),
     "an unknown proxy": (("--proxies", "short,magic"), "--proxies must name recipes among short, "),
     "no proxy": (("--proxies", ""), "--proxies must name recipes among"),
     "a proxy twice": (("--proxies", "short,long,short"), "--proxies must not repeat a recipe, got 'short,long,short'"),
@@ -501,11 +502,11 @@ def test_help_and_mistakes_need_neither_torch_nor_scikit_learn(arguments: list[s
     assert done.stdout.splitlines()[-1] == f"status {status} []"
 
 
-def test_workers_are_made_of_the_calibrator(line: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_workers_are_made_of_what_an_evaluator_needs_to_know(line: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[Any] = []
     monkeypatch.setattr(calibrate_module, "Workers", lambda *arguments: made.append(arguments) or FakeWorkers(made_up))
     before = signal.getsignal(signal.SIGTERM)
     assert main(line) == 0
     signal.signal(signal.SIGTERM, before)
-    assert made == [(settings_from(*line), "nas.calibrate.evaluator:Calibrator")]
+    assert made == [(settings_from(*line).setup,)]
     assert Workers.__init__.__defaults__ == ("nas.workers.evaluator:Evaluator",)

@@ -22,9 +22,11 @@ from nas.compare.__main__ import main, make_parser
 from nas.compare.networks import named_network
 from nas.compare.settings import CompareSettings, settings_of
 from nas.workers.local import Failure
+from proxies.data.source import DataSource
 from proxies.training.recipes import RECIPES
 from search_space import PRESETS, Architecture, cost_of
 from search_space.errors import InputError
+from search_space.task import Task
 from studies.ledger.entries import Entries, Filters
 from studies.ledger.trainings import Evaluations, HandDesigned, Question
 from studies.storage.database import engine_of
@@ -212,7 +214,7 @@ def test_a_studys_front_is_compared_on_its_data_by_its_recipe_unless_told(tmp_pa
     url = kept(tmp_path, {**of_study, "recipe": RECIPES["long"].to_dict(), "runtime": "onnxruntime"})
     found = settings_from("mobilenet-v2", "--study", "one", "--storage", url)
     assert [each.name for each in found.networks] == [*(record.name for record in FRONT), "mobilenet-v2"]
-    assert {name: getattr(found, name) for name in of_study if name != "seed"} | {"seed": 5} == of_study
+    assert (found.data, found.task) == (DataSource("cifar10", image_size=24), Task(160, 12))
     assert (found.recipe, found.seeds, found.storage) == (RECIPES["long"], (5,), url)
     text = settings_from("--study", "one", "--storage", url, "--pick", "best", "--recipe", "short", "--seed", "1")
     assert (text.networks[0].name, text.recipe, text.seeds) == (FRONT[-1].name, RECIPES["short"], (1,))

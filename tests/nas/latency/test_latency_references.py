@@ -218,7 +218,7 @@ def test_a_name_that_begins_nothing_is_refused(only: str) -> None:
     [
         ("--only", "lenet", "'lenet' begins none of"),
         ("--runtime", "tvm", "'tvm' came: name one of these"),
-        ("--device", "tpu", "device 'tpu' came"),
+        ("--device", "tpu", "--device must be one of cpu, cuda, got 'tpu'"),
         ("--resolution", "31", "--resolution must be at least 32, got 31"),
         ("--classes", "1", "--classes must be at least 2, got 1"),
         ("--seed", "-1", "--seed must be at least 0, got -1"),

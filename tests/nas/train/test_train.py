@@ -21,6 +21,7 @@ from PIL import Image
 from nas.train import __main__ as train
 from nas.train import result as train_result
 from nas.train import run as train_run
+from proxies.data.source import DataSource
 from proxies.training.cuda_graph import CaptureError
 from proxies.training.trainer import Trainer
 from proxies.weights import network_from, read_trained_for
@@ -247,7 +248,7 @@ def test_a_finished_training_says_its_result_again_and_never_looks_at_the_test_i
 ) -> None:
     trained("out")
     first, files = capsys.readouterr().out, {path.name: path.read_bytes() for path in Path("out").iterdir()}
-    for owner, name in ((train_run, "load_test"), (train_result, "evaluate"), (Trainer, "run_epoch")):
+    for owner, name in ((DataSource, "load_test"), (train_result, "evaluate"), (Trainer, "run_epoch")):
         stop_in(monkeypatch, owner, name, 1, raises(AssertionError(f"{name} was called again")))
     trained("out", "--resume", "--debug")
     assert capsys.readouterr() == (first, "")

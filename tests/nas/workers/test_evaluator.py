@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from builders.settings import settings_from
 
-from nas.calibrate import evaluator as calibrator
 from nas.workers import evaluator as evaluate
 from nas.workers.evaluator import Evaluator
 from proxies.backbone import deployed
 from proxies.counting import count
+from proxies.data.source import DataSource
 from proxies.latency.measure import Latency
 from proxies.latency.protocol import FULL, Timing
 from search_space import PRESETS
@@ -50,10 +50,10 @@ def evaluator(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, events: list[str]
 
         monkeypatch.setattr(evaluate, "prepare", lambda network, stem, **options: str(stem))
         monkeypatch.setattr(evaluate, "deployed", lambda *arguments: None)
-        monkeypatch.setattr(calibrator, "load", lambda *arguments, **options: None)
+        monkeypatch.setattr(DataSource, "load", lambda _: None)
         monkeypatch.setattr(evaluate, "compare", compare)
         monkeypatch.setattr(evaluate, "train", train)
-        return Evaluator(settings_from(*flags), tmp_path)
+        return Evaluator(settings_from(*flags).setup, tmp_path)
 
     return evaluator
 
@@ -117,7 +117,7 @@ def test_a_backbone_is_costed_and_timed_by_its_maps_beside_the_anchors_and_train
     monkeypatch.setattr(evaluate, "compare", compare)
     monkeypatch.setattr(evaluate, "train", train)
     settings = settings_from("--task", "detection-backbone", "--resolution", "64", "--runtime", "torch")
-    record = Evaluator(settings, tmp_path).evaluate(settings.task.deployed(ARCHITECTURE), 4.0)
+    record = Evaluator(settings.setup, tmp_path).evaluate(settings.task.deployed(ARCHITECTURE), 4.0)
     # The maps of V2 0.5x at 64 px have 48 x 8^2, 96 x 4^2 and 192 x 2^2 values, of which up to 1000 are kept.
     assert shapes == [[[1000, 1000, 768], [1000, 1000, 1000]]]
     assert isinstance(record, Record)
