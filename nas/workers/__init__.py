@@ -2,10 +2,11 @@
 
 - `cores`: which core does what
 - `engines`: what runs the evaluators, by name
-- `evaluator`: one architecture costed, built, timed and trained
+- `evaluator`: a network counted, scored, timed and trained
 - `local`: worker processes
 - `ray_actor`: what runs in a Ray actor
 - `ray_cluster`: workers as Ray actors
 - `remote_device`: latency from another device
+- `setup`: what evaluators are made of
 - `trainings`: trainings that the ledger lacks, in parallel
 """

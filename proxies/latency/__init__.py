@@ -9,6 +9,7 @@
 - `process`: the program of a measuring process
 - `protocol`: rounds, series and what they amount to
 - `runtimes`: what runs a network where it is timed
+- `setup`: how latencies are measured, as a value
 - `synthetic_load`: other work for every core, to measure beside
 - `timing_core`: the core that latencies are measured on
 """

@@ -1,8 +1,8 @@
 """Settings of a search, from its flags."""
 
 from nas.cli.command import Parser
-from nas.workers.setup import EvaluatorSetup
 from nas.search.settings import Settings, add_flags, settings_of
+from nas.workers.setup import EvaluatorSetup
 
 
 def settings_from(*flags: str) -> Settings:

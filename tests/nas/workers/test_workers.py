@@ -16,7 +16,6 @@ from processes.evaluators import Sleeps, Swallows, pids
 
 import nas.workers.local as workers_module
 from nas.workers.local import EVALUATOR, Failure, Worker, Workers
-from nas.workers.setup import EvaluatorSetup
 from search_space import InputError
 
 WAIT_SECONDS = 300
