@@ -11,6 +11,7 @@ from rich.console import JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
+from search_space.architecture import Stage
 from studies.accuracy_scale import PERCENT, AccuracyScale
 from studies.front import nearest_reference
 from studies.record import Record
@@ -105,6 +106,13 @@ def spread_text(record: Record) -> str:
 def proxy_text(record: Record) -> str:
     """The short training's own accuracy in percent."""
     return f"{100 * record.proxy_accuracy:.1f}"
+
+
+def stage_text(stage: Stage) -> str:
+    """A stage in a line: "4 x 116, groups 1, split 1/2, kernel 3", and SE where it has it."""
+    parts = [f"{stage.depth} x {stage.width}", f"groups {stage.groups}"]
+    parts += [f"split {stage.split}"] if stage.split else []
+    return ", ".join([*parts, f"kernel {stage.kernel}", *(["SE"] if stage.se else [])])
 
 
 def over_budget_text(record: Record) -> str:

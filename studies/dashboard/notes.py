@@ -8,9 +8,8 @@ from typing import Any
 from optuna.trial import FrozenTrial
 
 from studies.accuracy_scale import ACCURACY, AccuracyScale
-from studies.display import FLOP, SPREAD, mflops_text, ms_text, params_text, proxy_text, spread_text
+from studies.display import FLOP, SPREAD, mflops_text, ms_text, params_text, proxy_text, spread_text, stage_text
 from studies.record import record_of
-from studies.report.figures import stage_text
 from studies.storage.retimed_latencies import as_retimed
 from studies.storage.trials import CAUSE
 

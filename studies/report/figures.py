@@ -10,9 +10,8 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from search_space.architecture import Stage
 from studies.accuracy_scale import PERCENT, AccuracyScale
-from studies.display import mflops_text, ms_text, params_text, proxy_text, spread_text
+from studies.display import mflops_text, ms_text, params_text, proxy_text, spread_text, stage_text
 from studies.latency.unmeasured import Predicted
 from studies.record import Record
 from studies.report.label_placement import FONT_PX, PHONE_PX, Range, sides_of
@@ -107,13 +106,6 @@ def ties_drawn(records: Sequence[Record], pairs: Pairs, y: Callable[[Record], fl
             hoverinfo="skip",
         )
     ]
-
-
-def stage_text(stage: Stage) -> str:
-    """A stage in a line: "4 x 116, groups 1, split 1/2, kernel 3", and SE where it has it."""
-    parts = [f"{stage.depth} x {stage.width}", f"groups {stage.groups}"]
-    parts += [f"split {stage.split}"] if stage.split else []
-    return ", ".join([*parts, f"kernel {stage.kernel}", *(["SE"] if stage.se else [])])
 
 
 def _mflops(record: Record) -> float:
