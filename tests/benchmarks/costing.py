@@ -22,7 +22,7 @@ from proxies.network import build
 from search_space import PRESETS, Architecture, Budget, SearchSpace, cost_of
 from search_space.choosers import RandomChooser
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "search_space"))
+sys.path.insert(0, str(Path(__file__).parents[1]))
 from builders.layer_counts import fvcore_macs, hooked_layers
 
 BUDGETS = ("20mflops", "140mflops", "300mflops,3mparams", "591mflops")

@@ -93,6 +93,16 @@ def test_every_benchmark_has_the_flags_that_are_shown(line: str) -> None:
 
 
 @pytest.mark.slow
+def test_all_that_the_benchmarks_import_exists() -> None:
+    scripts = sorted({line.split()[1] for line in BENCHMARKS})
+    code = "import runpy, sys; [runpy.run_path(script, run_name='imported') for script in sys.argv[1:]]"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (ROOT, ROOT / "tests/benchmarks")))}
+    command = (sys.executable, "-c", code, *scripts)
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("line", [line for line, module in COMMANDS if module == "nas.cost" and "v2-1.0x" in line])
 def test_commands_that_need_no_study_run_as_printed(line: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert cost.main(shlex.split(line)[3:]) == 0
