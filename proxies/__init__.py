@@ -7,6 +7,7 @@
 - `latency`: latency measured in processes of its own
 - `network`: a plan as a torch module
 - `onnx_graph`: a plan as an ONNX model
+- `pretrained`: weights from files, and networks that take them
 - `references`: hand-designed networks to compare with
 - `training`: the one training loop and what it is made of
 - `ultralytics_backbone`: any architecture as a YOLO's backbone
@@ -19,7 +20,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from proxies.network import build, load_torchvision_weights
+    from proxies.network import build
+    from proxies.pretrained import load_torchvision_weights
 
 __all__ = ["build", "load_torchvision_weights"]
 
@@ -27,7 +29,7 @@ __all__ = ["build", "load_torchvision_weights"]
 def __getattr__(name: str) -> Any:
     # Names of data sets, recipes and runtimes are checked by commands that must not wait for torch.
     if name in __all__:
-        from proxies import network
+        from proxies import network, pretrained
 
-        return getattr(network, name)
+        return getattr(network if name == "build" else pretrained, name)
     raise AttributeError(f"module 'proxies' has no attribute {name!r}")

@@ -67,7 +67,7 @@ def backbone_of(
     """
     backbone = Backbone(architecture, in_channels, seed=seed)
     if pretrained is not None:
-        from proxies.weights import tensors_of
+        from proxies.pretrained import tensors_of
 
         given = tensors_of(Path(pretrained)) if isinstance(pretrained, Path | str) else pretrained
         # Files of our own have another order than the network; torchvision's names are others.

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torchvision.ops import SqueezeExcitation
 
+from proxies.pretrained import load_by_name, load_torchvision_weights, tensors_of
 from search_space.architecture import Architecture
-from search_space.errors import InputError
 from search_space.plan import Branch, Layer, Plan, Unit, plan_of
 
 
@@ -119,38 +119,9 @@ def network_of(plan: Plan, seed: int = 0) -> PlannedNetwork:
 
 
 def _load(network: nn.Module, pretrained: Mapping[str, Tensor] | Path | str) -> None:
-    from proxies.weights import load_by_name, tensors_of  # here, for that module builds networks itself
-
     tensors = tensors_of(Path(pretrained)) if isinstance(pretrained, Path | str) else pretrained
     load = load_by_name if set(tensors) == set(network.state_dict()) else load_torchvision_weights
     load(network, tensors, classifier=True)
-
-
-def load_torchvision_weights(network: nn.Module, state_dict: Mapping[str, Tensor], *, classifier: bool = True) -> None:
-    """Copies the weights of one of torchvision's ShuffleNetV2 into our network of the same preset.
-
-    Our layers stand in the order of theirs, so weights are matched by position and checked by shape. With
-    `classifier=False` the last linear layer keeps its own weights: for a start from pretrained weights with other
-    classes.
-
-    Raises:
-        InputError: weights of another architecture.
-    """
-    ours = network.state_dict()
-    theirs = list(state_dict.items())
-    names = list(ours)
-    if not classifier:
-        names, theirs = names[:-2], theirs[:-2]
-    if len(names) != len(theirs):
-        raise InputError(f"weights must be those of this architecture: it has {len(names)} tensors, got {len(theirs)}")
-    for name, (their_name, value) in zip(names, theirs, strict=True):
-        if ours[name].shape != value.shape:
-            raise InputError(
-                f"weights must be those of this architecture: {name} is {tuple(ours[name].shape)}, "
-                f"{their_name} {tuple(value.shape)}"
-            )
-        ours[name] = value
-    network.load_state_dict(ours)
 
 
 def _chain(layers: tuple[Layer, ...]) -> nn.Sequential:

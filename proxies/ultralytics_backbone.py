@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from proxies.backbone import Backbone, FeatureMaps, backbone_of
-from proxies.weights import SUFFIX, read_trained_for
+from proxies.pretrained import SUFFIX, read_trained_for
 from search_space.architecture import Architecture
 from search_space.errors import InputError
 

@@ -13,7 +13,8 @@ from proxies.data.load import ImageData, load
 from proxies.data.names import EMBEDDED
 from proxies.export.network import COMPARED, ExportedNetwork, as_taken, plain_task
 from proxies.network import build
-from proxies.weights import TrainedFor, network_from, read_trained_for
+from proxies.pretrained import TrainedFor, read_trained_for
+from proxies.weights import network_from
 from search_space.architecture import Architecture
 
 CALIBRATION_IMAGES = 256

@@ -18,11 +18,12 @@ from nas.train.result import digest_of, result_of, trained_architecture
 from nas.train.settings import TrainSettings
 from proxies.data.load import ImageData
 from proxies.data.test_images import HeldOut
+from proxies.pretrained import TrainedFor
 from proxies.training.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from proxies.training.distributed import Processes, process_group
 from proxies.training.result import TrainingError
 from proxies.training.trainer import Trainer
-from proxies.weights import TrainedFor, start_from, write_weights
+from proxies.weights import start_from, write_weights
 from search_space.errors import InputError
 from search_space.files import write_json
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torchvision.transforms.v2.functional import resize
 
 from proxies.data.load import normalise
-from proxies.weights import TrainedFor
+from proxies.pretrained import TrainedFor
 
 COMPARED = 8
 """Images that every file's outputs are compared on."""

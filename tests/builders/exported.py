@@ -15,7 +15,7 @@ from torch import nn
 from proxies.data.load import load
 from proxies.export.network import ExportedNetwork, as_taken
 from proxies.network import build
-from proxies.weights import TrainedFor
+from proxies.pretrained import TrainedFor
 from search_space import Architecture, Stage
 
 IMAGE_SIZE, STEM_STRIDE = 28, 2

@@ -18,8 +18,9 @@ from torchvision.ops import box_iou
 from torchvision.utils import save_image
 
 from proxies.network import build
+from proxies.pretrained import TrainedFor
 from proxies.ultralytics_backbone import SHIPPED_YAML, register, start_from
-from proxies.weights import TrainedFor, write_weights
+from proxies.weights import write_weights
 from search_space import PRESETS
 
 TRAIN, HELD_OUT = 360, 16

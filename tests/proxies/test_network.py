@@ -11,7 +11,8 @@ from builders.places import FACTS, needs_facts, read_json
 from pytorchcv.model_provider import get_model
 from torch import Tensor, nn
 
-from proxies.network import LAYERS, build, load_torchvision_weights
+from proxies.network import LAYERS, build
+from proxies.pretrained import load_torchvision_weights
 from search_space import PRESETS, Architecture, Budget, InputError, SearchSpace, Stage
 from search_space.choosers import RandomChooser
 from search_space.plan import Layer

@@ -19,8 +19,9 @@ from torchvision.transforms.functional import normalize
 from nas.export.__main__ import main as export
 from proxies.export.ultralytics_yaml import yaml_of
 from proxies.network import build
+from proxies.pretrained import TrainedFor
 from proxies.ultralytics_backbone import IMAGENET, SHIPPED_YAML, ShuffleNASBackbone, register, start_from
-from proxies.weights import TrainedFor, write_weights
+from proxies.weights import write_weights
 from search_space import PRESETS, InputError
 
 NEEDED = pytest.mark.skipif(not find_spec("ultralytics"), reason="python -m pip install -e '.[ultralytics]'")

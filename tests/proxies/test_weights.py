@@ -14,7 +14,8 @@ import torchvision
 from torch import nn
 
 from proxies.network import build
-from proxies.weights import TrainedFor, network_from, read_trained_for, start_from, write_weights
+from proxies.pretrained import TrainedFor, read_trained_for
+from proxies.weights import network_from, start_from, write_weights
 from search_space import PRESETS, Architecture, Stage
 from search_space.errors import InputError
 

@@ -22,9 +22,10 @@ from nas.train import __main__ as train
 from nas.train import result as train_result
 from nas.train import run as train_run
 from proxies.data.source import DataSource
+from proxies.pretrained import read_trained_for
 from proxies.training.cuda_graph import CaptureError
 from proxies.training.trainer import Trainer
-from proxies.weights import network_from, read_trained_for
+from proxies.weights import network_from
 from search_space import PRESETS, Architecture, Stage
 
 HALF = Fraction(1, 2)
@@ -230,9 +231,9 @@ def test_stopped_before_the_first_checkpoint_it_starts_anew_with_resume(
     assert_same("out", "unbroken")
 
 
-@pytest.mark.parametrize("name", ["evaluate", "write_checkpoint", "write_weights", "_write_json"])
+@pytest.mark.parametrize("name", ["evaluate", "write_checkpoint", "write_weights", "write_json"])
 def test_stopped_at_its_very_end_it_still_comes_to_the_same(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    call = {"write_checkpoint": 4, "_write_json": 2}.get(name, 1)
+    call = {"write_checkpoint": 4, "write_json": 2}.get(name, 1)
     with monkeypatch.context() as patch:
         owner = train_result if name == "evaluate" else train_run
         stop_in(patch, owner, name, call, raises(KeyboardInterrupt()))
