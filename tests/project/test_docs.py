@@ -6,7 +6,10 @@ import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterable
+from contextlib import suppress
 from importlib import import_module
+from importlib.metadata import PackageNotFoundError, packages_distributions, requires
 from pathlib import Path
 
 import pytest
@@ -135,6 +138,36 @@ def test_the_tutorial_leads_from_nothing_to_a_timed_onnx_file(tmp_path: Path) ->
     assert made == [".json", ".json", ".md", ".onnx", ".onnx", ".py", ".safetensors"]
     timed = [line for line in done.stdout.splitlines() if re.match(r"first/v\S+\.onnx: 1x\d+x\d+, [\d.]+ ms", line)]
     assert len(timed) == 2
+
+
+def modules_without(distributions: Iterable[str]) -> list[str]:
+    """The installed modules that neither these distributions bring, nor what they need, nor the project itself."""
+    todo, brought = [*distributions], set[str]()
+    while todo:
+        name = re.split(r"[^\w.-]", todo.pop())[0].lower().replace("_", "-")
+        if name not in brought:
+            brought.add(name)
+            with suppress(PackageNotFoundError):
+                todo += [text for text in requires(name) or () if "extra ==" not in text]
+    names = {module: {name.lower().replace("_", "-") for name in by} for module, by in packages_distributions().items()}
+    return sorted(module for module, by in names.items() if not by & (brought | {"shufflenet-nas"}))
+
+
+@pytest.mark.slow
+def test_an_agent_needs_no_more_than_its_line_installs(tmp_path: Path) -> None:
+    (line,) = [line for line in LINES if "--no-deps" in line]
+    installed = shlex.split(line.partition(" && ")[0])[4:]
+    missing = modules_without(installed)
+    assert {"torch", "optuna", "scipy", "onnx", "PIL", "rich", "plotly"} <= set(missing)
+    program = (
+        f"import sys; sys.modules.update(dict.fromkeys({missing})); from nas.latency.__main__ import main;"
+        "sys.exit(main(['agent', '--storage', 'sqlite:///study.db', '--device', 'pi', '--idle', '1s']))"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = (sys.executable, "-c", program)
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.splitlines()[-1] == "no work for 1s: 0 networks measured"
 
 
 @pytest.mark.parametrize(("name", "code"), [each for each in PYTHON if not each[1].startswith(YOLO)])
