@@ -8,6 +8,8 @@ import os
 import re
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Never
 
@@ -42,6 +44,34 @@ class Parser(argparse.ArgumentParser):
         if rule.startswith("must "):
             raise InputError(f"{flag} {rule}")
         self.exit(2, f"{self.prog}: {message}; --help lists the options\n")
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A command: its program, what it does, the flags it takes, and what is done with them.
+
+    `work` is "module:function"; it is imported once the flags are read, for what it needs takes seconds to import.
+    """
+
+    program: str
+    description: str | None
+    add_flags: Callable[[Parser], None]
+    work: str
+
+    def make_parser(self) -> Parser:
+        """The command's parser."""
+        parser = Parser(prog=f"python -m {self.program}", description=self.description)
+        self.add_flags(parser)
+        return parser
+
+    def main(self, argv: Sequence[str] | None = None) -> int:
+        """The exit status of the command."""
+        return run_command(self.make_parser(), self._run, argv)
+
+    def _run(self, flags: argparse.Namespace) -> int:
+        module, _, function = self.work.partition(":")
+        run: Callable[[argparse.Namespace], int] = getattr(import_module(module), function)
+        return run(flags)
 
 
 def run_command(parser: Parser, command: Callable[[argparse.Namespace], int], argv: Sequence[str] | None) -> int:

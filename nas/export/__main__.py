@@ -5,25 +5,17 @@ Architectures as JSON come from the storage alone; torch is imported only for a 
 
 from __future__ import annotations
 
-import argparse
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
-from nas.cli.command import Parser, run_command
+from nas.cli.command import Command, Parser
 from nas.cli.flags import add_classifier_flags, add_study_flags
 from proxies.export import DYNAMIC, FORMATS
 from studies.front import PICKS
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """The exit status of the command."""
-    return run_command(make_parser(), _run, argv)
-
-
-def make_parser() -> Parser:
-    """The command's parser."""
-    parser = Parser(prog="python -m nas.export", description="Writes networks in the formats that programs take.")
+def add_flags(parser: Parser) -> None:
+    """Adds the command's flags."""
     add = parser.add_argument
     add("networks", nargs="*", help="weights.safetensors of nas.train, JSON files, presets (default: a study's front)")
     add("--format", default="json", help=f"all, or some of {', '.join(FORMATS)}, joined by commas")
@@ -38,14 +30,15 @@ def make_parser() -> Parser:
     add("--data", help="images to compare on (default: those it was trained on, or the embedded ones)")
     add("--data-root", type=Path, help="where torchvision sets lie (default: the user's cache folder)")
     add("--no-latency", dest="latency", action="store_false", help="do not time the ONNX files")
-    return parser
 
 
-def _run(flags: argparse.Namespace) -> int:
-    from nas.export.run import export  # here, for what it needs takes seconds to import
-
-    return export(flags)
-
+COMMAND = Command(
+    "nas.export",
+    "Writes networks in the formats that programs take.",
+    add_flags,
+    "nas.export.run:export",
+)
+main, make_parser = COMMAND.main, COMMAND.make_parser
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
-from nas.cli.command import Parser, run_command
+from nas.cli.command import Command, Parser
 from nas.cli.flags import at_least
 from studies.ledger.entry import KINDS
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """The exit status of the command."""
-    return run_command(make_parser(), _run, argv)
-
-
-def make_parser() -> Parser:
-    """The command's parser."""
-    parser = Parser(prog="python -m nas.ledger", description=__doc__)
+def add_flags(parser: Parser) -> None:
+    """Adds the command's flags."""
     subparsers = parser.add_subparsers(dest="subcommand", required=True, parser_class=Parser, metavar="SUBCOMMAND")
     shown = subparsers.add_parser("list", help="print the newest entries, and what all of them took")
     shown.add_argument("--limit", type=at_least(1), default=40, help="how many entries are printed at the most")
@@ -27,7 +19,6 @@ def make_parser() -> Parser:
     export.add_argument("file", type=Path, metavar="FILE", help="a .csv file, or a .parquet file (needs pyarrow)")
     for subparser in (shown, export):
         _add_filters(subparser)
-    return parser
 
 
 def _add_filters(parser: Parser) -> None:
@@ -48,11 +39,13 @@ def _add_filters(parser: Parser) -> None:
     add("--until", help="only what was taken before this time, or on this day or before it")
 
 
-def _run(flags: argparse.Namespace) -> int:
-    from nas.ledger.run import run  # here, for what it needs takes seconds to import
-
-    return run(flags)
-
+COMMAND = Command(
+    "nas.ledger",
+    __doc__,
+    add_flags,
+    "nas.ledger.run:run",
+)
+main, make_parser = COMMAND.main, COMMAND.make_parser
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -2,29 +2,16 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
-from nas.cli.command import Parser, run_command
+from nas.cli.command import Command, Parser
 from nas.cli.flags import add_data_flags, add_recipe_flags, add_seed_flag, add_worker_flags
 from nas.cli.storage import CALIBRATIONS
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """The exit status of the command."""
-    return run_command(make_parser(), _run, argv)
-
-
-def make_parser() -> Parser:
-    """The command's parser."""
-    parser = Parser(
-        prog="python -m nas.score",
-        description="Trains networks as a search does and prints their scores: the accuracy that a search would take "
-        "each to have, beside the prior, which needs no training, and the short training's own accuracy. Stop it at "
-        "any moment: the same line goes on, and what is known is not trained again.",
-    )
+def add_flags(parser: Parser) -> None:
+    """Adds the command's flags."""
     add = parser.add_argument
     add("networks", nargs="+", metavar="NETWORK", help="JSON files of architectures, or presets such as v2-1.0x")
     add_data_flags(parser)
@@ -33,14 +20,17 @@ def make_parser() -> Parser:
     add_worker_flags(parser)
     add("--storage", default=CALIBRATIONS, help="database URL that keeps trainings, and may hold calibrations")
     add("--json", type=Path, metavar="OUT", help="write the scores to this file as JSON too")
-    return parser
 
 
-def _run(flags: argparse.Namespace) -> int:
-    from nas.score.run import run  # here, for what it needs takes seconds to import
-
-    return run(flags)
-
+COMMAND = Command(
+    "nas.score",
+    "Trains networks as a search does and prints their scores: the accuracy that a search would take "
+    "each to have, beside the prior, which needs no training, and the short training's own accuracy. Stop it at "
+    "any moment: the same line goes on, and what is known is not trained again.",
+    add_flags,
+    "nas.score.run:run",
+)
+main, make_parser = COMMAND.main, COMMAND.make_parser
 
 if __name__ == "__main__":
     sys.exit(main())
