@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import optuna
 import pytest
 import torch
 from benchmarks import front_truth
@@ -26,6 +25,7 @@ from benchmarks.front_truth import (
     train_missing,
     weights_at,
 )
+from builders.records import enter, record
 
 from nas.compare.networks import ComparedNetwork, named_network
 from proxies.data.load import ImageData
@@ -33,7 +33,7 @@ from proxies.training import trainer as training
 from proxies.training.recipes import RECIPES
 from search_space.errors import InputError
 from search_space.presets import PRESETS
-from studies.record import Record, attributes_of
+from studies.record import Record
 from studies.storage.studies import keep_results, open_storage, open_study
 
 
@@ -131,7 +131,7 @@ def test_a_gap_is_told_with_its_error_and_what_it_is_held_against() -> None:
 
 def front_of_six() -> list[Record]:
     return [
-        Record(PRESETS[name], 1, 1, 1, 1, 0.5 + 0.05 * place, 1.0 + place, {}, {})
+        record(name, 0.5 + 0.05 * place, 1.0 + place)
         for place, name in enumerate(("v2-0.5x", "v2-1.0x", "v1-0.5x-g1", "v1-0.5x-g3", "v1-0.5x-g8", "v1-1.0x-g1"))
     ]
 
@@ -284,13 +284,8 @@ def kept_study(folder: Path) -> list[str]:
     storage = open_storage(url)
     study = open_study(storage, "one", {"resolution": 64, "classes": 10}, resume=False)
     keep_results(storage, "one-references", {}, [])
-    timed = {"spread": 0.01, "noisy": False, "seconds": 1.0}
-    trained = {"validation_accuracies": [0.5], "seconds": 1.0}
     for place, groups in enumerate((1, 3, 8)):
-        network = PRESETS[f"v1-0.25x-g{groups}"]
-        record = Record(network, 1, 1, 1, 1, 0.5 + 0.1 * place, 1.0 + place, timed, trained)
-        values = [record.accuracy, record.latency_ms]
-        study.add_trial(optuna.create_trial(values=values, user_attrs=attributes_of(record)))
+        enter(study, record(f"v1-0.25x-g{groups}", 0.5 + 0.1 * place, 1.0 + place))
     return ["--study", "one", "--storage", url]
 
 

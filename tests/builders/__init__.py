@@ -1,14 +1,21 @@
 """What tests are made of, and import from nowhere else: values made up once for all of them.
 
+- `calibrations`: a calibration of made-up networks and trainings
 - `canvases`: images in memory, with what is on them
 - `exported`: small networks of every kind
 - `filled_ledger`: a ledger with one of everything
-- `fronts`: a search's records, its front and its finalists
+- `finalists`: a search and its finalists, with what workers answer of them
+- `fronts`: a search's records, its front and its study
 - `images`: folders of noise in classes
 - `layer_counts`: multiply-adds as others count them
+- `measurements`: what the pages of comparisons, references and guidelines are drawn from
+- `pages`: pages as text, and the page of a small study
 - `places`: folders of the project and beside it
 - `records`: records, and how a study comes to hold them
 - `sections`: what stands on a page below a heading
+- `sections`: sections of pages as text
 - `settings`: a search's settings, from its flags
+- `stopped_search`: what the next search does with trials left running
+- `tables`: benchmark tables
 - `workers`: workers that answer at once
 """

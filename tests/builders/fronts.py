@@ -1,11 +1,15 @@
 """A search's nine records with their front, two references and the front's finalists, as the reports show them."""
 
+from pathlib import Path
+from typing import Any
+
 from search_space import Budget, SearchSpace
 from search_space.choosers import RandomChooser
-from studies.finalists import Finalist
+from studies.finalists import Finalist, trials_of
 from studies.front import front_of
+from studies.storage.studies import keep_results, open_storage, open_study
 
-from .records import record
+from .records import enter, record
 
 SPACE = SearchSpace.default(budget=Budget.parse("140mflops"))
 TIMED = {"spread": 0.02, "device": "A CPU"}
@@ -29,3 +33,14 @@ REFERENCES = [
     for name, ms in (("v2-0.5x", 2.0), ("v1-1.0x-g3", 6.0))
 ]
 FINALISTS = [Finalist(each, {1: each.accuracy, 2: each.accuracy - 0.01}, each.latency) for each in FRONT]
+LATENCY = {"latency_ms": 1.5, "spread": 0.02, "noisy": False, "seconds": 1.0}
+
+
+def kept_study(folder: Path, settings: dict[str, Any]) -> str:
+    """The URL of an SQLite file with such a study, "one", and its finalists' study."""
+    url = f"sqlite:///{folder}/study.db"
+    storage = open_storage(url)
+    enter(open_study(storage, "one", settings, resume=False), *RECORDS)
+    finalists = [Finalist(each, {1: 0.5, 2: 0.6}, LATENCY) for each in FRONT]
+    keep_results(storage, "one-finalists", {"recipe": "long"}, trials_of(finalists, {"name": "long"}))
+    return url

@@ -14,10 +14,10 @@ from urllib.request import urlopen
 
 import optuna
 import pytest
+from builders.records import record
 from optuna.storages import RDBStorage
 from optuna.trial import TrialState
 from processes.browser import opened
-from test_study_report import record
 
 from nas.dashboard import __main__ as dashboard
 from nas.dashboard import run as dashboard_work

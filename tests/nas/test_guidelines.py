@@ -4,18 +4,18 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Sequence
 from html import unescape
 from pathlib import Path
 from typing import Any
 
 import pytest
+from builders.measurements import finding
 from builders.places import ROOT
 
 from nas.guidelines.__main__ import main, make_parser
 from nas.guidelines.run import Case, cases_of
 from proxies.latency.measure import Latency
-from studies.papers.guideline_findings import Finding, MeasuredRow, cells_of, verdict_of
+from studies.papers.guideline_findings import cells_of, verdict_of
 from studies.papers.published_guidelines import TABLES
 from studies.report.guideline_page import speeds_figure, write_guidelines
 
@@ -38,15 +38,6 @@ def mistake(capsys: Captured, *arguments: str) -> str:
     assert (status, printed.out, printed.err.count("\n")) == (2, "", 1)
     assert printed.err.startswith("python -m nas.guidelines: ")
     return printed.err
-
-
-def finding(case: Case, latencies_ms: Sequence[float]) -> Finding:
-    how = {"spread": 0.01, "noisy": False}
-    rows = tuple(
-        MeasuredRow(row.setting, (8,), (1, 8, 56, 56), 1_000_000, 1_000, {**how, "latency_ms": ms})
-        for row, ms in zip(case.table.rows, latencies_ms, strict=True)
-    )
-    return Finding(case.table, case.platform, case.variant, rows)
 
 
 def page_rows(page: str) -> list[tuple[str, ...]]:

@@ -6,34 +6,18 @@ import sys
 from pathlib import Path
 
 import pytest
-from test_benchmark_run import CODES, row
-from test_study_report import FRONT, RECORDS, REFERENCES
+from builders.fronts import FRONT, LATENCY, REFERENCES, kept_study
+from builders.tables import CODES, row
 
 from nas.report import __main__ as report
 from nas.run import __main__ as run
 from studies.finalists import Finalist, finalists_from, trials_of
-from studies.record import attributes_of
-from studies.storage.studies import keep_results, open_storage, open_study
 
 Captured = pytest.CaptureFixture[str]
-LATENCY = {"latency_ms": 1.5, "spread": 0.02, "noisy": False, "seconds": 1.0}
-
-
-def kept(folder: Path, settings: dict) -> str:
-    import optuna
-
-    url = f"sqlite:///{folder}/study.db"
-    storage = open_storage(url)
-    study = open_study(storage, "one", settings, resume=False)
-    for each in RECORDS:
-        study.add_trial(optuna.create_trial(values=[each.accuracy, each.latency_ms], user_attrs=attributes_of(each)))
-    finalists = [Finalist(each, {1: 0.5, 2: 0.6}, LATENCY) for each in FRONT]
-    keep_results(storage, "one-finalists", {"recipe": "long"}, trials_of(finalists, {"name": "long"}))
-    return url
 
 
 def test_the_page_is_made_from_the_storage_alone_without_torch(tmp_path: Path) -> None:
-    url = kept(tmp_path, {"budget": "140mflops"})
+    url = kept_study(tmp_path, {"budget": "140mflops"})
     code = (
         "import sys; from nas.report.__main__ import main\n"
         f"assert main(['--storage', {url!r}, '--out', {str(tmp_path / 'sub' / 'page.html')!r}]) == 0\n"
@@ -61,7 +45,7 @@ def test_mistakes_are_one_line(tmp_path: Path, capsys: Captured, monkeypatch: py
     monkeypatch.chdir(tmp_path)
     assert report.main([]) == 2
     assert "say which study" in capsys.readouterr().err
-    url = kept(tmp_path, {"budget": "140mflops"})
+    url = kept_study(tmp_path, {"budget": "140mflops"})
     assert report.main(["--storage", url, "--study", "one", "--table", "x.json"]) == 2
     assert "'one' trained its networks: leave it out" in capsys.readouterr().err
     assert report.main(["--storage", url, "--study", "two"]) == 2

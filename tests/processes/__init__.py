@@ -2,6 +2,7 @@
 
 - `browser`: Chromium, without a window and a network
 - `evaluators`: classes that workers make by name
+- `killed_runs`: searches that are killed, and what they leave
 - `postgresql`: a server on the loopback
 - `ray_nodes`: a Ray cluster on this machine
 - `ultralytics_run`: YOLO's training and use

@@ -14,7 +14,6 @@ FLAGS = (
 )
 OFFLINE = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
 """Only what this machine itself serves is found."""
-
 CONTRASTS = """
 const rgb = (text) => (text.match(/[\\d.]+/g) || [0, 0, 0, 0]).map(Number);
 const light = (c) => c.slice(0, 3).map((v) => v / 255)

@@ -16,12 +16,8 @@ from typing import Any
 from builders.places import ROOT, TESTS
 
 ECHO = "processes.evaluators:OnRay"
-
-
 WAIT_SECONDS = 40
 """What nothing here takes: it only keeps a failing test from standing still."""
-
-
 RAY = """
 from ray._private import services
 from ray.scripts.scripts import main
@@ -29,8 +25,6 @@ services.resolve_ip_for_localhost = lambda host: host
 main()
 """
 """The command `ray`, which else takes the machine's own address for the loopback's."""
-
-
 PATHS = os.pathsep.join(map(str, (ROOT, TESTS)))
 
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from builders.records import record
 from rich.console import Console
 
 from search_space import PRESETS
@@ -13,23 +14,19 @@ from studies.display import FLOP, columns_of, comparison, front_table, ms_text, 
 from studies.record import Record
 
 
-def record(accuracy: float, latency_ms: float, *, spread: float = 0.012, noisy: bool = False, **more: Any) -> Record:
-    latency = {"spread": spread, "noisy": noisy}
-    numbers: dict[str, Any] = {"macs": 144_894_000, "params": 2_278_604, "peak_bytes": 1, "memory_access_bytes": 1}
-    return Record(
-        PRESETS["v1-1.0x-g3"],
-        **numbers,
-        **more,
-        accuracy=accuracy,
-        latency_ms=latency_ms,
-        latency=latency,
+def at(accuracy: float, latency_ms: float, reference: str = "", **timed: Any) -> Record:
+    return record(
+        "v1-1.0x-g3",
+        *(accuracy, latency_ms),
+        latency=timed,
         training={"validation_accuracies": [0.5]},
+        **{"macs": 144_894_000, "params": 2_278_604, "reference": reference},
     )
 
 
-REFERENCE = record(0.600, 5.0, reference="v2-1.0x")
-FASTER = record(0.614, 4.0, spread=0.05, noisy=True)
-SLOWER = record(0.597, 5.5)
+REFERENCE = at(0.600, 5.0, reference="v2-1.0x")
+FASTER = at(0.614, 4.0, spread=0.05, noisy=True)
+SLOWER = at(0.597, 5.5)
 
 
 def test_a_row_has_the_numbers_by_hand() -> None:
@@ -68,7 +65,7 @@ def test_rows_are_sorted_by_latency() -> None:
     ],
 )
 def test_a_comparison_is_honest_both_ways(accuracy: float, latency_ms: float, said: str) -> None:
-    assert comparison(record(accuracy, latency_ms), REFERENCE) == f"{said} vs v2-1.0x"
+    assert comparison(at(accuracy, latency_ms), REFERENCE) == f"{said} vs v2-1.0x"
 
 
 def test_without_references_nothing_is_compared() -> None:
@@ -79,11 +76,11 @@ def test_without_references_nothing_is_compared() -> None:
     ("ms", "text"), [(0.01234, "0.0123"), (0.5, "0.500"), (3.417, "3.42"), (41.26, "41.3"), (1234.5, "1234")]
 )
 def test_a_latency_has_three_digits(ms: float, text: str) -> None:
-    assert ms_text(record(0.5, ms)) == text
+    assert ms_text(at(0.5, ms)) == text
 
 
 def test_plain_text_holds_every_cell_in_one_line_and_no_escape_codes() -> None:
-    long_named = record(0.5, 3.0, reference="a-reference-with-a-long-[bold]name[/bold]-of-its-own" * 3)
+    long_named = at(0.5, 3.0, reference="a-reference-with-a-long-[bold]name[/bold]-of-its-own" * 3)
     text = render_table([FASTER, SLOWER], [REFERENCE, long_named])
     assert "\x1b" not in text
     assert "…" not in text

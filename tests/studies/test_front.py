@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import optuna
 import pytest
+from builders.records import record
 
 from search_space import PRESETS, InputError
 from studies.front import front_of, nearest_reference, pick
@@ -14,8 +15,8 @@ Point = tuple[float, float]
 KEYS = list(PRESETS.values())
 
 
-def record(accuracy: float, latency_ms: float, number: int = 0) -> Record:
-    return Record(KEYS[number % len(KEYS)], 1, 1, 1, 1, accuracy, latency_ms, {}, {}, number=number)
+def at(accuracy: float, latency_ms: float, number: int = 0) -> Record:
+    return record(KEYS[number % len(KEYS)], accuracy, latency_ms, number=number)
 
 
 def points(records: list[Record]) -> list[Point]:
@@ -29,7 +30,7 @@ def beats(one: Point, other: Point) -> bool:
 def random_records(seed: int, levels: int) -> list[Record]:
     """Few levels make many ties, in one objective and in both."""
     chance = random.Random(seed)
-    return [record(chance.randint(1, levels) / levels, chance.randint(1, levels), number) for number in range(40)]
+    return [at(chance.randint(1, levels) / levels, chance.randint(1, levels), number) for number in range(40)]
 
 
 @pytest.mark.parametrize("levels", [3, 8, 1000])
@@ -55,7 +56,7 @@ def test_the_front_of_nothing_is_empty() -> None:
 
 # From (0.2, 1 ms) to (0.8, 5 ms) the line gains 0.15 a ms: it stands at 0.35 at 2 ms and at 0.65 at 4 ms, so the
 # second record is 0.25 above it, the third 0.10.
-FRONT = [record(0.2, 1, 0), record(0.6, 2, 1), record(0.75, 4, 2), record(0.8, 5, 3)]
+FRONT = [at(0.2, 1, 0), at(0.6, 2, 1), at(0.75, 4, 2), at(0.8, 5, 3)]
 
 
 def test_picks_by_hand() -> None:
@@ -93,7 +94,7 @@ def test_a_pick_that_means_no_network_says_what_would() -> None:
 
 def test_the_nearest_reference_is_nearest_in_ratio() -> None:
     # 4 ms: 2 ms is 2x away, 7 ms only 1.75x, though 3 ms more.
-    two, seven = (replace(record(0.5, ms), reference=name) for ms, name in ((2, "two"), (7, "seven")))
-    assert nearest_reference(record(0.5, 4), [two, seven]) is seven
-    assert nearest_reference(record(0.5, 3.5), [two, seven]) is two
-    assert nearest_reference(record(0.5, 4), []) is None
+    two, seven = (replace(at(0.5, ms), reference=name) for ms, name in ((2, "two"), (7, "seven")))
+    assert nearest_reference(at(0.5, 4), [two, seven]) is seven
+    assert nearest_reference(at(0.5, 3.5), [two, seven]) is two
+    assert nearest_reference(at(0.5, 4), []) is None

@@ -2,41 +2,20 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import optuna
 import pytest
+from builders.records import enter, record
 
 from search_space import PRESETS
-from studies.record import DIRECTIONS, Record, attributes_of, record_of
-
-
-def record(**changes: Any) -> Record:
-    latency = {"spread": 0.012, "noisy": False, "seconds": 2.5, "runtime": "onnxruntime", "rounds": [3.4, 3.5]}
-    training = {"seconds": 80.0, "validation_accuracies": [0.3, 0.5], "device": "cpu"}
-    fields: dict[str, Any] = {
-        "architecture": PRESETS["v2-1.0x"],
-        "macs": 144_894_000,
-        "params": 2_278_604,
-        "peak_bytes": 1_000,
-        "memory_access_bytes": 9_000,
-        "accuracy": 0.5,
-        "latency_ms": 3.45,
-        "latency": latency,
-        "training": training,
-        "where": "a-host",
-    }
-    return Record(**{**fields, **changes})
+from studies.record import DIRECTIONS, Record, record_of
 
 
 def stored(kept: Record, url: str) -> Record | None:
     """The record written to a study in a database, read back through another connection."""
     storage = optuna.storages.RDBStorage(url)
     study = optuna.create_study(study_name="one", storage=storage, directions=DIRECTIONS)
-    trial = study.ask()
-    for name, value in attributes_of(kept).items():
-        trial.set_user_attr(name, value)
-    study.tell(trial, (kept.accuracy, kept.latency_ms))
+    enter(study, kept)
     storage.engine.dispose()
     again = optuna.storages.RDBStorage(url)
     found = record_of(optuna.load_study(study_name="one", storage=again).trials[0])
@@ -52,7 +31,7 @@ def test_a_record_comes_back_from_a_trial_on_sqlite(tmp_path: Path, reference: s
 
 @pytest.mark.parametrize("preset", ["v1-1.0x-g3", "v2-se-0.5x"])
 def test_a_record_comes_back_from_json(preset: str) -> None:
-    kept = record(architecture=PRESETS[preset], reference=preset, number=7)
+    kept = record(preset, reference=preset, number=7)
     assert Record.from_dict(json.loads(json.dumps(kept.to_dict()))) == kept
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from itertools import combinations
 
 import pytest
-from test_study_report import record
+from builders.records import record
 
 from search_space import PRESETS
 from studies.accuracy_scale import AccuracyScale
@@ -33,7 +33,7 @@ def test_where_an_error_is_unknown_latencies_alone_decide() -> None:
 
 
 def test_a_network_is_not_tied_with_itself_under_another_name() -> None:
-    same = [record(PRESETS["v2-0.5x"], 0.5, 1.0), record(PRESETS["v2-0.5x"], 0.5, 1.0, "v2-0.5x")]
+    same = [record(PRESETS["v2-0.5x"], 0.5, 1.0), record(PRESETS["v2-0.5x"], 0.5, 1.0, reference="v2-0.5x")]
     assert tied_pairs(same, [0.1, 0.1]) == []
 
 

@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from builders.fronts import FRONT, kept_study
 from builders.places import ROOT, WAIT_SECONDS, read_json
 from builders.workers import FakeWorkers
-from test_report import kept
-from test_study_report import FRONT
 
 import nas.compare.run as compare_module
 from nas.compare.__main__ import main, make_parser
@@ -211,7 +210,7 @@ def test_flags_that_cannot_be_used_are_told(
 
 def test_a_studys_front_is_compared_on_its_data_by_its_recipe_unless_told(tmp_path: Path) -> None:
     of_study = {"data": "cifar10", "image_size": 24, "resolution": 160, "classes": 12, "seed": 5}
-    url = kept(tmp_path, {**of_study, "recipe": RECIPES["long"].to_dict(), "runtime": "onnxruntime"})
+    url = kept_study(tmp_path, {**of_study, "recipe": RECIPES["long"].to_dict(), "runtime": "onnxruntime"})
     found = settings_from("mobilenet-v2", "--study", "one", "--storage", url)
     assert [each.name for each in found.networks] == [*(record.name for record in FRONT), "mobilenet-v2"]
     assert (found.data, found.task) == (DataSource("cifar10", image_size=24), Task(160, 12))
@@ -221,7 +220,7 @@ def test_a_studys_front_is_compared_on_its_data_by_its_recipe_unless_told(tmp_pa
 
 
 def test_a_study_of_backbones_is_refused(tmp_path: Path) -> None:
-    url = kept(tmp_path, {"data": "cifar10", "classes": 0})
+    url = kept_study(tmp_path, {"data": "cifar10", "classes": 0})
     with pytest.raises(InputError, match="classifiers are compared, and the study 'one' is of backbones"):
         settings_from("--study", "one", "--storage", url)
 

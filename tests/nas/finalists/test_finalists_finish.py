@@ -6,12 +6,8 @@ from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
-import optuna
 import pytest
-from builders.settings import settings_from
-from optuna.storages import RDBStorage
-from optuna.study import Study
-from test_finalists import (
+from builders.finalists import (
     FAST,
     FINGERPRINT,
     MIDDLE,
@@ -21,16 +17,17 @@ from test_finalists import (
     SLOW,
     TRAINED,
     URL,
-    FakeWorkers,
+    from_search,
+    kept,
     ledger_holds,
     long_answer,
-    record,
-    tell,
     timed_again,
 )
-from test_finalists import answered_by as answered_by
-from test_finalists import storage as storage
-from test_finalists import study as study
+from builders.records import enter
+from builders.settings import settings_from
+from builders.workers import FakeWorkers
+from optuna.storages import RDBStorage
+from optuna.study import Study
 
 from nas.finalists.__main__ import main
 from nas.finalists.finish import Finish, finish_run, seconds_needed
@@ -60,7 +57,7 @@ class Current:
         self.put(lambda *_: pytest.fail("nothing is to be trained"))
 
     def put(self, answer: Callable[..., Any], timed: Callable[..., Any] = timed_again) -> None:
-        self._workers = FakeWorkers(answer, timed, FINGERPRINT)
+        self._workers = FakeWorkers(answer, measure=timed, fingerprint=FINGERPRINT)
 
     def get(self) -> Any:
         return self._workers
@@ -92,11 +89,6 @@ def finish(searched: Study, storage: RDBStorage, workers: Current) -> Callable[.
         return finished, text
 
     return finish
-
-
-def kept(storage: RDBStorage) -> dict[str, Any]:
-    trials = optuna.load_study(study_name="mine-finalists", storage=storage).get_trials()
-    return {trial.user_attrs["key"]: trial for trial in trials}
 
 
 def names_of(finished: Finish) -> set[str]:
@@ -228,10 +220,10 @@ def test_what_still_runs_when_time_is_up_is_given_up(finish: Callable[..., Any],
 def test_what_is_timed_quickly_is_timed_again_while_time_is_left(
     storage: RDBStorage, study: Study, workers: Current
 ) -> None:
-    quick = record("v2-2.0x", 0.9, 10.0, 590_000_000)
+    quick = from_search("v2-2.0x", 0.9, 10.0, 590_000_000)
     quick = replace(quick, latency={**quick.latency, "depth": "quick"})
     study.set_user_attr("provenance", PROVENANCE)
-    tell(study, [quick])
+    enter(study, quick)
     timed = {**quick.latency, "latency_ms": 11.0, "fingerprint": "abc", "runtime": "onnxruntime"}
     workers.put(lambda *_: {"validation_accuracies": [0.9], "seconds": 2.0}, lambda *_: timed)
     engine = engine_of(URL)

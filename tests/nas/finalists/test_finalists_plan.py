@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
-from test_finalists import record
+from builders.finalists import from_search
 
 from nas.finalists.plan import (
     MARGIN,
@@ -26,9 +26,9 @@ OWN = Recipe("own", epochs=4, learning_rate=0.1, max_images=1_000)
 LONG = RECIPES["long"]
 TIMES = 20
 # A training takes 80 s and a timing 2.5 s, each.
-FRONT = (record("v2-0.5x", 0.60, 2.0, 40_000_000), record("v2-1.0x", 0.70, 4.0, 145_000_000))
-NEAR = (record("v1-0.5x-g3", 0.69, 5.0, 38_000_000), record("v1-1.0x-g3", 0.68, 6.0, 137_000_000))
-REFERENCE = record("v2-1.5x", 0.65, 7.0, 300_000_000, reference="v2-1.5x")
+FRONT = (from_search("v2-0.5x", 0.60, 2.0, 40_000_000), from_search("v2-1.0x", 0.70, 4.0, 145_000_000))
+NEAR = (from_search("v1-0.5x-g3", 0.69, 5.0, 38_000_000), from_search("v1-1.0x-g3", 0.68, 6.0, 137_000_000))
+REFERENCE = from_search("v2-1.5x", 0.65, 7.0, 300_000_000, reference="v2-1.5x")
 CHOICE = Choice(FRONT, NEAR, 3)
 
 
@@ -94,7 +94,7 @@ def test_of_the_whole_front_the_most_seeds_go_first_and_then_those_near_it(left:
 
 
 def at(name: str, accuracy: float, latency_ms: float, **other: str) -> Record:
-    return record(name, accuracy, latency_ms, 100_000_000, **other)
+    return from_search(name, accuracy, latency_ms, 100_000_000, **other)
 
 
 # Of the line from 60 % at 2 ms to 74 % at 10 ms the one at 4 ms lies 8.5 points off, the one at 7 ms 2.3.

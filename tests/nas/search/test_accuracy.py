@@ -3,12 +3,12 @@
 from dataclasses import replace
 from math import exp, log, log10
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
+from builders.calibrations import calibration, made
+from builders.records import record
 from builders.settings import settings_from
-from test_calibration import calibration, made
 
 from nas.search import accuracy as accuracy_module
 from nas.search.accuracy import Accuracy, accuracy_for, beats_chance
@@ -36,10 +36,8 @@ def kept(found: Calibration, url: str) -> None:
     calibrations.keep(engine_of(url), found)
 
 
-def record(**changes: Any) -> Record:
-    training = dict(calibration().networks[3].trainings["short"])
-    usual = Record(PRESETS["v2-0.5x"], 1, 2, 3, 4, 0.25, 2.5, LATENCY, training)
-    return replace(usual, **changes)
+def short(preset: str = "v2-0.5x") -> Record:
+    return record(preset, 0.25, training=calibration().networks[3].trainings["short"])
 
 
 def question(architecture: Architecture, recipe: str, seed: int = 0) -> Question:
@@ -117,7 +115,7 @@ def test_networks_trained_on_these_data_by_a_longer_recipe_tell_the_level() -> N
     found = accuracy_for(settings_from(), DATA)
     assert found.is_level_known
     assert "predicted for training by recipe 'long'" in found.summary
-    predicted = [found.predicted(replace(record(), architecture=PRESETS[name])) for name in ("v2-0.5x", "v2-1.0x")]
+    predicted = [found.predicted(short(name)) for name in ("v2-0.5x", "v2-1.0x")]
     assert predicted[0].accuracy < 0.91 < predicted[1].accuracy
     assert not accuracy_for(settings_from(), "f" * 16).is_level_known
 
@@ -135,11 +133,11 @@ def test_from_four_such_networks_on_they_speak_for_the_fit_too() -> None:
 
 def test_a_record_is_given_the_accuracy_that_the_fit_expects_and_its_error() -> None:
     fit = calibration().fits["short"]
-    predicted = Accuracy(fit, "").predicted(record())
-    assert predicted.accuracy == fit.predict(PRESETS["v2-0.5x"], record().training)
-    assert predicted.accuracy_error == fit.as_error(fit.score(PRESETS["v2-0.5x"], record().training))
-    assert predicted.proxy_accuracy == record().proxy_accuracy
-    assert replace(predicted, accuracy=0.25, accuracy_error=None) == record()
+    predicted = Accuracy(fit, "").predicted(short())
+    assert predicted.accuracy == fit.predict(PRESETS["v2-0.5x"], short().training)
+    assert predicted.accuracy_error == fit.as_error(fit.score(PRESETS["v2-0.5x"], short().training))
+    assert predicted.proxy_accuracy == short().proxy_accuracy
+    assert replace(predicted, accuracy=0.25, accuracy_error=None) == short()
 
 
 def test_a_study_from_before_there_was_a_prior_goes_on_as_it_began() -> None:
@@ -154,10 +152,10 @@ def test_a_study_from_before_there_was_a_prior_goes_on_as_it_began() -> None:
         **{"told": "calibrated on this data", "resolution": 224, "classes": 1000},
     }
     found = Accuracy.from_dict(old)
-    losses = record().training["training_losses"]
+    losses = short().training["training_losses"]
     share = sum(losses) / len(losses) / log(10)
     odds = 0.5 - share + 0.1 * (log10(40_476_448) - 7)
-    assert found.predicted(record()).accuracy == pytest.approx(1 / (1 + exp(-odds)))
+    assert found.predicted(short()).accuracy == pytest.approx(1 / (1 + exp(-odds)))
     assert found.prior is None
     assert Accuracy.from_dict(found.to_dict()) == found
 

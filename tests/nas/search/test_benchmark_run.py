@@ -1,6 +1,5 @@
 """`nas.run --scorer table:FILE`: a whole search over a small table, without torch; and what it refuses."""
 
-import itertools
 import json
 import subprocess
 import sys
@@ -9,19 +8,12 @@ from typing import Any
 
 import pytest
 from builders.places import read_json
+from builders.tables import CODES, row
 
 from nas.run import __main__ as command
 from nas.search.benchmark.problem import FinishedNetworks
 from search_space.budget import Budget
 from studies.sampling.benchmark_table import FinishedTable
-
-CODES = ["".join(code) for code in itertools.product("012", "ab", "0123")]
-
-
-def row(code: str) -> dict[str, Any]:
-    """Made up: more of everything costs more and is more accurate."""
-    size = 1 + int(code[0]) + int(code[2]) + (code[1] == "b")
-    return {"test_acc": [80.0 + size, 80.5 + size, 81.0 + size], "flops": 1_000_000 * size, "params": 1000 * size}
 
 
 @pytest.fixture

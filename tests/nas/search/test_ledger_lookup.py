@@ -29,7 +29,7 @@ TRAINING = {"seconds": 30.0, "validation_accuracies": [0.4, 0.6]}
 WHERE = SearchedOn("images", "abc", "abc", "1.0", 4.0, {"host": "there", "versions": {"torch": "2"}})
 
 
-def record(latency: dict[str, Any] = LATENCY, training: dict[str, Any] = TRAINING) -> Record:
+def made(latency: dict[str, Any] = LATENCY, training: dict[str, Any] = TRAINING) -> Record:
     return Record.of_parts(NETWORK, cost_of(NETWORK), latency, training, "here")
 
 
@@ -50,17 +50,17 @@ def test_nothing_is_known_of_an_empty_ledger(engine: Engine) -> None:
 
 
 def test_what_was_kept_is_known_to_a_search_with_another_budget_and_says_what_it_saved(engine: Engine) -> None:
-    lookup(engine).keep(NETWORK, record())
+    lookup(engine).keep(NETWORK, made())
     second = lookup(engine, "--budget", "60mflops")
     latency, training = second.of(NETWORK)
     assert latency == {**LATENCY, "replayed": True}
     assert training == {**TRAINING, "replayed": True}
-    second.keep(NETWORK, record(latency, training))
+    second.keep(NETWORK, made(latency, training))
     assert second.summary() == "1 trainings and 1 latencies were known from the ledger: 0.7 minutes of a core saved"
 
 
 def test_a_latency_is_scaled_to_the_anchor_of_the_study_that_asks(engine: Engine) -> None:
-    lookup(engine).keep(NETWORK, record())
+    lookup(engine).keep(NETWORK, made())
     latency, _ = lookup(engine, where=replace(WHERE, anchor_ms=6.0)).of(NETWORK)
     assert latency is not None
     assert (latency["latency_ms"], latency["reference_ms"]) == (3.0, 6.0)
@@ -68,7 +68,7 @@ def test_a_latency_is_scaled_to_the_anchor_of_the_study_that_asks(engine: Engine
 
 @pytest.mark.parametrize("flags", [("--seed", "1"), ("--recipe", "long")])
 def test_a_training_by_another_seed_or_recipe_is_another_one(flags: tuple[str, ...], engine: Engine) -> None:
-    lookup(engine).keep(NETWORK, record())
+    lookup(engine).keep(NETWORK, made())
     latency, training = lookup(engine, *flags).of(NETWORK)
     assert latency is not None
     assert training is None
@@ -79,7 +79,7 @@ def test_a_training_by_another_seed_or_recipe_is_another_one(flags: tuple[str, .
     [{"device": "other", "fingerprint": "other"}, {"runtime_version": "1.1"}],
 )
 def test_a_latency_of_another_machine_or_version_is_another_one(changed: dict[str, str], engine: Engine) -> None:
-    lookup(engine).keep(NETWORK, record())
+    lookup(engine).keep(NETWORK, made())
     latency, training = lookup(engine, where=replace(WHERE, **changed)).of(NETWORK)
     assert latency is None
     assert training is not None
@@ -91,7 +91,7 @@ def test_a_classifiers_latency_is_no_backbones_and_the_other_way_round(engine: E
     for kept, asked in (((), backbone), (backbone, ())):
         latency = {**LATENCY, "fingerprint": str(kept)}
         where = replace(WHERE, fingerprint=str(kept))
-        lookup(engine, *kept, where=where).keep(network, record(latency))
+        lookup(engine, *kept, where=where).keep(network, made(latency))
         assert lookup(engine, *kept, where=where).of(network)[0] is not None
         assert lookup(engine, *asked, where=where).of(network)[0] is None
         # Its training is that of a classifier in either.
@@ -99,22 +99,22 @@ def test_a_classifiers_latency_is_no_backbones_and_the_other_way_round(engine: E
 
 
 def test_other_data_are_not_known(engine: Engine) -> None:
-    lookup(engine).keep(NETWORK, record())
+    lookup(engine).keep(NETWORK, made())
     assert lookup(engine, where=replace(WHERE, data="others")).of(NETWORK)[1] is None
 
 
 def test_a_noisy_latency_and_one_without_the_throughput_asked_for_are_measured_anew(engine: Engine) -> None:
-    lookup(engine).keep(NETWORK, record({**LATENCY, "noisy": True}))
+    lookup(engine).keep(NETWORK, made({**LATENCY, "noisy": True}))
     assert lookup(engine).of(NETWORK)[0] is None
-    lookup(engine).keep(NETWORK, record())
+    lookup(engine).keep(NETWORK, made())
     assert lookup(engine).of(NETWORK)[0] is not None
     assert lookup(engine, "--throughput-batch", "8").of(NETWORK)[0] is None
 
 
 def test_what_is_replayed_is_not_entered_again(engine: Engine) -> None:
     first = lookup(engine)
-    first.keep(NETWORK, record())
-    first.keep(NETWORK, record(*first.of(NETWORK)))  # type: ignore[arg-type]
+    first.keep(NETWORK, made())
+    first.keep(NETWORK, made(*first.of(NETWORK)))  # type: ignore[arg-type]
     assert len(Ledger(engine).measurements()) == 1
 
 
@@ -129,7 +129,7 @@ def test_a_rejection_keeps_its_latency_alone(engine: Engine) -> None:
 def test_a_search_answers_from_the_ledger_and_rejects_by_its_own_limit(
     budget: str, kind: type, tmp_path: Path, engine: Engine
 ) -> None:
-    lookup(engine).keep(NETWORK, record())
+    lookup(engine).keep(NETWORK, made())
     storage = open_storage(f"sqlite:///{tmp_path}/study.db")
     references = references_of(open_study(storage, "one", {}, resume=False), storage)
     text = settings_from("--budget", budget)
@@ -154,7 +154,7 @@ def test_a_search_for_backbones_has_them_as_references_and_says_that_they_classi
     problem = ShuffleNets(text, space, references, 8.0, Accuracy(None, "its own"), known)
     network = problem.reference("v2-0.5x")
     assert network == replace(NETWORK, head=0)
-    outcome = problem.outcome(network, record(), "v2-0.5x")
+    outcome = problem.outcome(network, made(), "v2-0.5x")
     assert "as a classifier 60.0 %" in outcome.summary
     assert outcome.attributes["reference"] == "v2-0.5x"
     storage.engine.dispose()

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from builders.records import enter, record
 from optuna.trial import TrialState
 
 from nas.search.outputs import (
@@ -29,18 +30,11 @@ from search_space.task import Task
 from studies.accuracy_scale import ACCURACY, AccuracyScale
 from studies.display import render_table
 from studies.finalists import Finalist, render_finalists
-from studies.record import Record, attributes_of
+from studies.record import Record
 from studies.storage.studies import CAUSE, open_storage, open_study, references_of
 
 SETTINGS = {"budget": "140mflops", "seed": 0}
 PROVENANCE_FACTS = {"command": "python -m nas.run --budget 140mflops", "host": "here"}
-
-
-def record(preset: str, accuracy: float, latency_ms: float, **changes: Any) -> Record:
-    latency = {"spread": 0.012, "noisy": False, "seconds": 2.5, "runtime": "onnxruntime", "p10_ms": latency_ms}
-    training = {"seconds": 80.0, "validation_accuracies": [0.3, accuracy], "device": "cpu"}
-    counts = (144_907_992, 2_278_604, 4_000_000, 9_000_000)
-    return Record(PRESETS[preset], *counts, accuracy, latency_ms, latency, training, "here", **changes)
 
 
 # At 4 ms v2-star-0.5x is less accurate than what takes 2 ms: not on the front.
@@ -72,13 +66,6 @@ def study_and_references(tmp_path: Path) -> Iterator[Any]:
     study = open_study(storage, "mine", SETTINGS, resume=False)
     yield study, references_of(study, storage)
     storage.engine.dispose()
-
-
-def tell(study: Any, kept: Record) -> None:
-    trial = study.ask()
-    for name, value in attributes_of(kept).items():
-        trial.set_user_attr(name, value)
-    study.tell(trial, [kept.accuracy, kept.latency_ms])
 
 
 # front.json
@@ -199,13 +186,13 @@ def test_a_file_that_cannot_be_finished_leaves_the_old_one_whole(
 def test_findings_are_what_the_study_and_its_references_hold(study_and_references: Any) -> None:
     study, references = study_and_references
     for kept in (FAST, BEATEN, SLOW):
-        tell(study, kept)
+        enter(study, kept)
     failed = study.ask()
     failed.set_user_attr(CAUSE, "TrainingError: the loss is nan")
     study.tell(failed, state=TrialState.FAIL)
     study.set_user_attr(PROVENANCE, PROVENANCE_FACTS)
     for kept in REFERENCES:
-        tell(references, kept)
+        enter(references, kept)
     assert findings_of(study, references) == replace(
         FINDINGS, references=[replace(kept, number=number) for number, kept in enumerate(REFERENCES)]
     )
@@ -240,10 +227,10 @@ def test_without_a_known_level_no_percentage_of_it_is_shown(study_and_references
     study, references = study_and_references
     study.set_user_attr(ACCURACY, {"fit": {"prior": {}, "error": 0.01, "is_level_known": False}, "told": "unknown"})
     for kept in (FAST, BEATEN, SLOW):
-        tell(study, replace(kept, training={**kept.training, "validation_accuracies": [0.11]}))
+        enter(study, replace(kept, training={**kept.training, "validation_accuracies": [0.11]}))
     assert standing(study, references) == f"front 2, best +20.0 ±1.4 points vs {FAST.name} in 8.00 ms"
     for kept in REFERENCES:
-        tell(references, replace(kept, training={**kept.training, "validation_accuracies": [0.11]}))
+        enter(references, replace(kept, training={**kept.training, "validation_accuracies": [0.11]}))
     assert standing(study, references) == "front 2, best -10.0 ±1.4 points vs v1-2.0x-g8 in 8.00 ms"
     findings = findings_of(study, references)
     final = Finalist(findings.front[0], {8: 0.42}, {**FAST.latency, "latency_ms": 2.0})
@@ -294,7 +281,7 @@ def test_progress_goes_to_stderr_as_it_is(study_and_references: Any, capsys: pyt
 def test_progress_says_how_far_the_study_is(study_and_references: Any, capsys: pytest.CaptureFixture[str]) -> None:
     study, _ = study_and_references
     for kept in (FAST, BEATEN, SLOW):
-        tell(study, kept)
+        enter(study, kept)
     with SearchProgress(
         study, trials=5, seconds_left=lambda: 3599.0, standing=standing_of(study_and_references)
     ) as progress:

@@ -5,36 +5,32 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import optuna
 import pytest
+from builders.records import enter, record
 from builders.settings import settings_from
 from optuna.storages import RDBStorage
 from optuna.study import Study
 
 from nas.search.retiming import Retiming, retime, seconds_of_retiming, to_retime
 from nas.workers.local import Failure
-from search_space import PRESETS, Architecture
+from search_space import Architecture
 from studies.ledger.latencies import Ledger
-from studies.record import FULL, Record, attributes_of
+from studies.record import FULL, Record
 from studies.storage.database import engine_of
 from studies.storage.studies import open_storage, open_study, records_of, references_of
 
 ANCHOR_MS = 4.0
 
 
-def record(preset: str, accuracy: float, latency_ms: float, depth: str = "quick", reference: str = "") -> Record:
-    latency = {
-        **{"latency_ms": latency_ms, "spread": 0.06, "noisy": False, "seconds": 2.0, "depth": depth},
-        **{"p10_ms": latency_ms, "reference_p10_ms": ANCHOR_MS},
-    }
-    training = {"seconds": 80.0, "validation_accuracies": [accuracy]}
-    return Record(PRESETS[preset], 1, 2, 3, 4, accuracy, latency_ms, latency, training, "here", reference)
+def quick(preset: str, accuracy: float, latency_ms: float, **changes: Any) -> Record:
+    timed = {"spread": 0.06, "depth": "quick", "p10_ms": latency_ms, "reference_p10_ms": ANCHOR_MS}
+    return record(preset, accuracy, latency_ms, latency=timed, **changes)
 
 
 # FAST and SLOW are the front. NEAR would be on it 3 % faster, at 1.96 ms; FAR is as near in accuracy, and too slow.
-FAST, SLOW = record("v2-0.5x", 0.60, 2.0), record("v1-2.0x-g3", 0.80, 8.0)
-NEAR, FAR = record("v2-star-0.5x", 0.59, 2.02), record("v1-0.5x-g3", 0.59, 2.1)
-LARGE, SMALL = record("v2-1.0x", 0.7, 7.0, reference="v2-1.0x"), record("v1-0.25x-g3", 0.4, 1.0, reference="small")
+FAST, SLOW = quick("v2-0.5x", 0.60, 2.0), quick("v1-2.0x-g3", 0.80, 8.0)
+NEAR, FAR = quick("v2-star-0.5x", 0.59, 2.02), quick("v1-0.5x-g3", 0.59, 2.1)
+LARGE, SMALL = quick("v2-1.0x", 0.7, 7.0, reference="v2-1.0x"), quick("v1-0.25x-g3", 0.4, 1.0, reference="small")
 NAMES = {each.architecture.key(): each for each in (FAST, SLOW, NEAR, FAR, LARGE, SMALL)}
 
 
@@ -60,7 +56,7 @@ def test_of_nothing_there_is_nothing_to_time() -> None:
 def test_slow_networks_take_longer_and_none_longer_than_the_protocol_lets_it() -> None:
     # 4 processes and 2 more: 2 s to start, and 40 rounds of 5 runs of 2 + 4 ms, which are 1.2 s; 4 s at most.
     assert seconds_of_retiming([FAST]) == pytest.approx(6 * (2 + 1.2))
-    assert seconds_of_retiming([FAST, record("v2-2.0x", 0.9, 80.0)]) == pytest.approx(6 * (2 + 1.2) + 6 * (2 + 4))
+    assert seconds_of_retiming([FAST, quick("v2-2.0x", 0.9, 80.0)]) == pytest.approx(6 * (2 + 1.2) + 6 * (2 + 4))
 
 
 class FakeWorker:
@@ -106,12 +102,6 @@ def study(storage: RDBStorage) -> Study:
     return study
 
 
-def fill(study: Study, *records: Record) -> None:
-    for each in records:
-        values = [each.accuracy, each.latency_ms]
-        study.add_trial(optuna.create_trial(values=values, user_attrs=attributes_of(each)))
-
-
 @pytest.fixture
 def retimed(storage: RDBStorage, study: Study) -> Iterator[Callable[..., tuple[list[str], list[str], list[str]]]]:
     """Failures, the names of what was timed, in order, and the lines of a retiming of so many seconds."""
@@ -132,8 +122,8 @@ def retimed(storage: RDBStorage, study: Study) -> Iterator[Callable[..., tuple[l
 def test_records_tell_the_new_latencies_and_the_ledger_has_them(
     storage: RDBStorage, study: Study, retimed: Any
 ) -> None:
-    fill(study, FAST, FAR, SLOW)
-    fill(references_of(study, storage), LARGE, SMALL)
+    enter(study, FAST, FAR, SLOW)
+    enter(references_of(study, storage), LARGE, SMALL)
     failures, timed, lines = retimed()
     assert (failures, timed) == ([], [FAST.name, SLOW.name, SMALL.name, LARGE.name])
     assert lines[0] == f"timed again {FAST.name}: 1.900 ms ±0.5 %, was 2.000 ms"
@@ -152,18 +142,18 @@ def test_records_tell_the_new_latencies_and_the_ledger_has_them(
 def test_what_comes_onto_the_front_by_it_is_timed_as_well(study: Study, retimed: Any) -> None:
     # Until FAR is found to take 2.0 ms as well, and not 4, FAST alone is timed: nothing is within its error.
     slow = replace(full(SLOW), latency_ms=2.04)
-    fill(study, slow, record("v1-0.5x-g3", 0.81, 2.1))
+    enter(study, slow, quick("v1-0.5x-g3", 0.81, 2.1))
     _, timed, _ = retimed()
     assert timed == [FAR.name]
 
 
 def test_none_is_begun_that_would_end_too_late(study: Study, retimed: Any) -> None:
-    fill(study, FAST, SLOW)
+    enter(study, FAST, SLOW)
     assert retimed(seconds=seconds_of_retiming([FAST]) - 0.1) == ([], [], [])
 
 
 def test_one_that_cannot_be_timed_is_told_and_the_others_go_on(study: Study, retimed: Any) -> None:
-    fill(study, FAST, SLOW)
+    enter(study, FAST, SLOW)
     failures, timed, _ = retimed(fails=(FAST,))
     assert (failures, timed) == ([f"{FAST.name} timed again: no room"], [FAST.name, SLOW.name])
     assert [each.is_timed_fully for each in records_of(study)] == [False, True]

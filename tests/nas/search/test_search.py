@@ -10,6 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from builders.records import record
 from builders.settings import settings_from
 from optuna.storages import RDBStorage
 from optuna.study import Study
@@ -55,20 +56,9 @@ WHERE = SearchedOn("data", "abc", "abc", "1.0", ANCHOR_MS, {"host": "here", "ver
 Answer = Callable[[Architecture], Record | Rejected | Failure]
 
 
-def record(architecture: Architecture, accuracy: float = 0.5) -> Record:
+def evaluated(architecture: Architecture, accuracy: float = 0.5) -> Record:
     """A made-up record: 10 seconds in all."""
-    return Record(
-        architecture,
-        100,
-        200,
-        300,
-        400,
-        accuracy,
-        2.5,
-        LATENCY,
-        {"seconds": 8.0, "validation_accuracies": [accuracy]},
-        where="here",
-    )
+    return record(architecture, accuracy, latency=LATENCY, training={"seconds": 8.0})
 
 
 class FakeWorker:
@@ -93,7 +83,7 @@ class FakeWorker:
 class FakeWorkers:
     """Workers of which one is ready at a time, in turn; `sent` holds what was asked of them."""
 
-    def __init__(self, count: int = 1, answer: Answer = record) -> None:
+    def __init__(self, count: int = 1, answer: Answer = evaluated) -> None:
         self.answer = answer
         self.sent: list[Architecture] = []
         self.all = [FakeWorker(self) for _ in range(count)]
@@ -236,7 +226,7 @@ def test_a_resumed_search_evaluates_what_is_missing(bench: Bench) -> None:
 
 def test_a_record_is_kept_as_it_was_measured(bench: Bench) -> None:
     workers = bench.run(FakeWorkers(), trials=1)
-    assert records_of(bench.study) == [replace(record(workers.sent[0]), number=0)]
+    assert records_of(bench.study) == [replace(evaluated(workers.sent[0]), number=0)]
 
 
 def test_a_record_is_kept_before_the_next_trial_starts(bench: Bench) -> None:
@@ -244,7 +234,7 @@ def test_a_record_is_kept_before_the_next_trial_starts(bench: Bench) -> None:
 
     def answer(architecture: Architecture) -> Record:
         kept.append(len(records_of(bench.study)))
-        return record(architecture)
+        return evaluated(architecture)
 
     bench.run(FakeWorkers(answer=answer), trials=3)
     assert kept == [0, 1, 2]
@@ -281,7 +271,7 @@ def test_references_take_a_quarter_of_the_time_at_any_time(bench: Bench, clock: 
         taken[is_reference] += seconds
         if is_reference and taken[False]:
             assert taken[True] <= 0.3 * (taken[True] + taken[False])
-        return replace(record(architecture), training={"seconds": seconds - 2, "validation_accuracies": [0.5]})
+        return replace(evaluated(architecture), training={"seconds": seconds - 2, "validation_accuracies": [0.5]})
 
     names = ["v2-1.0x", "v1-1.0x-g3", "v1-1.0x-g8", "v2-0.5x", "v2-1.5x"]
     workers = bench.run(FakeWorkers(answer=answer), "--time", "240s", references=names)
@@ -293,7 +283,7 @@ def test_references_take_a_quarter_of_the_time_at_any_time(bench: Bench, clock: 
 
 def test_references_of_the_ledger_cost_no_time_and_come_at_once(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     presets = set(PRESETS.values())
-    monkeypatch.setattr(ShuffleNets, "known", lambda _, network: record(network) if network in presets else None)
+    monkeypatch.setattr(ShuffleNets, "known", lambda _, network: evaluated(network) if network in presets else None)
     workers = bench.run(FakeWorkers(), trials=1, references=["v2-0.5x", "v2-1.0x"])
     assert len(workers.sent) == 1
     assert [line.partition(":")[0] for line in bench.lines[:2]] == ["reference v2-0.5x", "reference v2-1.0x"]
@@ -301,7 +291,7 @@ def test_references_of_the_ledger_cost_no_time_and_come_at_once(bench: Bench, mo
 
 def test_a_reference_that_counts_a_little_more_than_the_budget_is_marked(bench: Bench) -> None:
     # V2 1.0x: 144,907,992 / 140,000,000 = 1.0351.
-    big = FakeWorkers(answer=lambda architecture: replace(record(architecture), macs=144_907_992))
+    big = FakeWorkers(answer=lambda architecture: replace(evaluated(architecture), macs=144_907_992))
     bench.run(big, trials=1, references=["v2-1.0x"])
     (found,) = records_of(bench.references)
     assert found.over_budget == pytest.approx(0.0351, abs=1e-4)
@@ -335,7 +325,7 @@ def test_an_interrupted_reference_is_evaluated_again(bench: Bench) -> None:
 def test_a_failure_of_a_reference_is_told_as_one(bench: Bench) -> None:
     answers: deque[Any] = deque([Failure("OSError: no"), None])
     bench.run(
-        FakeWorkers(answer=lambda architecture: answers.popleft() or record(architecture)),
+        FakeWorkers(answer=lambda architecture: answers.popleft() or evaluated(architecture)),
         trials=1,
         references=["v2-0.5x"],
     )
@@ -356,7 +346,7 @@ def few_repeats(monkeypatch: pytest.MonkeyPatch) -> int:
 def test_a_known_architecture_is_replayed_and_not_evaluated_again(bench: Bench, few_repeats: int) -> None:
     answers = deque([0.25, 0.75])
     workers = bench.run(
-        FakeWorkers(answer=lambda architecture: record(architecture, answers.popleft())),
+        FakeWorkers(answer=lambda architecture: evaluated(architecture, answers.popleft())),
         trials=4,
         space=bench.one_choice,
     )
@@ -435,7 +425,7 @@ def test_a_small_space_ends_a_search_with_several_workers(
 
 def test_a_failure_is_told_as_one_with_its_cause_and_no_number(bench: Bench) -> None:
     answers: deque[Any] = deque([Failure("TrainingError: the loss is nan"), None, None])
-    workers = bench.run(FakeWorkers(answer=lambda architecture: answers.popleft() or record(architecture)), trials=3)
+    workers = bench.run(FakeWorkers(answer=lambda architecture: answers.popleft() or evaluated(architecture)), trials=3)
     failed = bench.study.trials[0]
     assert (failed.state, failed.values) == (TrialState.FAIL, None)
     assert failed.user_attrs.keys() == {"cause", "coordinator", "key"}
@@ -465,7 +455,7 @@ def test_what_runs_beside_the_fifth_failure_is_queued(bench: Bench) -> None:
 def test_failures_that_are_not_in_a_row_end_nothing(bench: Bench) -> None:
     pattern = deque([False] * 4 + [True] + [False] * 4 + [True])
     bench.run(
-        FakeWorkers(answer=lambda architecture: record(architecture) if pattern.popleft() else Failure("no")),
+        FakeWorkers(answer=lambda architecture: evaluated(architecture) if pattern.popleft() else Failure("no")),
         trials=10,
     )
     assert len(failures_of(bench.study)) == 8
@@ -503,7 +493,7 @@ def test_a_reference_that_is_too_slow_has_no_record(bench: Bench) -> None:
 def test_no_trial_starts_that_would_end_after_the_deadline(bench: Bench, clock: Clock) -> None:
     def answer(architecture: Architecture) -> Record:
         clock.now += 10
-        return record(architecture)
+        return evaluated(architecture)
 
     # Each takes 10 s, so those that start at 0, 10 and 20 s end within 35 s; one that starts at 30 s would not.
     workers = bench.run(FakeWorkers(answer=answer), "--time", "35s")
@@ -514,7 +504,7 @@ def test_no_trial_starts_that_would_end_after_the_deadline(bench: Bench, clock: 
 def test_what_runs_at_the_deadline_is_waited_for(bench: Bench, clock: Clock) -> None:
     def answer(architecture: Architecture) -> Record:
         clock.now += 100
-        return record(architecture)
+        return evaluated(architecture)
 
     workers = bench.run(FakeWorkers(2, answer), "--time", "35s")
     assert len(workers.sent) == 2
@@ -524,7 +514,7 @@ def test_what_runs_at_the_deadline_is_waited_for(bench: Bench, clock: Clock) -> 
 def test_a_reference_too_needs_time(bench: Bench, clock: Clock) -> None:
     def answer(architecture: Architecture) -> Record:
         clock.now += 20
-        return record(architecture)
+        return evaluated(architecture)
 
     workers = bench.run(FakeWorkers(answer=answer), "--time", "25s", references=["v2-0.5x", "v2-1.0x", "v2-1.5x"])
     # The second would end at 30 s if it took what the first says of itself, 10 s.
@@ -544,7 +534,7 @@ def test_what_would_not_end_in_time_is_not_evaluated_and_waits_in_the_queue(
     def answer(architecture: Architecture) -> Record:
         clock.now += 10
         of_key[architecture.key()] = 1.0
-        return record(architecture)
+        return evaluated(architecture)
 
     # After two of 10 s and a unit of work each, another would end in time, and one of three units would not.
     workers = bench.run(FakeWorkers(answer=answer), "--time", "40s")
@@ -607,7 +597,7 @@ def test_a_worker_for_which_no_evaluation_would_end_in_time_does_what_is_spare_w
         if architecture == PRESETS["v2-0.5x"]:
             return "spare is done"
         clock.now += 10
-        return record(architecture)
+        return evaluated(architecture)
 
     # The evaluations of both end after 10 and 20 s; at 20 s another would end after 30 s, and nothing evaluates then.
     timer = Timed(clock, seconds=25, grace=5)
@@ -672,7 +662,7 @@ def test_each_evaluation_is_reported_in_a_line(bench: Bench) -> None:
 
 def test_a_noisy_latency_is_reported_as_such(bench: Bench) -> None:
     bench.run(
-        FakeWorkers(answer=lambda architecture: replace(record(architecture), latency={**LATENCY, "noisy": True})),
+        FakeWorkers(answer=lambda architecture: replace(evaluated(architecture), latency={**LATENCY, "noisy": True})),
         trials=1,
     )
     assert "2.500 ms, noisy, 50.0 %" in bench.lines[0]

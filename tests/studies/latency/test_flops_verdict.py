@@ -7,6 +7,7 @@ from itertools import combinations
 from pathlib import Path
 
 import pytest
+from builders.measurements import FAMILIES, FOUR, A, B, C, D, reference_study, timed
 
 from studies.latency.flops_verdict import (
     FailedNetwork,
@@ -20,38 +21,11 @@ from studies.latency.flops_verdict import (
 from studies.report.reference_figures import speed_figure
 from studies.report.reference_page import (
     COLUMNS,
-    ReferenceStudy,
     render_references,
     rows_of,
     verdict_lines,
     write_reference_page,
 )
-
-FAMILIES = ("ShuffleNet V1", "ShuffleNet V2", "MobileNet", "other")
-
-
-def network(
-    name: str, mflops: float, latency_ms: float, mparams: float = 1.0, noisy: bool = False, family: str = "other"
-) -> TimedNetwork:
-    latency = {"spread": 0.02, "noisy": noisy}
-    return TimedNetwork(name, family, round(mflops * 1e6), round(mparams * 1e6), latency_ms, latency)
-
-
-# Four networks: of six pairs only b and c are the wrong way round. Parameters are in the reverse order.
-A, B, C, D = (
-    network("a", 10, 1.0, 8.0),
-    network("b", 50, 3.0, 4.0),
-    network("c", 100, 2.0, 2.0),
-    network("d", 400, 10.0, 1.0),
-)
-FOUR = (A, B, C, D)
-
-
-def study(*timed: TimedNetwork, failed: tuple[FailedNetwork, ...] = ()) -> ReferenceStudy:
-    ordered = tuple(sorted(timed, key=lambda one: one.latency_ms))
-    verdict = verdict_of(ordered)
-    return ReferenceStudy(ordered, failed, (("all", verdict),) if verdict else (), "One image of 224 px.")
-
 
 # The numbers
 
@@ -88,14 +62,14 @@ def test_the_worst_pair_has_the_largest_error_of_a_latency_foretold_by_flops() -
     assert (pair.macs_ratio, pair.latency_ratio) == (0.5, 1.5)
     assert pair.error == 3.0
     # e takes twice as long as c with 0.9 of its FLOPs: 2.2 times too short; b and c are still further off.
-    pairs = misleading_pairs([*FOUR, network("e", 90, 4.0)])
+    pairs = misleading_pairs([*FOUR, timed("e", 90, 4.0)])
     assert [(one.fewer.name, one.more.name) for one in pairs] == [("b", "c"), ("e", "c")]
 
 
 def test_a_tie_and_equal_flops_mislead_nobody() -> None:
-    assert misleading_pairs([network("a", 10, 1.019), network("b", 20, 1.0)]) == []
-    assert len(misleading_pairs([network("a", 10, 1.021), network("b", 20, 1.0)])) == 1
-    assert misleading_pairs([network("a", 10, 5.0), network("b", 10, 1.0)]) == []
+    assert misleading_pairs([timed("a", 10, 1.019), timed("b", 20, 1.0)]) == []
+    assert len(misleading_pairs([timed("a", 10, 1.021), timed("b", 20, 1.0)])) == 1
+    assert misleading_pairs([timed("a", 10, 5.0), timed("b", 10, 1.0)]) == []
 
 
 def test_the_spread_of_speeds_is_between_the_two_ends() -> None:
@@ -108,7 +82,7 @@ def test_the_spread_of_speeds_is_between_the_two_ends() -> None:
 
 def test_of_networks_with_alike_flops_those_furthest_apart_are_named() -> None:
     assert furthest_apart(FOUR) is None
-    e, f, g = network("e", 95, 3.5), network("f", 104, 1.5), network("g", 89, 9.0)
+    e, f, g = timed("e", 95, 3.5), timed("f", 104, 1.5), timed("g", 89, 9.0)
     # e has at least nine tenths of c's FLOPs and of f's, c of f's, and g of e's; of those, g is 2.6 times as slow as e.
     assert furthest_apart([*FOUR, e, f, g]) == (e, g)
     assert furthest_apart([*FOUR, e, f]) == (f, e)
@@ -128,7 +102,7 @@ def test_equal_values_share_the_better_rank() -> None:
 
 def test_the_table_is_fastest_first_and_a_failure_is_a_row_with_its_cause() -> None:
     failed = (FailedNetwork("x", "other", "RuntimeError: no such operator", 5_000_000, 250_000),)
-    rows = rows_of(study(*FOUR, failed=failed))
+    rows = rows_of(reference_study(*FOUR, failed=failed))
     assert [row[0] for row in rows] == ["a", "c", "b", "d", "x"]
     assert rows[1] == ("c", "100.0", "2.00", "2.00 ±1.0 %", "50.0", "3", "2", "")
     assert rows[-1] == ("x", "5.0", "0.25", "-", "-", "-", "-", "failed: RuntimeError: no such operator")
@@ -136,21 +110,21 @@ def test_the_table_is_fastest_first_and_a_failure_is_a_row_with_its_cause() -> N
 
 
 def test_a_failure_before_the_count_has_no_number_at_all() -> None:
-    (row,) = rows_of(study(failed=(FailedNetwork("x", "other", "ValueError: " + "long " * 99),)))
+    (row,) = rows_of(reference_study(failed=(FailedNetwork("x", "other", "ValueError: " + "long " * 99),)))
     assert not re.search(r"\d", "".join(row[:-1]))
     assert row[-1].endswith(" ...")
     assert len(row[-1]) < 180
 
 
 def test_a_noisy_network_is_flagged_in_the_table_and_in_the_verdict() -> None:
-    text = study(A, network("b", 50, 3.0, noisy=True))
+    text = reference_study(A, timed("b", 50, 3.0, noisy=True))
     assert [row[-1] for row in rows_of(text)] == ["", "noisy"]
     assert verdict_lines(text)[-1] == "Noisy, so that their places are uncertain: b."
-    assert "Noisy" not in "".join(verdict_lines(study(*FOUR)))
+    assert "Noisy" not in "".join(verdict_lines(reference_study(*FOUR)))
 
 
 def test_the_verdict_says_it_in_sentences() -> None:
-    assert verdict_lines(study(*FOUR)) == [
+    assert verdict_lines(reference_study(*FOUR)) == [
         "How far FLOPs mislead, all (4 networks):",
         "  Kendall tau with latency: FLOPs 0.67, parameters -0.67 (1: the same order, 0: none).",
         "  In 1 of 6 pairs (17 %) the network of fewer FLOPs is the slower one, by more than 2 %.",
@@ -161,19 +135,19 @@ def test_the_verdict_says_it_in_sentences() -> None:
 
 def test_alike_flops_are_told_with_both_latencies() -> None:
     line = "  With FLOPs within 10 % of each other, c takes 2.00 ms and e 3.50 ms: 1.75x as long."
-    assert line in verdict_lines(study(*FOUR, network("e", 95, 3.5)))
-    assert not any("each other" in text for text in verdict_lines(study(*FOUR)))
+    assert line in verdict_lines(reference_study(*FOUR, timed("e", 95, 3.5)))
+    assert not any("each other" in text for text in verdict_lines(reference_study(*FOUR)))
 
 
 def test_where_nothing_misleads_no_pair_is_named() -> None:
-    lines = verdict_lines(study(A, D))
+    lines = verdict_lines(reference_study(A, D))
     assert "  In 0 of 1 pairs (0 %) the network of fewer FLOPs is the slower one, by more than 2 %." in lines
     assert not any("worst" in line for line in lines)
 
 
 @pytest.mark.parametrize("timed", [(), (A,)])
 def test_without_a_verdict_the_text_says_so(timed: tuple[TimedNetwork, ...]) -> None:
-    text = render_references(study(*timed))
+    text = render_references(reference_study(*timed))
     assert text.endswith("Fewer than two networks were timed: there is no order to compare.")
     assert "1 FLOP = 1 multiply-add" in text
 
@@ -182,7 +156,7 @@ def test_without_a_verdict_the_text_says_so(timed: tuple[TimedNetwork, ...]) -> 
 
 
 def test_the_figure_has_a_colour_for_each_family_and_every_point() -> None:
-    networks = [network(name, 10 * (i + 1), i + 1.0, family=name) for i, name in enumerate(FAMILIES)]
+    networks = [timed(name, 10 * (i + 1), i + 1.0, family=name) for i, name in enumerate(FAMILIES)]
     figure = speed_figure(networks, FAMILIES)
     families = [trace for trace in figure.data if trace.showlegend is not False]
     assert [trace.name for trace in families] == list(FAMILIES)
@@ -200,14 +174,14 @@ def test_along_a_line_a_flop_takes_equally_long_and_all_points_lie_between_two()
 
 
 def test_no_name_is_cut_off_at_the_sides() -> None:
-    wide = [network("a-long-name-on-the-left", 10, 1.0), network("a-long-name-on-the-right", 1000, 9.0)]
+    wide = [timed("a-long-name-on-the-left", 10, 1.0), timed("a-long-name-on-the-right", 1000, 9.0)]
     (points,) = [trace for trace in speed_figure(wide, FAMILIES).data if trace.name == "other"]
     assert points.textposition[0] == "middle right"
     assert points.textposition[1] == "middle left"
 
 
 def test_names_do_not_lie_on_one_another() -> None:
-    crowd = [network(f"network-{i}", 100 + i / 100, 2 + i / 1000) for i in range(40)]
+    crowd = [timed(f"network-{i}", 100 + i / 100, 2 + i / 1000) for i in range(40)]
     (points,) = [trace for trace in speed_figure(crowd, FAMILIES).data if trace.name == "other"]
     assert len(points.x) == 40
     assert 1 <= sum(bool(text) for text in points.text) <= 6
@@ -217,7 +191,9 @@ def test_names_do_not_lie_on_one_another() -> None:
 
 def test_the_page_holds_table_verdict_and_figure_and_escapes_what_it_is_given(tmp_path: Path) -> None:
     failed = (FailedNetwork("x", "other", "<script>alert(1)</script>"),)
-    page = write_reference_page(tmp_path / "page.html", study(*FOUR, failed=failed), FAMILIES).read_text("utf-8")
+    page = write_reference_page(tmp_path / "page.html", reference_study(*FOUR, failed=failed), FAMILIES).read_text(
+        "utf-8"
+    )
     visible = re.sub(r"<script>.*?</script>", "", page.replace("plotly", ""), flags=re.DOTALL)
     assert "At worst b has 0.50x the FLOPs of c and takes 1.50x as long." in visible
     assert "failed: &lt;script&gt;" in visible
@@ -227,7 +203,7 @@ def test_the_page_holds_table_verdict_and_figure_and_escapes_what_it_is_given(tm
 
 def test_a_page_without_a_timed_network_says_so(tmp_path: Path) -> None:
     failed = (FailedNetwork("x", "other", "no"),)
-    page = write_reference_page(tmp_path / "page.html", study(failed=failed), FAMILIES).read_text("utf-8")
+    page = write_reference_page(tmp_path / "page.html", reference_study(failed=failed), FAMILIES).read_text("utf-8")
     assert "nothing to draw" in page
     assert "failed: no" in page
     assert "figure-" not in page

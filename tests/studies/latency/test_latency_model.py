@@ -5,31 +5,20 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from builders.fronts import SPACE, networks
+from builders.measurements import made_up_ms
 
-from search_space import PRESETS, Architecture, Budget, SearchSpace, Stage, cost_of
+from search_space import PRESETS, Architecture, Stage, cost_of
 from search_space.choosers import RandomChooser
 from studies.latency.model import FLOPS_ALONE, errors_of, fit, leave_one_out, matrix_of, unseen_errors, work_of
 
-SPACE = SearchSpace.default(Budget.parse("140mflops"))
-NETWORKS = [SPACE.suggest(RandomChooser(number)) for number in range(60)]
+NETWORKS = networks(60)
 
 
 def small(**options: object) -> Architecture:
     """Three units, each with stride 2: 8 to 16, 16 to 32 and 32 to 64 channels at sizes 8, 4 and 2 of 32 pixels."""
     stages = tuple(Stage(1, width, split=Fraction(1, 2), **options) for width in (16, 32, 64))  # type: ignore[arg-type]
     return Architecture("v2", 8, 0, stages)
-
-
-def made_up_ms(architecture: Architecture, resolution: int = 224) -> float:
-    """A device that computes 16 channels at a time, and whose hardswish is slow."""
-    work = work_of(architecture, 16, resolution, 1000)
-    rates = {
-        "every network": 0.5,
-        "1x1, multiply-adds in whole blocks": 0.01,
-        "hardswish, elements": 0.3,
-        "layers": 0.02,
-    }
-    return sum(rates.get(kind, 0.001) * amount for kind, amount in work.items())
 
 
 def test_work_is_what_a_hand_counts() -> None:

@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from test_latency_model import NETWORKS, SPACE, made_up_ms
+from builders.fronts import SPACE, networks
+from builders.measurements import made_up_ms
 
 from search_space import PRESETS, Architecture, cost_of
 from search_space.choosers import RandomChooser
@@ -13,6 +14,7 @@ from search_space.errors import InputError
 from studies.latency.model import FLOPS_ALONE, errors_of, fit, leave_one_out, matrix_of
 from studies.latency.prior import ANCHOR, ENOUGH, LatencyPrior, expected_latency, prior_from, shipped_prior
 
+NETWORKS = networks(60)
 UNSEEN = [SPACE.suggest(RandomChooser(number)) for number in range(1000, 1030)]
 ANCHOR_MS = 3.0
 

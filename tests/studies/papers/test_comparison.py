@@ -1,18 +1,15 @@
 """A comparison's values and what is printed of it: means, fronts, orders held against the papers', unknowns."""
 
 import json
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
+from builders.measurements import MADE, V1, compared, comparison
 from scipy.stats import kendalltau
 
 from studies.papers.comparison import (
     Agreement,
-    Compared,
-    Comparison,
     accuracy_agreement,
     rows_beside,
     speed_agreement,
@@ -24,52 +21,31 @@ from studies.report.comparison_figure import comparison_figure
 from studies.report.comparison_page import beside_rows, render_comparison, rows_of, write_comparison_page
 from studies.report.label_placement import Range, sides_of
 
-MADE = {
-    "data": "fashion-mnist-12k",
-    "image_size": 16,
-    "recipe": {"name": "short", "epochs": 4},
-    "seeds": [0, 1],
-    "resolution": 224,
-    "classes": 1000,
-    "runtime": "onnxruntime",
-    "latency_device": "cpu",
-}
-V1 = {1: "v1-1.0x-g1", 2: "v1-1.0x-g2", 3: "v1-1.0x-g3", 4: "v1-1.0x-g4", 8: "v1-1.0x-g8"}
-
-
-def network(name: str, accuracies: Mapping[int, float], ms: float | None = 1.0, **other: Any) -> Compared:
-    latency = None if ms is None else {"latency_ms": ms, "spread": 0.01, "noisy": False}
-    return Compared(name, "ShuffleNet V1", 140_000_000, 2_000_000, accuracies, latency, **other)
-
-
-def comparison(*networks: Compared) -> Comparison:
-    return Comparison(networks, MADE)
-
 
 def test_an_accuracy_is_the_mean_over_the_seeds_and_its_error_that_means() -> None:
-    found = network("one", {0: 0.70, 1: 0.72, 2: 0.77})
+    found = compared("one", {0: 0.70, 1: 0.72, 2: 0.77})
     assert found.accuracy == pytest.approx(0.73)
     assert found.accuracy_error == pytest.approx((0.0013**0.5) / 3**0.5)  # variance (9 + 1 + 16) / 2 / 1e4
-    assert network("two", {0: 0.7}).accuracy_error is None
-    unknown = network("three", {}, None)
+    assert compared("two", {0: 0.7}).accuracy_error is None
+    unknown = compared("three", {}, None)
     assert (unknown.accuracy, unknown.latency_ms) == (None, None)
 
 
 def test_the_front_is_what_nothing_beats() -> None:
     networks = (
-        network("fast", {0: 0.6}, 1.0),
-        network("slow", {0: 0.8}, 3.0),
-        network("beaten", {0: 0.7}, 3.5),
-        network("equal to slow", {0: 0.8}, 3.0),
-        network("untimed", {0: 0.9}, None),
-        network("untrained", {}, 0.5),
+        compared("fast", {0: 0.6}, 1.0),
+        compared("slow", {0: 0.8}, 3.0),
+        compared("beaten", {0: 0.7}, 3.5),
+        compared("equal to slow", {0: 0.8}, 3.0),
+        compared("untimed", {0: 0.9}, None),
+        compared("untrained", {}, 0.5),
     )
     assert comparison(*networks).front == {"fast", "slow", "equal to slow"}
 
 
 def test_orders_agree_as_scipys_kendall_tau_says() -> None:
     ours = {1: 0.70, 2: 0.72, 3: 0.75, 4: 0.71, 8: 0.74}
-    agreement = accuracy_agreement(PUBLISHED["v1-2"], comparison(*(network(V1[g], {0: a}) for g, a in ours.items())))
+    agreement = accuracy_agreement(PUBLISHED["v1-2"], comparison(*(compared(V1[g], {0: a}) for g, a in ours.items())))
     published = [-33.6, -32.7, -32.6, -32.8, -32.4]
     assert agreement.networks == 5
     assert agreement.tau is not None
@@ -79,7 +55,7 @@ def test_orders_agree_as_scipys_kendall_tau_says() -> None:
 def test_with_several_seeds_a_tau_is_the_mean_over_those_that_all_have() -> None:
     ours = {1: {0: 0.70, 1: 0.75}, 2: {0: 0.69, 1: 0.74}, 3: {0: 0.72, 1: 0.72, 2: 0.1}, 4: {0: 0.73, 1: 0.71}}
     ours |= {8: {0: 0.71, 1: 0.70}}
-    agreement = accuracy_agreement(PUBLISHED["v1-2"], comparison(*(network(V1[g], a) for g, a in ours.items())))
+    agreement = accuracy_agreement(PUBLISHED["v1-2"], comparison(*(compared(V1[g], a) for g, a in ours.items())))
     published = [-33.6, -32.7, -32.6, -32.8, -32.4]
     taus = [kendalltau(published, [each[seed] for each in ours.values()]).statistic for seed in (0, 1)]
     assert agreement.tau is not None
@@ -88,7 +64,7 @@ def test_with_several_seeds_a_tau_is_the_mean_over_those_that_all_have() -> None
 
 def test_speeds_are_held_against_an_arm_cores() -> None:
     found = {"v2-0.5x": 1.0, "v1-0.5x-g3": 1.5, "v2-1.0x": 3.0, "v1-1.0x-g3": 2.0, "v2-2.0x": 9.0}
-    networks = comparison(*(network(name, {0: 0.7}, ms) for name, ms in found.items()))
+    networks = comparison(*(compared(name, {0: 0.7}, ms) for name, ms in found.items()))
     agreement = speed_agreement(PUBLISHED["v2-8"], networks)
     # 57.0, 56.8, 24.4, 21.8 and 6.7 images a second there: one pair of ten is the other way round here.
     assert agreement.tau is not None
@@ -97,16 +73,16 @@ def test_speeds_are_held_against_an_arm_cores() -> None:
 
 
 def test_too_few_networks_have_no_order() -> None:
-    two = [network(V1[1], {0: 0.7}), network(V1[3], {0: 0.8})]
+    two = [compared(V1[1], {0: 0.7}), compared(V1[3], {0: 0.8})]
     assert not tables_of(comparison(*two), PUBLISHED)
-    three = comparison(*two, network(V1[8], {}))
+    three = comparison(*two, compared(V1[8], {}))
     assert set(tables_of(three, PUBLISHED)) == {"v1-2"}
     assert accuracy_agreement(PUBLISHED["v1-2"], three) == Agreement(2, None)
     assert "too few networks (2) to say" in render_comparison(three)
 
 
 def test_rows_are_the_papers_and_empty_where_nothing_was_compared() -> None:
-    found = comparison(network(V1[1], {0: 0.7}), network(V1[3], {}, None, causes=("v1-1.0x-g3 timed: no",)))
+    found = comparison(compared(V1[1], {0: 0.7}), compared(V1[3], {}, None, causes=("v1-1.0x-g3 timed: no",)))
     rows = beside_rows(PUBLISHED["v1-2"], found)
     assert len(rows) == 15
     assert rows[0] == ("1.0x g=1", "v1-1.0x-g1", "140", "140.0", "33.6", "30.0", "", "1000.0")
@@ -118,9 +94,9 @@ def test_rows_are_the_papers_and_empty_where_nothing_was_compared() -> None:
 def test_what_is_printed_is_fastest_first_and_tells_failures() -> None:
     text = render_comparison(
         comparison(
-            network("slow", {0: 0.8, 1: 0.82}, 3.0),
-            network("failed", {}, None, causes=("failed short seed 0: the loss is nan",)),
-            network("fast", {0: 0.6}, 1.0),
+            compared("slow", {0: 0.8, 1: 0.82}, 3.0),
+            compared("failed", {}, None, causes=("failed short seed 0: the loss is nan",)),
+            compared("fast", {0: 0.6}, 1.0),
         )
     )
     lines = text.splitlines()
@@ -133,7 +109,7 @@ def test_what_is_printed_is_fastest_first_and_tells_failures() -> None:
 
 
 def test_json_holds_all_and_null_for_what_is_unknown() -> None:
-    found = comparison(network(V1[1], {0: 0.7}), network(V1[3], {}, None), network(V1[8], {0: 0.8}))
+    found = comparison(compared(V1[1], {0: 0.7}), compared(V1[3], {}, None), compared(V1[8], {0: 0.8}))
     data = json.loads(json.dumps(to_dict(found, PUBLISHED), allow_nan=False))
     assert [each["name"] for each in data["networks"]] == [V1[1], V1[3], V1[8]]
     assert [each["accuracy"] for each in data["networks"]] == [0.7, None, 0.8]
@@ -147,10 +123,10 @@ def test_the_page_has_the_tables_and_no_name_is_markup(tmp_path: Path) -> None:
     made = {**MADE, "data": "folder:<b>"}
     found = replace(
         comparison(
-            network(V1[1], {0: 0.7}),
-            network("<i>", {0: 0.8}, 2.0),
-            network(V1[3], {0: 0.75}),
-            network(V1[8], {0: 0.77}),
+            compared(V1[1], {0: 0.7}),
+            compared("<i>", {0: 0.8}, 2.0),
+            compared(V1[3], {0: 0.75}),
+            compared(V1[8], {0: 0.77}),
         ),
         made=made,
     )
@@ -163,15 +139,15 @@ def test_the_page_has_the_tables_and_no_name_is_markup(tmp_path: Path) -> None:
         assert text in page
     assert "<i>" not in page
     assert "folder:&lt;b&gt;" in page
-    poor = replace(found, networks=(*found.networks, network("poor", {0: 0.1})))
+    poor = replace(found, networks=(*found.networks, compared("poor", {0: 0.1})))
     assert "Not drawn: poor (10.0 %)." in write_comparison_page(tmp_path / "page.html", poor).read_text(
         encoding="utf-8"
     )
 
 
 def test_the_figure_draws_what_is_known_with_the_errors_of_both() -> None:
-    networks = [network("one", {0: 0.7, 1: 0.72}), network("two", {0: 0.8}, 2.0), network("three", {0: 0.9}, None)]
-    networks.append(network("at chance", {0: 0.1}, 3.0))
+    networks = [compared("one", {0: 0.7, 1: 0.72}), compared("two", {0: 0.8}, 2.0), compared("three", {0: 0.9}, None)]
+    networks.append(compared("at chance", {0: 0.1}, 3.0))
     (trace,) = comparison_figure(comparison(*networks)).data
     assert list(trace.x) == [1.0, 2.0]
     assert list(trace.y) == pytest.approx([71.0, 80.0])

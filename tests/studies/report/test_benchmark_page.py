@@ -1,19 +1,13 @@
 """The page of a search over a table, and what random search would have reached."""
 
-from itertools import product
 from pathlib import Path
 
 import pytest
+from builders.tables import ROWS, TABLE
 
 from search_space import Budget
 from studies.report.benchmark_page import random_shares, shares_of, write_table_report
-from studies.sampling.benchmark_table import FinishedTable, Price
-
-ROWS = {
-    a + b: {"test_acc": [50 + 10 * int(a)], "flops": 1 + int(a) + 3 * int(b), "params": 1}
-    for a, b in product("0123", repeat=2)
-}
-TABLE = FinishedTable.from_dict(ROWS)
+from studies.sampling.benchmark_table import Price
 
 
 def test_shares_are_those_of_pricing_each_beginning_anew() -> None:

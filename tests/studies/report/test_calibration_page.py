@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from builders.calibrations import calibration, made, networks
+from builders.pages import visible
 from processes.browser import show
-from test_calibration import calibration, made, networks
 
 from studies.calibration.results import Calibration, calibration_of, verdict_of
 from studies.report.calibration_figures import agreement_figure, ranking_figure
@@ -28,10 +29,6 @@ def unlabelled(but: int) -> Calibration:
     """One in which so many networks alone were fully trained."""
     some = [each if number < but else replace(each, accuracies=()) for number, each in enumerate(networks())]
     return calibration_of(made(), some, ["short", "long"])
-
-
-def visible(page: str) -> str:
-    return re.sub(r"<script.*?</script>", "", page, flags=re.DOTALL)
 
 
 def written(folder: Path, found: Calibration) -> str:

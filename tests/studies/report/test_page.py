@@ -4,39 +4,15 @@
 """
 
 import re
-from collections import Counter
 from html import unescape
-from html.parser import HTMLParser
 from pathlib import Path
 
 import plotly.graph_objects as go
+from builders.pages import Outline
 
 from studies.report.page import Link, Section, figure_html, section, table_html, write_page
 
 HOSTILE = '"><script>alert(1)</script>'
-VOID = {"meta", "br", "input", "img", "link"}
-
-
-class Outline(HTMLParser):
-    """What is open at the end, what was closed out of turn, and all ids and links."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.wrong: list[str] = []
-        self.ids: Counter[str] = Counter()
-        self.links: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        values = dict(attrs)
-        self.ids.update([values["id"]] if "id" in values else [])
-        self.links += [values["href"]] if "href" in values else []
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        if not self.open or self.open.pop() != tag:
-            self.wrong.append(tag)
 
 
 def written(path: Path, *sections: Section | None, title: str = "a page") -> str:

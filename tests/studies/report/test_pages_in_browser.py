@@ -6,16 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import test_benchmark_page
-import test_calibration
-import test_comparison
-import test_flops_verdict
-import test_guidelines
+from builders.calibrations import calibration
+from builders.fronts import SPACE, TIMED, networks
+from builders.measurements import FAMILIES, FOUR, V1, compared, comparison, finding, reference_study
+from builders.records import record
+from builders.tables import TABLE
 from processes.browser import CONTRASTS, show
 
 from nas.guidelines.run import Case
-from search_space import PRESETS, Budget, SearchSpace, cost_of
-from search_space.choosers import RandomChooser
 from studies.accuracy_scale import AccuracyScale
 from studies.finalists import Finalist
 from studies.front import front_of
@@ -33,7 +31,6 @@ from studies.report.study.finalists_section import finalists_section
 from studies.report.study.front_section import figure_section, table_section
 
 pytestmark = pytest.mark.slow
-SPACE = SearchSpace.default(budget=Budget.parse("140mflops"))
 COLUMNS = "name", "latency ms"
 ROWS = [("b", "9.5 ±1 %"), ("a10", "unknown"), ("a9", "10.1 ±1 %"), ("c", "9.5 ±2 %"), ("d", "\u22121")]
 
@@ -48,19 +45,21 @@ return [...document.querySelectorAll('.js-plotly-plot')].map((plot) => {
 """
 
 
-def record(architecture: Any, accuracy: float, latency_ms: float, reference: str = "") -> Record:
-    latency = {"spread": 0.02, "noisy": latency_ms == 1.0, "runtime": "onnxruntime", "device": "A CPU"}
-    latency["latency_ms"] = latency_ms
+def measured(network: Any, accuracy: float, latency_ms: float, **changes: Any) -> Record:
     training = {"training_losses": [2.0, 1.0], "validation_losses": [1.5, 0.9], "validation_accuracies": [0.3, 0.5]}
-    cost = cost_of(architecture)
-    counts = cost.macs, cost.params, cost.peak_bytes, cost.memory_access_bytes
-    return Record(architecture, *counts, accuracy, latency_ms, latency, training, reference=reference)
+    latency = {**TIMED, "noisy": latency_ms == 1.0}
+    return record(network, accuracy, latency_ms, latency=latency, training=training, **changes)
 
 
-RECORDS = [record(SPACE.suggest(RandomChooser(i)), 0.4 + 0.02 * (i - 3 * (i % 3 == 2)), 1.0 + i / 5) for i in range(15)]
+RECORDS = [
+    measured(network, 0.4 + 0.02 * (i - 3 * (i % 3 == 2)), 1.0 + i / 5) for i, network in enumerate(networks(15))
+]
 FRONT = front_of(RECORDS)
 SCALE = AccuracyScale(error=0.01)
-REFERENCES = [record(PRESETS["v2-0.5x"], 0.5, 2.0, "v2-0.5x"), record(PRESETS["v1-1.0x-g3"], 0.55, 3.7, "v1-1.0x-g3")]
+REFERENCES = [
+    measured(name, accuracy, ms, reference=name)
+    for name, accuracy, ms in (("v2-0.5x", 0.5, 2.0), ("v1-1.0x-g3", 0.55, 3.7))
+]
 FINALISTS = [Finalist(each, {1: each.accuracy, 2: each.accuracy - 0.01}, each.latency) for each in FRONT + REFERENCES]
 
 
@@ -246,17 +245,17 @@ def other_pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """The pages of the project's other commands."""
     folder = tmp_path_factory.mktemp("pages")
     speeds = [
-        test_guidelines.finding(Case(table, table.platforms[0], 0), [1.0 + number for number in range(len(table.rows))])
+        finding(Case(table, table.platforms[0], 0), [1.0 + number for number in range(len(table.rows))])
         for table in TABLES.values()
     ]
-    timed = test_flops_verdict.study(*test_flops_verdict.FOUR)
-    trained = (test_comparison.network(name, {0: 0.01 * groups}) for groups, name in test_comparison.V1.items())
+    timed = reference_study(*FOUR)
+    trained = (compared(name, {0: 0.01 * groups}) for groups, name in V1.items())
     return {
-        "calibration": write_calibration_page(folder / "calibration.html", test_calibration.calibration()),
-        "comparison": write_comparison_page(folder / "comparison.html", test_comparison.comparison(*trained)),
+        "calibration": write_calibration_page(folder / "calibration.html", calibration()),
+        "comparison": write_comparison_page(folder / "comparison.html", comparison(*trained)),
         "guidelines": write_guidelines(folder / "guidelines.html", speeds, {"device": "A CPU"}),
-        "table": write_table_report(folder / "table.html", "a table", test_benchmark_page.TABLE, ["00", "30"], {}),
-        "references": write_reference_page(folder / "references.html", timed, test_flops_verdict.FAMILIES),
+        "table": write_table_report(folder / "table.html", "a table", TABLE, ["00", "30"], {}),
+        "references": write_reference_page(folder / "references.html", timed, FAMILIES),
     }
 
 

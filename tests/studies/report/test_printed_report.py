@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from builders.fronts import FINALISTS, FRONT, REFERENCES
+from builders.pages import written
 from processes.browser import show
-from test_study_report import FINALISTS, FRONT, REFERENCES, written
 
 from studies.accuracy_scale import AccuracyScale
 from studies.report.page import section, table_html, write_page

@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 from builders.places import ROOT
+from builders.records import record
 from builders.stopped_search import requeue_running
 from optuna.storages import RDBStorage
 from optuna.study import Study, StudyDirection
 from optuna.trial import TrialState
 
 from search_space import Architecture, Budget, InputError, SearchSpace
-from studies.record import KEY, Record, attributes_of
+from studies.record import KEY, attributes_of
 from studies.storage import studies as store
 from studies.storage import trials
 from studies.storage.studies import (
@@ -92,11 +93,7 @@ def ended(study: Study, state: TrialState, cause: str | None = None) -> int:
 def evaluated(study: Study, accuracy: float) -> int:
     """The number of a trial that was completed."""
     trial = study.ask()
-    latency = {"spread": 0.01, "noisy": False, "seconds": 1.0}
-    record = Record(
-        SPACE.suggest(trial), 1, 2, 3, 4, accuracy, 5.0, latency, {"seconds": 2.0, "validation_accuracies": [0.5]}
-    )
-    for name, value in attributes_of(record).items():
+    for name, value in attributes_of(record(SPACE.suggest(trial), accuracy, 5.0)).items():
         trial.set_user_attr(name, value)
     study.tell(trial, [accuracy, 5.0])
     return trial.number

@@ -17,8 +17,8 @@ from pathlib import Path
 import pytest
 from builders.places import WAIT_SECONDS
 from optuna.trial import TrialState
+from processes.killed_runs import POLL_SECONDS, check_end, completed, distinct, kill_at_random, trials_of, wait_for_news
 from sqlalchemy import select
-from test_killed_searches import POLL_SECONDS, check_end, completed, distinct, kill_at_random, trials_of, wait_for_news
 
 from nas.run import __main__ as command
 from search_space import Architecture

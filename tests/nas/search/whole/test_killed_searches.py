@@ -5,28 +5,23 @@ import json
 import os
 import random
 import signal
-import time
-from collections import Counter
 from multiprocessing import get_context
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
-import optuna
 import pytest
-import sqlalchemy
 from builders.places import WAIT_SECONDS
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import TrialState
+from processes.killed_runs import check_end, completed, distinct, kill_at_random, trials_of, wait_for_news
 
 from nas.run import __main__ as command
-from studies.storage.studies import open_storage
-from studies.storage.trials import CAUSE, INTERRUPTED, REQUEUED_FROM
+from studies.storage.trials import CAUSE, INTERRUPTED
 
 TRIALS, FEW_TRIALS = 700, 150
 GROUP_KILLS, WORKER_KILLS = 16, 34
 AHEAD = 12
 """How many trials more a run is to do than are done when it starts: it must not be through before all kills."""
-POLL_SECONDS = 0.02
 
 
 @pytest.fixture
@@ -55,90 +50,6 @@ def started(table: Path, url: str, *flags: str) -> BaseProcess:
     process = context.Process(target=serve, args=([*line, "--trials", str(TRIALS), *flags],))
     process.start()
     return process
-
-
-def children_of(process: BaseProcess) -> list[int]:
-    """Its workers, and what multiprocessing has of its own."""
-    try:
-        return [int(pid) for pid in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]
-    except FileNotFoundError:
-        return []
-
-
-def is_made(url: str) -> bool:
-    """Whether the study is there; asked without Optuna, which would make the tables while the run is just doing so."""
-    if url.startswith("sqlite") and not Path(url.removeprefix("sqlite:///")).is_file():
-        return False
-    engine = sqlalchemy.create_engine(url, poolclass=sqlalchemy.NullPool)
-    if not sqlalchemy.inspect(engine).has_table("studies"):
-        return False
-    with engine.connect() as connection:
-        return bool(connection.scalar(sqlalchemy.text("SELECT count(*) FROM studies WHERE study_name = 'one'")))
-
-
-def trials_of(url: str) -> list[FrozenTrial]:
-    if not is_made(url):
-        return []
-    storage = open_storage(url)
-    try:
-        return optuna.load_study(study_name="one", storage=storage).get_trials()
-    finally:
-        storage.engine.dispose()
-
-
-def completed(url: str) -> dict[int, tuple[Any, ...]]:
-    complete = (trial for trial in trials_of(url) if trial.state is TrialState.COMPLETE)
-    return {trial.number: (trial.user_attrs["key"], tuple(trial.values)) for trial in complete}
-
-
-def count_completed(url: str) -> int:
-    """How many trials are complete; a hundred times as fast as to read them, so that asking is no work beside."""
-    if not is_made(url):
-        return 0
-    engine = sqlalchemy.create_engine(url, poolclass=sqlalchemy.NullPool)
-    query = "SELECT count(*) FROM trials JOIN studies USING (study_id) WHERE state = 'COMPLETE' AND study_name = 'one'"
-    with engine.connect() as connection:
-        return int(connection.scalar(sqlalchemy.text(query)) or 0)
-
-
-def wait_for_news(process: BaseProcess, url: str, known: int) -> None:
-    """Returns once the run has completed a trial more than these, or ended."""
-    deadline = time.monotonic() + WAIT_SECONDS
-    while count_completed(url) <= known and process.is_alive():
-        assert time.monotonic() < deadline, "the run does nothing"
-        time.sleep(POLL_SECONDS)
-
-
-def kill_at_random(process: BaseProcess, rng: random.Random, *, group: bool) -> bool:
-    """Whether it or a child of its was there to be killed: a run may just have ended."""
-    time.sleep(rng.uniform(0, 0.1))
-    try:
-        if group:
-            os.killpg(process.pid or 0, signal.SIGKILL)
-            process.join()
-            return True
-        children = children_of(process)
-        if children:
-            os.kill(rng.choice(children), signal.SIGKILL)
-        return bool(children)
-    except ProcessLookupError:
-        return False
-
-
-def distinct(url: str) -> set[str]:
-    """The networks of the completed trials, by key."""
-    return {key for key, _ in completed(url).values()}
-
-
-def check_end(url: str) -> None:
-    trials = trials_of(url)
-    assert {trial.state for trial in trials} <= {TrialState.COMPLETE, TrialState.FAIL}
-    requeued = [trial.system_attrs[REQUEUED_FROM] for trial in trials if REQUEUED_FROM in trial.system_attrs]
-    interrupted = [trial.number for trial in trials if trial.user_attrs.get(CAUSE) == INTERRUPTED and trial.params]
-    assert Counter(requeued) == Counter(interrupted), "each orphan with parameters waits in the queue once"
-    evaluated = [trial for trial in trials if trial.state is TrialState.COMPLETE and "replayed" not in trial.user_attrs]
-    keys = Counter(trial.user_attrs["key"] for trial in evaluated)
-    assert max(keys.values()) == 1, "nothing is evaluated twice"
 
 
 @pytest.mark.slow

@@ -2,17 +2,17 @@
 
 import json
 import re
-from dataclasses import replace
 from html import unescape
 from typing import Any
 
 import pytest
+from builders.fronts import TIMED
+from builders.measurements import MODEL, NETWORKS
+from builders.records import record
 from builders.sections import content_of
 
-from search_space import PRESETS, Architecture, Budget, SearchSpace, cost_of
-from search_space.choosers import RandomChooser
+from search_space import PRESETS, Architecture, cost_of
 from search_space.plan import plan_of
-from studies.latency.model import fit
 from studies.latency.unmeasured import Predicted
 from studies.record import Record
 from studies.report.study.cards import cards_section
@@ -20,19 +20,15 @@ from studies.report.study.layer_rows import KINDS, kind_of, layer_rows
 from studies.report.study.network_drawing import network_drawing, unit_drawing, unit_text
 from studies.report.study.training_curves import curves_of
 
-SPACE = SearchSpace.default(budget=Budget.parse("140mflops"))
-NETWORKS = [SPACE.suggest(RandomChooser(number)) for number in range(30)]
-MODEL = fit(NETWORKS, [0.5 + cost_of(each).macs / 1e8 for each in NETWORKS], 224, 1000)
+CURVES = {
+    **{"training_losses": [2.0, 1.5], "validation_losses": [1.2], "validation_accuracies": [0.45]},
+    "validated_epochs": [2],
+}
 PREDICTED = Predicted((), MODEL, MODEL.errors)
 
 
-def record(architecture: Architecture, latency_ms: float = 2.0, **changes: Any) -> Record:
-    cost = cost_of(architecture)
-    counts = cost.macs, cost.params, cost.peak_bytes, cost.memory_access_bytes
-    latency = {"spread": 0.02, "noisy": False, "runtime": "onnxruntime", "device": "A CPU"}
-    training = {"training_losses": [2.0, 1.5], "validation_losses": [1.2], "validation_accuracies": [0.45]}
-    made = Record(architecture, *counts, 0.61, latency_ms, latency, {**training, "validated_epochs": [2]})
-    return replace(made, **changes)
+def made(preset: str, latency_ms: float = 2.0, **changes: Any) -> Record:
+    return record(preset, 0.61, latency_ms, latency=TIMED, training=CURVES, **changes)
 
 
 @pytest.mark.parametrize("architecture", [*PRESETS.values(), *NETWORKS], ids=str)
@@ -103,8 +99,8 @@ def test_the_stages_are_drawn_with_a_slab_for_each_unit_taller_where_the_image_i
 
 
 def test_a_card_holds_its_networks_numbers_and_its_json() -> None:
-    front = [record(PRESETS["v1-1.0x-g3"]), record(PRESETS["v2-0.5x"], latency_ms=3.0)]
-    page = content_of(cards_section(front, [record(PRESETS["v2-1.0x"], 4.0, reference="v2-1.0x")], PREDICTED))
+    front = [made("v1-1.0x-g3"), made("v2-0.5x", latency_ms=3.0)]
+    page = content_of(cards_section(front, [made("v2-1.0x", 4.0, reference="v2-1.0x")], PREDICTED))
     blocks = [json.loads(unescape(block)) for block in re.findall(r"<pre>(.*?)</pre>", page, re.DOTALL)]
     assert blocks == [each.architecture.to_dict() for each in front]
     assert re.findall(r'<details class="network" id="network-(\w+)">', page) == [r.architecture.key() for r in front]
@@ -116,7 +112,7 @@ def test_a_card_holds_its_networks_numbers_and_its_json() -> None:
 
 
 def test_latency_by_layer_is_said_to_be_predicted_or_to_be_missing() -> None:
-    front = [record(PRESETS["v2-0.5x"])]
+    front = [made("v2-0.5x")]
     with_model, without = (content_of(cards_section(front, [], predicted)) for predicted in (PREDICTED, None))
     assert "Latency by layer is predicted, not measured: the shares of a model fitted to 30 measured" in with_model
     assert "latency, 2000 us in all" in with_model
@@ -126,13 +122,13 @@ def test_latency_by_layer_is_said_to_be_predicted_or_to_be_missing() -> None:
 
 
 def test_a_record_of_another_task_gets_no_costs_by_layer_of_this_one() -> None:
-    page = content_of(cards_section([record(PRESETS["v2-0.5x"])], [], PREDICTED, resolution=192))
+    page = content_of(cards_section([made("v2-0.5x")], [], PREDICTED, resolution=192))
     assert "It is not shown" in page
     assert "in all</th>" not in page
 
 
 def test_an_empty_front_has_no_section() -> None:
-    assert cards_section([], [record(PRESETS["v2-0.5x"])], None) is None
+    assert cards_section([], [made("v2-0.5x")], None) is None
 
 
 def test_curves_are_drawn_at_their_epochs_and_told_in_words() -> None:

@@ -4,8 +4,9 @@ import re
 
 import optuna
 import pytest
+from builders.fronts import FRONT, RECORDS
+from builders.records import record
 from builders.sections import content_of
-from test_study_report import FRONT, RECORDS, record
 
 from search_space import PRESETS
 from studies.report.study.common_choices import LEAST_TRIALS, importances_of, winners_section

@@ -4,10 +4,9 @@ from datetime import datetime, timedelta
 
 import optuna
 import pytest
+from builders.records import record
 from optuna.trial import FrozenTrial, TrialState
-from test_study_report import record
 
-from search_space import PRESETS
 from studies.record import Record
 from studies.report.study.growth import growth_of, growth_section, minutes_of
 from studies.storage.trials import CAUSE, INTERRUPTED
@@ -16,8 +15,7 @@ START = datetime(2026, 1, 1)
 
 
 def of(accuracy: float, latency_ms: float, number: int) -> Record:
-    made = record(PRESETS["v2-0.5x"], accuracy, latency_ms)
-    return Record(**{name: getattr(made, name) for name in made.__slots__} | {"number": number})
+    return record("v2-0.5x", accuracy, latency_ms, number=number)
 
 
 def trial(number: int, start: float, end: float, state: TrialState = TrialState.COMPLETE) -> FrozenTrial:

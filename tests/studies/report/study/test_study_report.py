@@ -8,54 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from builders.fronts import FINALISTS, FRONT, RECORDS, REFERENCES
+from builders.pages import HOSTILE, Outline, visible, written
+from builders.records import record
 from processes.browser import show
-from test_page import Outline
 
-from search_space import PRESETS, Budget, SearchSpace, cost_of
-from search_space.choosers import RandomChooser
+from search_space import PRESETS
 from studies.accuracy_scale import AccuracyScale
 from studies.display import rows_of
 from studies.finalists import Finalist
-from studies.front import front_of
-from studies.record import Record
 from studies.report.figures import flops_figure, front_figure
-from studies.report.study.study_report import write_report
-
-SPACE = SearchSpace.default(budget=Budget.parse("140mflops"))
-HOSTILE = '</script></title><img src="http://example.com/a.png" onerror="alert(1)">'
-
-
-def record(architecture: Any, accuracy: float, latency_ms: float, reference: str = "") -> Record:
-    latency = {
-        "spread": 0.02,
-        "noisy": False,
-        "runtime": "onnxruntime",
-        "device": "A CPU",
-        "seconds": 1.0,
-        "latency_ms": latency_ms,
-    }
-    cost = cost_of(architecture)
-    counts = cost.macs, cost.params, cost.peak_bytes, cost.memory_access_bytes
-    training = {"validation_accuracies": [0.5], "seconds": 1.0}
-    return Record(architecture, *counts, accuracy, latency_ms, latency, training, reference=reference)
-
-
-# Accuracy rises with latency in two of three: the third is slower than its neighbour, and worse.
-RECORDS = [record(SPACE.suggest(RandomChooser(i)), 0.4 + 0.02 * (i - 3 * (i % 3 == 2)), 1.0 + i) for i in range(9)]
-FRONT = front_of(RECORDS)
-REFERENCES = [record(PRESETS[name], 0.5, ms, name) for name, ms in (("v2-0.5x", 2.0), ("v1-1.0x-g3", 6.0))]
-FINALISTS = [Finalist(each, {1: each.accuracy, 2: each.accuracy - 0.01}, each.latency) for each in FRONT]
-
-
-def written(path: Path, **changes: Any) -> str:
-    settings = {"budget": "140mflops", "resolution": 224, "kernels": [3, 5, 7]}
-    given = {"front": FRONT, "references": REFERENCES, "records": RECORDS, "settings": settings, "provenance": {}}
-    return write_report(path / "report.html", **{**given, "title": "a study", **changes}).read_text(encoding="utf-8")
-
-
-def visible(page: str) -> str:
-    """The page without plotly.js and the figures' data."""
-    return re.sub(r"<script.*?</script>", "", page, flags=re.DOTALL)
 
 
 def empty(path: Path) -> str:
@@ -163,7 +125,7 @@ def test_settings_and_what_the_numbers_do_not_say_are_told(tmp_path: Path) -> No
 
 
 def test_hostile_strings_are_text(tmp_path: Path) -> None:
-    named = record(PRESETS["v2-1.0x"], 0.5, 3.0, HOSTILE)
+    named = record("v2-1.0x", 0.5, 3.0, reference=HOSTILE)
     page = written(tmp_path, title=HOSTILE, references=[named], settings={HOSTILE: HOSTILE})
     assert page.count("<img") == written(tmp_path).count("<img")
     assert unescape(page).count(HOSTILE) > 5

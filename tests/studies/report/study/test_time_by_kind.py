@@ -3,8 +3,9 @@
 import re
 
 import pytest
+from builders.measurements import MODEL, NETWORKS
+from builders.records import record
 from builders.sections import content_of
-from test_cards import MODEL, NETWORKS, record
 
 from search_space import PRESETS, Architecture
 from studies.report.study.guidelines import TIMES, guidelines_section
