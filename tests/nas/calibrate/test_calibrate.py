@@ -1,77 +1,36 @@
 """`nas.calibrate`: what it asks for in which order, what a failure costs, and that it goes on where it was ended."""
 
 import json
-import os
 import signal
 import sqlite3
 import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 from builders.places import ROOT, WAIT_SECONDS, read_json
+from builders.settings import STORAGE, calibration_settings
 from builders.workers import FakeWorkers, made_up
 
 import nas.calibrate.run as calibrate_module
-from nas.calibrate.__main__ import main, make_parser
-from nas.calibrate.questions import Sets, draw, questions
-from nas.calibrate.sets import EQUAL_SHARES, at_equal_cost, stratified
-from nas.calibrate.settings import CalibrationSettings, settings_of
+from nas.calibrate.__main__ import main
+from nas.calibrate.questions import draw
 from nas.workers.local import Failure, Workers
-from nas.workers.trainings import MOST_FAILURES, name_of, run_all
 from proxies.training.recipes import RECIPES
-from search_space import Architecture, Budget, SearchSpace, cost_of
-from search_space.choices import Choices
-from search_space.errors import InputError
-from search_space.task import Task
+from search_space import Architecture
 from studies.calibration.known_trainings import known_trainings
 from studies.calibration.scores import AT_INITIALISATION
 from studies.calibration.store import from_dict, newest
-from studies.ledger.trainings import Evaluations, Question
 from studies.storage.database import engine_of
 
 Captured = pytest.CaptureFixture[str]
-SPACE = """
-units = ["v2"]
-stem = 8
-groups = [1]
-splits = ["1/2"]
-kernels = [3, 5]
-se = [false]
-depths = [[1, 2], [1, 2], [1, 2]]
-growths_percent = [150, 200]
-heads = [0, 16]
-activations = ["relu", "hardswish"]
-fills_percent = [50, 60, 70, 80, 90, 100]
-alignment = 2
-max_width = 256
-"""
-TINY = ("--budget", "0.4mflops", "--resolution", "32", "--classes", "10", "--image-size", "16", "--workers", "1")
-FEW = ("--architectures", "4", "--seeds", "1", "--epochs", "1", "--proxies", "short")
-STORAGE = "sqlite:///ledger/calibrations.db"
-
-
-@pytest.fixture
-def line(images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The arguments of the smallest calibration, to be run in an empty folder."""
-    (tmp_path / "space.toml").write_text(SPACE)
-    work = tmp_path / "work"
-    work.mkdir()
-    monkeypatch.chdir(work)
-    text = ("--data", f"folder:{images}", "--space", str(tmp_path / "space.toml"), "--storage", STORAGE, "--out", "out")
-    return [*TINY, *FEW, *text]
-
-
-def settings_from(*flags: str) -> CalibrationSettings:
-    return settings_of(make_parser().parse_args(flags))
 
 
 def answers_kept() -> list[tuple[str, str, int]]:
@@ -84,169 +43,6 @@ def answers_kept() -> list[tuple[str, str, int]]:
         except sqlite3.OperationalError:  # the table is not made yet
             return []
     return [(json.loads(method)["name"], network, seed) for method, network, seed in rows]
-
-
-@pytest.fixture
-def answered_by(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Callable[..., Any]], None]]:
-    """Puts a function in the place of all that workers do."""
-    before = signal.getsignal(signal.SIGTERM)
-    yield lambda answer: monkeypatch.setattr(calibrate_module, "Workers", lambda *_: FakeWorkers(answer))
-    signal.signal(signal.SIGTERM, before)
-
-
-# Which architectures
-
-
-def tiny_space(budget: str = "0.4mflops") -> SearchSpace:
-    import tomllib
-
-    return SearchSpace(Choices.from_dict(tomllib.loads(SPACE)), Budget.parse(budget), Task(32, 10))
-
-
-def shares(space: SearchSpace, architectures: list[Architecture]) -> list[float]:
-    costs = [cost_of(each, space.task.resolution, space.task.num_classes) for each in architectures]
-    return [space.budget.share(cost.macs, cost.params) for cost in costs]
-
-
-@pytest.mark.parametrize(
-    "space", [tiny_space(), SearchSpace.default(Budget.parse("140mflops"))], ids=["tiny", "default"]
-)
-def test_sets_hold_different_architectures_spread_over_the_range_and_at_one_cost(space: SearchSpace) -> None:
-    spread, equal = stratified(space, 12, seed=0), at_equal_cost(space, 12, seed=0)
-    for found in (spread, equal):
-        assert len({each.key() for each in found}) == 12
-    low, high = EQUAL_SHARES
-    assert all(low <= share <= high for share in shares(space, equal))
-    fills = sorted(space.choices.fills_percent)
-    for position, share in enumerate(shares(space, spread)):
-        # Where the narrowest widths cost more than the share that is wanted, they are taken.
-        assert fills[position * len(fills) // 12] / 100 - 0.15 < share <= 1
-
-
-def test_draws_repeat_for_a_seed_and_differ_between_seeds() -> None:
-    space = SearchSpace.default(Budget.parse("41mflops"))
-    for drawn in (stratified, at_equal_cost):
-        assert drawn(space, 4, seed=3) == drawn(space, 4, seed=3)
-        assert not set(drawn(space, 4, seed=3)) & set(drawn(space, 4, seed=4))
-    assert at_equal_cost(space, 6, seed=3)[:4] == at_equal_cost(space, 4, seed=3), "more records leave the first ones"
-
-
-def test_a_space_that_holds_too_few_is_told_with_the_cure() -> None:
-    space = tiny_space()
-    one = {"depths": ((1,),) * 3, "kernels": (3,), "heads": (0,), "activations": ("relu",), "growths_percent": (200,)}
-    narrow = replace(space, choices=replace(space.choices, **one))
-    with pytest.raises(
-        InputError, match=r"must hold 4 arch.* found \d at 400kflops: ask for fewer with --architectures"
-    ):
-        at_equal_cost(narrow, 4, seed=0)
-
-
-def test_full_trainings_are_spread_over_the_costs_too_where_there_are_more_records() -> None:
-    space = SearchSpace.default(Budget.parse("41mflops"))
-    members = tuple(stratified(space, 20, seed=0))
-    labelled = [each for each, is_labelled in Sets({"stratified": members}, {"stratified": 5}).all() if is_labelled]
-    assert labelled == [members[position] for position in (0, 4, 8, 12, 16)]
-    assert Sets({"stratified": members}, {"stratified": 20}).all() == [(each, True) for each in members]
-    equal = tuple(at_equal_cost(space, 8, seed=0))
-    assert [known for _, known in Sets({"equal": equal}, {"equal": 3}).all()] == [True] * 3 + [False] * 5
-
-
-def test_an_architecture_of_both_sets_is_asked_once_and_trained_fully_if_either_wants_it() -> None:
-    first, second, third = at_equal_cost(tiny_space(), 3, seed=0)
-    sets = Sets({"stratified": (first, second), "equal": (third, second)}, {"stratified": 1, "equal": 1})
-    assert sets.all() == [(first, True), (second, False), (third, True)]
-    assert Sets({"stratified": (first, second), "equal": (second, third)}, {"stratified": 1, "equal": 1}).all()[1] == (
-        second,
-        True,
-    )
-
-
-# What is asked
-
-
-def test_what_is_cheap_is_asked_first_and_of_each_kind_the_dearest_network(line: list[str]) -> None:
-    settings = settings_from(*line, "--records", "6", "--seeds", "2", "--proxies", "short,long")
-    sets = draw(settings)
-    asked = questions(settings, sets, "data")
-    assert len({question.digest for question in asked}) == len(asked)
-    kinds = list(dict.fromkeys((question.method["name"], question.seed) for question in asked))
-    assert kinds == [("zero-cost", 0), ("short", 0), ("long", 0), ("full", 0), ("full", 1)]
-    everything = len(sets.all())
-    fully = sum(known for _, known in sets.all())
-    counts = Counter((question.method["name"], question.seed) for question in asked)
-    assert [counts[kind] for kind in kinds] == [everything] * 3 + [fully] * 2
-    for kind in kinds:
-        macs = [cost_of(q.architecture, 32, 10).macs for q in asked if (q.method["name"], q.seed) == kind]
-        assert macs == sorted(macs, reverse=True)
-    assert {question.method["epochs"] for question in asked if question.method["name"] == "full"} == {1}
-
-
-def test_at_equal_flops_only_that_set_is_drawn(line: list[str]) -> None:
-    assert draw(settings_from(*line, "--at-equal-flops")).labelled == {"equal": 4}
-
-
-def test_without_a_word_of_it_networks_are_spread_over_the_whole_budget() -> None:
-    drawn = draw(settings_from("--budget", "140mflops"))
-    assert list(drawn.architectures) == ["stratified"]
-    shares = sorted(cost_of(each).macs / 140e6 for each in drawn.architectures["stratified"])
-    assert len(shares) == 24
-    assert shares[0] < 0.2
-    assert shares[-1] > 0.9
-    assert all(later - before < 0.15 for before, later in pairwise(shares))
-
-
-def test_the_two_sets_may_be_of_different_sizes(line: list[str]) -> None:
-    sets = draw(settings_from(*line, "--architectures", "4", "--equal", "5", "--records", "6"))
-    assert {name: len(members) for name, members in sets.architectures.items()} == {"stratified": 6, "equal": 7}
-    assert sets.labelled == {"stratified": 4, "equal": 5}
-
-
-def test_defaults_calibrate_both_proxies_against_two_seeds_of_full(line: list[str]) -> None:
-    settings = settings_from()
-    assert (settings.fully, settings.extra, settings.seeds) == ({"stratified": 24}, 0, (0, 1))
-    assert (settings.full, settings.proxies) == (RECIPES["full"], (RECIPES["short"], RECIPES["long"]))
-    assert (settings.storage, settings.out) == (
-        "sqlite:///runs/calibrations.db",
-        Path("runs/calibration-fashion-mnist-12k"),
-    )
-    assert settings_from("--seed", "3", "--seeds", "3").seeds == (3, 4, 5)
-    folder = line[line.index("--data") + 1]
-    for data in (folder, f"{folder}/", f"folder:{os.path.relpath(folder.removeprefix('folder:'))}"):
-        assert settings_from("--data", data).out == Path("runs/calibration-images")
-
-
-# Asking
-
-
-def asked_of(count: int) -> list[Question]:
-    settings = settings_from("--budget", "41mflops", "--at-equal-flops", "--architectures", "4", "--seeds", "4")
-    return questions(settings, draw(settings), "data")[:count]
-
-
-def test_every_answer_is_kept_before_the_next_is_waited_for(tmp_path: Path) -> None:
-    evaluations = Evaluations(engine_of(f"sqlite:///{tmp_path}/a.db"))
-    kept: list[int] = []
-
-    def report(question: Question, seconds: float | None, cause: str) -> None:
-        kept.append(len(evaluations.answers("data")))
-
-    asked = asked_of(7)
-    assert run_all(asked, FakeWorkers(made_up, 2), evaluations, {}, report) == []  # type: ignore[arg-type]
-    assert kept == [1, 2, 3, 4, 5, 6, 7]
-    assert set(evaluations.answers("data")) == {question.digest for question in asked}
-
-
-def test_where_all_fail_it_ends_and_where_some_succeed_it_goes_on(tmp_path: Path) -> None:
-    text: list[str] = []
-    fails = FakeWorkers(lambda *_: Failure("out of luck"))
-    evaluations = Evaluations(engine_of(f"sqlite:///{tmp_path}/a.db"))
-    with pytest.raises(RuntimeError, match=rf"all of the first {MOST_FAILURES} .*, the last one: v.-.* out of luck$"):
-        run_all(asked_of(9), fails, evaluations, {}, lambda q, s, cause: text.append(cause))  # type: ignore[arg-type]
-    assert text == ["out of luck"] * MOST_FAILURES
-    first, *others = asked_of(9)
-    evaluations.add(first, made_up(first.architecture, dict(first.method), 0), {}, 1e9)
-    failed = run_all(others, fails, evaluations, {}, lambda *_: None)  # type: ignore[arg-type]
-    assert failed == [f"{name_of(question)}: out of luck" for question in others]
 
 
 # The command, its answers made up
@@ -289,7 +85,7 @@ def test_it_prints_the_table_writes_the_files_and_asks_nothing_twice(
 def test_a_training_that_fails_is_told_with_its_cause_and_costs_one_network(
     line: list[str], capsys: Captured, answered_by: Callable[..., None]
 ) -> None:
-    settings = settings_from(*line)
+    settings = calibration_settings(*line)
     unlucky = draw(settings).architectures["stratified"][0].key()
 
     def answer(architecture: Architecture, method: dict[str, Any], seed: int) -> Any:
@@ -363,7 +159,7 @@ def test_ctrl_c_ends_with_a_line_that_says_how_to_go_on(
 def test_a_worker_that_is_killed_costs_one_network(
     line: list[str], capsys: Captured, monkeypatch: pytest.MonkeyPatch, answered_by: Callable[..., None]
 ) -> None:
-    deadly = draw(settings_from(*line)).architectures["stratified"][0].key()
+    deadly = draw(calibration_settings(*line)).architectures["stratified"][0].key()
     monkeypatch.setenv("DEADLY", deadly)
     monkeypatch.setattr(calibrate_module, "Workers", partial(Workers, evaluator="processes.evaluators:Calibrator"))
     assert main([*line, "--architectures", "5"]) == 0
@@ -431,7 +227,7 @@ def test_a_signal_to_end_reaches_the_command_in_the_midst_of_a_training(
 def test_a_real_evaluator_scores_networks_as_they_are_and_trains_by_the_recipe(line: list[str]) -> None:
     from nas.workers.evaluator import Evaluator
 
-    settings = settings_from(*line)
+    settings = calibration_settings(*line)
     architecture = draw(settings).architectures["stratified"][0]
     evaluator = Evaluator(settings.setup, Path())
     assert len(evaluator.data_fingerprint()) == 16
@@ -508,5 +304,5 @@ def test_workers_are_made_of_what_an_evaluator_needs_to_know(line: list[str], mo
     before = signal.getsignal(signal.SIGTERM)
     assert main(line) == 0
     signal.signal(signal.SIGTERM, before)
-    assert made == [(settings_from(*line).setup,)]
+    assert made == [(calibration_settings(*line).setup,)]
     assert Workers.__init__.__defaults__ == ("nas.workers.evaluator:Evaluator",)

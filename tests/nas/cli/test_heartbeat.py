@@ -7,21 +7,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr
 
 import pytest
+from builders.clock import Clock
 from rich.console import Console
 from rich.progress import Progress
 
 from nas.cli import heartbeat
 from nas.cli.heartbeat import SILENT_SECONDS, Doing, Heartbeat, Steps, doing, running
-
-
-class Clock:
-    """Stands in for `time.monotonic`."""
-
-    def __init__(self) -> None:
-        self.seconds = 1000.0
-
-    def monotonic(self) -> float:
-        return self.seconds
 
 
 @pytest.fixture

@@ -1,12 +1,11 @@
 """A run's end: what is planned, trained, timed, kept and told in the time that is left."""
 
-import time
 from collections.abc import Callable
 from dataclasses import replace
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from builders.clock import Clock
 from builders.finalists import (
     FAST,
     FINGERPRINT,
@@ -69,9 +68,9 @@ def workers() -> Current:
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """Stands in for `time` where trainings are run."""
-    fake = SimpleNamespace(seconds=0.0, monotonic=lambda: fake.seconds, time=time.time)
+    fake = Clock(0.0)
     monkeypatch.setattr(trainings, "time", fake)
     return fake
 
@@ -119,7 +118,7 @@ def test_with_time_enough_finalists_are_trained_long_by_three_seeds(
 
 
 def test_with_less_time_knee_and_best_are_trained_once_beside_the_nearest_reference(
-    finish: Callable[..., Any], storage: RDBStorage, workers: Current, clock: SimpleNamespace
+    finish: Callable[..., Any], storage: RDBStorage, workers: Current, clock: Clock
 ) -> None:
     asked: list[Any] = []
 
@@ -158,7 +157,7 @@ def test_without_time_nothing_is_trained_and_the_line_that_does_it_is_told(
 
 
 def test_time_that_is_left_over_goes_to_the_others_one_by_one(
-    finish: Callable[..., Any], workers: Current, clock: SimpleNamespace
+    finish: Callable[..., Any], workers: Current, clock: Clock
 ) -> None:
     asked: list[Any] = []
 
@@ -178,7 +177,7 @@ def test_time_that_is_left_over_goes_to_the_others_one_by_one(
 
 
 def test_no_training_is_begun_that_would_end_too_late_and_seeds_count_that_all_networks_have(
-    finish: Callable[..., Any], workers: Current, clock: SimpleNamespace
+    finish: Callable[..., Any], workers: Current, clock: Clock
 ) -> None:
     asked: list[Any] = []
 

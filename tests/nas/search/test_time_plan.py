@@ -6,6 +6,7 @@ from dataclasses import asdict
 from random import Random
 
 import pytest
+from builders.clock import Clock
 
 from nas.search.time import plan as time_plan
 from nas.search.time.plan import (
@@ -25,19 +26,9 @@ PLAN = TimePlan(44.0, 142.5, 427.5, 95.0, 285.0, 6.0)
 TIMES = (20.0, 60.0, 180.0, 540.0, 1800.0, 7200.0, 86400.0)
 
 
-class Clock:
-    """Stands in for `time`."""
-
-    def __init__(self) -> None:
-        self.seconds = 100.0
-
-    def monotonic(self) -> float:
-        return self.seconds
-
-
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    fake = Clock()
+    fake = Clock(100.0)
     monkeypatch.setattr(time_plan, "time", fake)
     return fake
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-import torch.nn.functional as F
+from builders.scored import ARCHITECTURES, batch, double, network_of, seeded, tiny, tiny_batch
 from torch import Tensor, nn
 from torchvision.ops import SqueezeExcitation
 
@@ -19,64 +19,6 @@ from proxies.zero_cost.rows import MIN_IMAGES, ZERO_COST, ZeroCostError, zero_co
 from proxies.zero_cost.scores import JITTER, PARTS, Score
 from search_space import PRESETS, Architecture, InputError
 from search_space.widths import scaled
-
-
-def shallow(name: str, activation: str = "relu") -> Architecture:
-    """A preset of two units a stage."""
-    stages = tuple(replace(stage, depth=2) for stage in PRESETS[name].stages)
-    return replace(PRESETS[name], stages=stages, activation=activation)
-
-
-ARCHITECTURES = {
-    "v1 g3": shallow("v1-0.25x-g3"),
-    "v2": shallow("v2-0.5x"),
-    "v2 SE hardswish": shallow("v2-se-0.5x", "hardswish"),
-}
-SINGULAR = "naswot must be a finite number, got log 0"
-
-
-def seeded(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
-
-
-def batch(count: int = 8, channels: int = 3, size: int = 16, classes: int = 10) -> tuple[Tensor, Tensor]:
-    images = torch.randn(count, channels, size, size, generator=seeded())
-    return images, torch.randint(classes, (count,), generator=seeded(1))
-
-
-def network_of(architecture: Architecture) -> nn.Module:
-    return build(architecture, 10, 3, 1).to(memory_format=torch.channels_last)
-
-
-def double(network: nn.Module) -> nn.Module:
-    """`network` in double precision, its weights drawn again from a seed."""
-    network.double()
-    random = seeded(5)
-    with torch.no_grad():
-        for parameter in network.parameters():
-            parameter.copy_(torch.randn(parameter.shape, generator=random, dtype=torch.float64))
-    return network
-
-
-def tiny(*, activation: Callable[[], nn.Module] = nn.ReLU) -> nn.Module:
-    """Two convolutions and a linear layer, with batch norm: (n, 2, 4, 4) to (n, 3)."""
-    return double(
-        nn.Sequential(
-            nn.Conv2d(2, 4, 3, padding=1, bias=False),
-            nn.BatchNorm2d(4),
-            activation(),
-            nn.Conv2d(4, 4, 1, groups=2, bias=False),
-            activation(),
-            nn.AdaptiveAvgPool2d(2),
-            nn.Flatten(),
-            nn.Linear(16, 3),
-        )
-    )
-
-
-def tiny_batch() -> tuple[Tensor, Tensor]:
-    images, labels = batch(channels=2, size=4, classes=3)
-    return images.double(), labels
 
 
 def weights_of(network: nn.Module) -> list[Tensor]:
@@ -206,90 +148,6 @@ def test_every_row_says_whose_it_is_and_what_it_makes_of_our_layers(row: Any) ->
 def test_a_batch_that_cannot_be_scored_is_told(images: Tensor, labels: Tensor, message: str) -> None:
     with pytest.raises(InputError, match=message):
         zero_cost_scores(tiny(), images, labels)
-
-
-# --- NASWOT
-
-
-def brute_force_naswot(codes: list[list[bool]]) -> float:
-    """log |K_H| from codes, one for each image, by counting the places where two agree."""
-    kernel = [[sum(a == b for a, b in zip(ours, theirs, strict=True)) for theirs in codes] for ours in codes]
-    sign, logarithm = np.linalg.slogdet(np.array(kernel, dtype=float))
-    assert sign == 1
-    return float(logarithm)
-
-
-@pytest.mark.parametrize("activation", [nn.ReLU, lambda: nn.ReLU(inplace=True), nn.Hardswish])
-def test_naswot_is_the_determinant_of_agreeing_codes_counted_one_by_one(activation: Callable[[], nn.Module]) -> None:
-    network, (images, labels) = tiny(activation=activation), tiny_batch()
-    conv, norm, _, second, *_ = network
-    convolved = F.conv2d(images, conv.weight, padding=1)
-    mean = convolved.mean(dim=(0, 2, 3), keepdim=True)
-    variance = convolved.var(dim=(0, 2, 3), correction=0, keepdim=True)
-    weight, bias = norm.weight.view(1, -1, 1, 1), norm.bias.view(1, -1, 1, 1)
-    normed = (convolved - mean) / (variance + norm.eps).sqrt() * weight + bias
-    act = F.hardswish if activation is nn.Hardswish else F.relu
-    then = F.conv2d(act(normed), second.weight, groups=2)
-    codes = [(normed[i] > 0).flatten().tolist() + (then[i] > 0).flatten().tolist() for i in range(len(images))]
-    assert ZERO_COST["naswot"].score(network, images, labels) == pytest.approx(brute_force_naswot(codes), rel=1e-9)
-
-
-def test_the_gate_of_squeeze_and_excitation_gives_no_codes() -> None:
-    network, (images, labels) = tiny(), tiny_batch()
-    gated = nn.Sequential(*network[:5], double(SqueezeExcitation(4, 2)), *network[5:])
-    # The gate stands after the last code, so it could only add codes of its own.
-    score = ZERO_COST["naswot"].score
-    assert score(gated, images, labels) == score(network, images, labels)
-
-
-def test_naswot_is_the_same_after_a_permutation_of_channels() -> None:
-    images, labels = tiny_batch()
-    network = nn.Sequential(*list(tiny())[:3])
-    order = torch.tensor([2, 0, 3, 1])
-    permuted = copy.deepcopy(network)
-    with torch.no_grad():
-        for tensor in (permuted[0].weight, permuted[1].weight, permuted[1].bias):
-            tensor.copy_(tensor[order])
-    shuffled = nn.Sequential(*list(network)[:2], nn.ChannelShuffle(2), network[2])
-    score = ZERO_COST["naswot"].score
-    assert score(permuted, images, labels) == score(network, images, labels)
-    assert score(shuffled, images, labels) == score(network, images, labels)
-
-
-def test_every_activation_of_a_network_gives_its_code() -> None:
-    """Of two images, |K_H| = N^2 - a^2, where a of the N codes agree: a whole number only if N is right."""
-    architecture = PRESETS["v2-0.5x"]
-    images, labels = batch(count=2)
-    score = ZERO_COST["naswot"].score(network_of(architecture), images, labels)
-    # Stem 24 at 16x16; main branches (2 activations each, the first of a stage's before the stride); shortcuts; head.
-    count = 24 * 16**2 + 1024 * 2**2
-    for depth, width, size in ((4, 48, 8), (8, 96, 4), (4, 192, 2)):
-        half = width // 2
-        count += half * ((2 * size) ** 2 + 2 * size**2) + (depth - 1) * 2 * half * size**2
-    agreeing = math.sqrt(count**2 - math.exp(score))
-    assert agreeing == pytest.approx(round(agreeing), abs=1e-3)
-    assert 0 < agreeing < count
-
-
-def test_images_of_the_same_code_have_no_naswot() -> None:
-    images, labels = batch()
-    images[3] = images[5]
-    with pytest.raises(ZeroCostError, match=SINGULAR):
-        ZERO_COST["naswot"].score(network_of(ARCHITECTURES["v2"]), images, labels)
-
-
-def test_a_network_without_activations_or_with_idle_ones_has_no_naswot() -> None:
-    class Idle(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.used, self.idle = nn.ReLU(), nn.ReLU()
-
-        def forward(self, x: Tensor) -> Tensor:
-            return torch.relu(self.used(x))
-
-    for network, message in ((nn.Flatten(), "got 0 of which 0 did not run"), (Idle(), "got 2 of which 1 did not run")):
-        with pytest.raises(ZeroCostError, match=message):
-            ZERO_COST["naswot"].score(network, *tiny_batch())
 
 
 # --- synflow

@@ -1,0 +1,153 @@
+"""A training that is stopped goes on as if it never was, with its own settings alone."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from builders.images import write_images
+from builders.places import WAIT_SECONDS
+from builders.train_command import LINE, OTHER, SMALL, assert_same, names_in, raises, stop_in, trained
+
+from nas.train import __main__ as train
+from nas.train import result as train_result
+from nas.train import run as train_run
+from proxies.data.source import DataSource
+from proxies.training.trainer import Trainer
+
+Captured = pytest.CaptureFixture[str]
+
+
+@pytest.mark.slow
+def test_a_killed_training_goes_on_to_the_same_weights_and_metrics_bit_for_bit() -> None:
+    line = [sys.executable, "-m", "nas.train", *LINE[:-1], "25", "--out", "killed"]
+    process = subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    until = time.monotonic() + WAIT_SECONDS
+    while not Path("killed/checkpoint.pt").exists():
+        assert process.poll() is None, "it ended before its first checkpoint"
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    assert not Path("killed/metrics.json").exists(), "it was killed in its middle"
+    trained("killed", "--epochs", "25", "--resume")
+    trained("unbroken", "--epochs", "25")
+    assert_same("killed", "unbroken")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_with_the_last_checkpoint_alone_and_the_way_on(
+    monkeypatch: pytest.MonkeyPatch, capsys: Captured, number: signal.Signals
+) -> None:
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with monkeypatch.context() as patch:
+            stop_in(patch, train_run, "write_checkpoint", 3, lambda: os.kill(os.getpid(), number))
+            assert train.main([*LINE, "--out", "out"]) == 130
+    finally:
+        signal.signal(signal.SIGINT, before)
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.splitlines()[2:] == ["stopped; the same line with --resume goes on from out/checkpoint.pt"]
+    assert names_in("out") == ["checkpoint.pt"]
+    trained("out", "--resume")
+    assert "epoch 3 of 3" in (err := capsys.readouterr().err)
+    assert "epoch 2 of 3" not in err
+    trained("unbroken")
+    assert_same("out", "unbroken")
+
+
+def test_stopped_before_the_first_checkpoint_it_starts_anew_with_resume(
+    monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    with monkeypatch.context() as patch:
+        stop_in(patch, Trainer, "run_epoch", 1, raises(KeyboardInterrupt()))
+        assert train.main([*LINE, "--out", "out"]) == 130
+    assert "starts anew" in capsys.readouterr().err
+    assert names_in("out") == []
+    trained("out", "--resume")
+    trained("unbroken")
+    assert_same("out", "unbroken")
+
+
+@pytest.mark.parametrize("name", ["evaluate", "write_checkpoint", "write_weights", "write_json"])
+def test_stopped_at_its_very_end_it_still_comes_to_the_same(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    call = {"write_checkpoint": 4, "write_json": 2}.get(name, 1)
+    with monkeypatch.context() as patch:
+        owner = train_result if name == "evaluate" else train_run
+        stop_in(patch, owner, name, call, raises(KeyboardInterrupt()))
+        assert train.main([*LINE, "--out", "out"]) == 130
+    assert not Path("out/metrics.json").exists()
+    trained("out", "--resume")
+    trained("unbroken")
+    assert_same("out", "unbroken")
+
+
+def test_a_finished_training_says_its_result_again_and_never_looks_at_the_test_images_a_second_time(
+    monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    trained("out")
+    first, files = capsys.readouterr().out, {path.name: path.read_bytes() for path in Path("out").iterdir()}
+    for owner, name in ((DataSource, "load_test"), (train_result, "evaluate"), (Trainer, "run_epoch")):
+        stop_in(monkeypatch, owner, name, 1, raises(AssertionError(f"{name} was called again")))
+    trained("out", "--resume", "--debug")
+    assert capsys.readouterr() == (first, "")
+    assert {path.name: path.read_bytes() for path in Path("out").iterdir()} == files
+
+
+def test_the_test_images_are_looked_at_once_and_after_the_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int] = []
+    real = train_result.evaluate
+    monkeypatch.setattr(train_result, "evaluate", lambda *given: (seen.append(len(given[1])), real(*given))[1])
+    stop_in(monkeypatch, Trainer, "run_epoch", 3, lambda: seen.append(0))
+    trained("out")
+    assert seen == [0, 24]
+
+
+CHANGES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "seed": (("--seed", "1"), ("seed was 0, now 1",)),
+    "epochs": (("--epochs", "4"), ("recipe epochs was 3, now 4",)),
+    "batch": (("--batch-size", "8", "--learning-rate", "0.1"), ("batch_size was 16, now 8", "learning_rate was 0.05")),
+    "recipe": (("--recipe", "short"), ("recipe name was 'full', now 'short'",)),
+    "images": (("--image-size", "24"), ("image size was 16, now 24", "data fingerprint")),
+    "data": (("--data", "folder:three"), ("classes was 2, now 3", "data fingerprint")),
+    "start": (("--weights-from", "old/weights.safetensors"), ("weights-from was None",)),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_training_is_only_resumed_with_its_own_settings(change: str, capsys: Captured) -> None:
+    write_images(Path("three"), ("a", "b", "c"), count=6)
+    if change == "start":
+        trained("old")
+    trained("out")
+    before = Path("out/checkpoint.pt").read_bytes()
+    flags, words = CHANGES[change]
+    capsys.readouterr()
+    assert train.main([*LINE, "--out", "out", "--resume", *flags]) == 2
+    printed = capsys.readouterr()
+    assert (printed.out, printed.err.count("\n")) == ("", 1)
+    for word in (*words, "'out'", "--out"):
+        assert word in printed.err
+    assert Path("out/checkpoint.pt").read_bytes() == before
+
+
+def test_another_architecture_is_another_training(capsys: Captured) -> None:
+    trained("out")
+    assert train.main(["other.json", *LINE[1:], "--out", "out", "--resume"]) == 2
+    assert f"architecture was '{SMALL.key()}', now '{OTHER.key()}'" in capsys.readouterr().err
+
+
+def test_a_folder_with_a_training_is_left_alone_unless_it_is_to_be_resumed(capsys: Captured) -> None:
+    trained("out")
+    files = {path.name: path.read_bytes() for path in Path("out").iterdir()}
+    capsys.readouterr()
+    assert train.main([*LINE, "--out", "out"]) == 2
+    printed = capsys.readouterr()
+    assert (printed.out, printed.err.count("\n")) == ("", 1)
+    assert "'out'" in printed.err
+    assert "--resume" in printed.err
+    assert {path.name: path.read_bytes() for path in Path("out").iterdir()} == files
