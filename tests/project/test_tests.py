@@ -8,6 +8,7 @@ import pytest
 from builders.places import ROOT, TESTS
 
 FILES = sorted(TESTS.rglob("test_*.py"))
+MOST_LINES = 400
 
 
 def imported(file: Path) -> set[str]:
@@ -25,6 +26,11 @@ def test_no_file_imports_a_test_file_or_fixtures() -> None:
 
 def test_no_two_test_files_share_a_name() -> None:
     assert len({file.stem for file in FILES}) == len(FILES)
+
+
+def test_no_test_file_is_too_long_to_read() -> None:
+    lines = {str(file.relative_to(ROOT)): len(file.read_text(encoding="utf-8").splitlines()) for file in FILES}
+    assert {file: count for file, count in lines.items() if count > MOST_LINES} == {}
 
 
 @pytest.mark.parametrize("name", ["builders", "processes"])
