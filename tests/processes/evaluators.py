@@ -1,4 +1,7 @@
-"""Evaluators that workers make by name, and what keeps a worker busy; without torch."""
+"""Evaluators that workers make by name, and what keeps a worker busy.
+
+No import here takes long: a worker is to be there soon.
+"""
 
 import contextlib
 import os
@@ -10,9 +13,6 @@ from multiprocessing import active_children
 from pathlib import Path
 from typing import Any
 
-from builders.workers import made_up
-
-from proxies.latency.timing_core import timing_core
 from search_space import Architecture, InputError
 
 
@@ -57,6 +57,8 @@ class Where:
         pass
 
     def cores(self) -> tuple[set[int], int | None]:
+        from proxies.latency.timing_core import timing_core
+
         with timing_core() as core:
             return os.sched_getaffinity(0), core
 
@@ -116,4 +118,6 @@ class Calibrator:
     def answer(self, architecture: Architecture, method: dict[str, Any], seed: int) -> dict[str, Any]:
         if architecture.key() == os.environ.get("DEADLY") and method["name"] == "full":
             os.kill(os.getpid(), signal.SIGKILL)
+        from builders.workers import made_up
+
         return made_up(architecture, method, seed)

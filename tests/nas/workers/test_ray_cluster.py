@@ -111,7 +111,7 @@ def test_an_actor_answers_fails_as_a_value_and_is_replaced_when_killed(
 def test_a_lost_nodes_call_fails_with_a_cause_and_its_replacement_runs_on_the_other(
     cluster: Cluster, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(ray_workers_module, "JOIN_SECONDS", 3.0)
+    monkeypatch.setattr(ray_workers_module, "JOIN_SECONDS", 8.0)
     second = cluster.add("--num-cpus=1")
     with RayWorkers(settings(2), ECHO) as workers:
         places = {worker.call("where")[0]: worker for worker in workers.all}
@@ -142,7 +142,7 @@ def test_a_lost_nodes_call_fails_with_a_cause_and_its_replacement_runs_on_the_ot
 def test_workers_beyond_what_the_cluster_holds_are_told_of_and_join_a_new_node(
     cluster: Cluster, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(ray_workers_module, "JOIN_SECONDS", 2.0)
+    monkeypatch.setattr(ray_workers_module, "JOIN_SECONDS", 5.0)
     with RayWorkers(settings(2, "cuda"), ECHO) as workers:
         assert len(workers.all) == 1
         (line,) = capsys.readouterr().err.splitlines()
