@@ -10,6 +10,7 @@
 - `errors`: a user's mistake, in one line
 - `files`: files that are written whole or not at all
 - `guidelines`: the four guidelines of Ma 2018 as numbers of an architecture
+- `hand_designed`: networks that are no architectures of the space, by name
 - `plan`: the structure of every unit, once, as data
 - `presets`: the published networks
 - `space`: architectures suggested within a budget

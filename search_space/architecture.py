@@ -112,6 +112,11 @@ class Architecture:
         text = json.dumps(self.to_dict(), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
+    @property
+    def short_name(self) -> str:
+        """What it is called where nobody gave it a name: "v2-1a2b3c4d"."""
+        return f"{self.unit}-{self.key()[:8]}"
+
 
 _OPTIONS = ("activation", "residual", "pre_depthwise", "shuffle")
 

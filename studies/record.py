@@ -73,7 +73,7 @@ class Record:
     @property
     def name(self) -> str:
         """What tables and plots call the architecture: a reference's own name, else its unit and key."""
-        return self.reference or f"{self.architecture.unit}-{self.architecture.key()[:8]}"
+        return self.reference or self.architecture.short_name
 
     @property
     def latency_spread(self) -> float:

@@ -1,40 +1,151 @@
-"""Architectures as a command line names them: presets and JSON files."""
+"""Networks as every command line names them: presets and what is changed in them, hand-designed ones, JSON files.
+
+V1's widths at 0.5x and 0.25x divide into neither 2 nor 4 groups, and the paper does not say which it took, but for 576
+in stage 4 at 0.5x with 4 (Zhang 2017, sec. 4.2). The others are here rounded to what counts nearest to the table's
+MFLOPs.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 
-from search_space.architecture import Architecture
+from proxies.references.names import (
+    MOBILENET,
+    MOBILENET_V2_WIDTHS,
+    REFERENCE_FAMILIES,
+    SHUFFLENET_V1,
+    SHUFFLENET_V2,
+)
+from search_space.architecture import Architecture, Stage
+from search_space.baseline_units import unit_and_macs, width_for
 from search_space.errors import InputError
+from search_space.hand_designed import HandDesigned
 from search_space.presets import PRESETS
 
+FOUND, UNITS = "found", "unit of V1's table 4"
+ROUNDED: Mapping[str, tuple[int, int]] = MappingProxyType(
+    {
+        "v1-0.5x-g2-rounded": (2, 96),
+        "v1-0.5x-g4-rounded": (4, 144),
+        "v1-0.25x-g2-rounded": (2, 48),
+        "v1-0.25x-g4-rounded": (4, 64),
+    }
+)
+"""Name -> groups and width of stage 2 of a V1 whose published width its groups do not divide."""
+_ROUNDED_STEM = 12
 
-def named_architectures(texts: Iterable[str]) -> Iterator[tuple[str, Architecture]]:
-    """Each preset or file with its name: the preset's own, or the file's without its ending.
+
+def _with_se(architecture: Architecture) -> Architecture:
+    return replace(architecture, stages=tuple(replace(stage, se=True) for stage in architecture.stages))
+
+
+CHANGES: Mapping[str, Callable[[Architecture], Architecture]] = MappingProxyType(
+    {
+        "no-shuffle": lambda architecture: replace(architecture, shuffle=False),
+        "residual": lambda architecture: replace(architecture, residual=True),
+        "se": _with_se,
+        "pre-depthwise": lambda architecture: replace(architecture, pre_depthwise=True),
+    }
+)
+"""What may be changed in a preset, as in "v2-1.0x+residual+se"."""
+
+
+@dataclass(frozen=True, slots=True)
+class NamedNetwork:
+    """A network by the name and the family that it is shown under."""
+
+    name: str
+    family: str
+    network: Architecture | HandDesigned
+
+
+ARCHITECTURES = f"presets, also with changes (v2-1.0x+{'+'.join(CHANGES)}), and JSON files"
+"""What commands take that need an architecture of the space."""
+NETWORKS = f"{ARCHITECTURES}; hand-designed networks (mobilenet-v2), and units at their FLOPs (vgg-like@38mflops)"
+"""What commands take that need any network."""
+
+
+def named_network(text: str) -> NamedNetwork:
+    """The network that a text names: a preset, one with changes, a hand-designed one, a unit at FLOPs, a JSON file.
 
     Raises:
-        InputError: as `read_architecture`.
+        InputError: it names none, or one that cannot be.
     """
-    for text in texts:
-        yield (text if text in PRESETS else Path(text).stem), read_architecture(text)
+    base, *changes = text.split("+")
+    if base in PRESETS or base in ROUNDED:
+        architecture = _changed(PRESETS[base] if base in PRESETS else _rounded(base), changes)
+        return NamedNetwork(text, SHUFFLENET_V1 if architecture.unit == "v1" else SHUFFLENET_V2, architecture)
+    if text in REFERENCE_FAMILIES:
+        return NamedNetwork(text, REFERENCE_FAMILIES[text], HandDesigned(text))
+    if text in MOBILENET_V2_WIDTHS:
+        return NamedNetwork(text, MOBILENET, HandDesigned(text))
+    if text.endswith(".json") or Path(text).is_file():
+        return NamedNetwork(Path(text).stem, FOUND, _read(Path(text)))
+    if "@" in text:
+        width_for(*unit_and_macs(text))
+        return NamedNetwork(text, UNITS, HandDesigned(text))
+    raise InputError(
+        f"a network is a preset, also with changes (v2-1.0x+{'+'.join(CHANGES)}), one of "
+        f"{', '.join(name for name in (*REFERENCE_FAMILIES, *MOBILENET_V2_WIDTHS) if name not in PRESETS)}, a unit "
+        f"at its FLOPs (vgg-like@38mflops) or a JSON file; got {text!r}"
+    )
 
 
-def read_architecture(text: str) -> Architecture:
-    """The preset of that name, or the architecture in that JSON file.
+def named_architecture(text: str) -> tuple[str, Architecture]:
+    """The architecture of the space that a text names, with its name: the text's own, or a file's without its ending.
 
     Raises:
-        InputError: it is neither, or the file holds no architecture that can be built.
+        InputError: as `named_network`, or the network is none of the space.
     """
-    if text in PRESETS:
-        return PRESETS[text]
+    found = named_network(text)
+    if isinstance(found.network, HandDesigned):
+        raise InputError(
+            f"an architecture of the space is needed here, and {text!r} is a hand-designed network, which nas.cost, "
+            f"nas.compare and nas.latency references take: give {ARCHITECTURES}"
+        )
+    return found.name, found.network
+
+
+def named_architectures(texts: Iterable[str]) -> list[tuple[str, Architecture]]:
+    """The architectures of the space that the texts name, in their order, with their names.
+
+    Raises:
+        InputError: as `named_architecture`, or two of them have the same name.
+    """
+    found = [named_architecture(text) for text in texts]
+    of_name = dict(found)
+    for name, architecture in found:
+        if of_name[name] != architecture:
+            raise InputError(f"a network is shown by its name, and two are called {name!r}: rename a file")
+    return found
+
+
+def _read(path: Path) -> Architecture:
     try:
-        data = json.loads(Path(text).read_text(encoding="utf-8"))
+        data = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(
-            f"an architecture is a JSON file or a preset, and {text!r} is neither: {error.strerror}"
+            f"an architecture is a JSON file or a preset, and {str(path)!r} is neither: {error.strerror}"
         ) from error
     except ValueError as error:
-        raise InputError(f"an architecture is a JSON file, and {text!r} is not JSON: {error}") from error
+        raise InputError(f"an architecture is a JSON file, and {str(path)!r} is not JSON: {error}") from error
     return Architecture.from_dict(data)
+
+
+def _changed(architecture: Architecture, changes: list[str]) -> Architecture:
+    for change in changes:
+        if change not in CHANGES:
+            raise InputError(f"a change must be one of {', '.join(CHANGES)}, joined by +; got {change!r}")
+        architecture = CHANGES[change](architecture)
+    return architecture
+
+
+def _rounded(name: str) -> Architecture:
+    groups, width = ROUNDED[name]
+    widths = (width, 2 * width, 4 * width)
+    stages = tuple(Stage(depth, each, groups) for depth, each in zip((4, 8, 4), widths, strict=True))
+    return Architecture("v1", _ROUNDED_STEM, 0, stages)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from nas.compare.networks import ComparedNetwork
+from nas.cli.architectures import NamedNetwork
 from nas.compare.settings import CompareSettings
 from nas.compare.timing import ComparedOn, ComparedTimings
 from nas.workers.local import Workers
@@ -43,7 +43,7 @@ def carry_out(settings: CompareSettings, workers: Workers, evaluations: Evaluati
     failures = train_missing(questions, workers, evaluations, lambda question: macs_of[question.digest])
     answers = evaluations.answers(where.data)
 
-    def compared(network: ComparedNetwork) -> Compared:
+    def compared(network: NamedNetwork) -> Compared:
         key = network.network.key()
         macs, params = counts[key]
         asked = {seed: _question(settings, where, network, seed) for seed in settings.seeds}
@@ -57,14 +57,14 @@ def carry_out(settings: CompareSettings, workers: Workers, evaluations: Evaluati
 
 
 def _questions(
-    settings: CompareSettings, where: ComparedOn, networks: Sequence[ComparedNetwork], counts: Counts
+    settings: CompareSettings, where: ComparedOn, networks: Sequence[NamedNetwork], counts: Counts
 ) -> list[Question]:
     """All trainings, seed by seed, the costliest network of each first: the last ones then end together."""
     ordered = sorted(networks, key=lambda each: -counts[each.network.key()][0])
     return [_question(settings, where, each, seed) for seed in settings.seeds for each in ordered]
 
 
-def _question(settings: CompareSettings, where: ComparedOn, network: ComparedNetwork, seed: int) -> Question:
+def _question(settings: CompareSettings, where: ComparedOn, network: NamedNetwork, seed: int) -> Question:
     return Question(network.network, settings.recipe.to_dict(), where.data, seed, settings.device, network.name)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from nas.cli.architectures import NETWORKS
 from nas.cli.command import Parser
 from nas.cli.flags import (
     add_classifier_flags,
@@ -25,7 +26,7 @@ DEFAULT_SET = "40mflops"
 def add_flags(parser: Parser) -> None:
     """Adds the flags of `nas.compare` to the parser."""
     add = parser.add_argument
-    add("networks", nargs="*", help="presets, also changed (v2-1.0x+residual), references, units@FLOPs, JSON files")
+    add("networks", nargs="*", help=NETWORKS)
     add(
         "--set", help=f"{ALL} or some of {', '.join(SETS)}, joined by commas (default: {DEFAULT_SET}, if none is named)"
     )

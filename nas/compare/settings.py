@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nas.cli.architectures import FOUND, NamedNetwork, named_network
 from nas.cli.flags import check_device, with_epochs
 from nas.cli.storage import storage_of
 from nas.compare.flags import COMPARISONS, DEFAULT_SET
-from nas.compare.networks import FOUND, ComparedNetwork, named_network, networks_of
+from nas.compare.networks import networks_of
 from nas.search.outputs import findings_of
 from nas.workers.cores import default_workers
 from nas.workers.setup import EvaluatorSetup
@@ -44,7 +45,7 @@ DEFAULTS: Mapping[str, Any] = {
 class CompareSettings:
     """All that a comparison needs to know."""
 
-    networks: tuple[ComparedNetwork, ...]
+    networks: tuple[NamedNetwork, ...]
     budget: Budget | None
     data: DataSource
     recipe: Recipe
@@ -99,7 +100,7 @@ def settings_of(flags: argparse.Namespace) -> CompareSettings:
     )
 
 
-def _of_study(flags: argparse.Namespace) -> tuple[list[ComparedNetwork], Mapping[str, Any], str | None]:
+def _of_study(flags: argparse.Namespace) -> tuple[list[NamedNetwork], Mapping[str, Any], str | None]:
     """The front of the study that the flags name, the settings it keeps, and its database; nothing without a study."""
     if flags.study is None:
         if flags.pick is not None:
@@ -123,14 +124,14 @@ def _of_study(flags: argparse.Namespace) -> tuple[list[ComparedNetwork], Mapping
     chosen = findings.front if flags.pick is None else [pick(findings.front, flags.pick)]
     if not chosen:
         raise InputError(f"the study {flags.study!r} holds no evaluated architecture to compare: go on with it first")
-    return [ComparedNetwork(record.name, FOUND, record.architecture) for record in chosen], kept, url
+    return [NamedNetwork(record.name, FOUND, record.architecture) for record in chosen], kept, url
 
 
-def _networks(flags: argparse.Namespace, front: list[ComparedNetwork]) -> tuple[ComparedNetwork, ...]:
+def _networks(flags: argparse.Namespace, front: list[NamedNetwork]) -> tuple[NamedNetwork, ...]:
     """The networks that are meant, each once, whatever it is called."""
     set_name = flags.set or (None if flags.networks else DEFAULT_SET)
     names = (*flags.networks, *(networks_of(set_name) if set_name else ()))
-    by_key: dict[str, ComparedNetwork] = {}
+    by_key: dict[str, NamedNetwork] = {}
     for network in (*front, *map(named_network, names)):
         by_key.setdefault(network.network.key(), network)
     by_name: dict[str, str] = {}

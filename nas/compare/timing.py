@@ -8,15 +8,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from nas.cli.architectures import NamedNetwork
 from nas.cli.heartbeat import Steps, doing
-from nas.compare.networks import ComparedNetwork
 from nas.compare.settings import CompareSettings
 from nas.workers.local import Failure, Workers
 from proxies.latency.runtimes import RUNTIMES
 from search_space.architecture import Architecture
+from search_space.hand_designed import HandDesigned
 from search_space.presets import ANCHOR, PRESETS
 from studies.ledger.latencies import Ledger, Measured, scaled
-from studies.ledger.trainings import HandDesigned
 
 Latencies = dict[str, Mapping[str, Any]]
 """By a network's key, how it was timed: plain JSON."""
@@ -39,7 +39,7 @@ class ComparedTimings:
         self._settings, self._where = settings, where
         self._workers, self._ledger = workers, ledger
 
-    def all(self, networks: Sequence[ComparedNetwork]) -> tuple[Latencies, list[str]]:
+    def all(self, networks: Sequence[NamedNetwork]) -> tuple[Latencies, list[str]]:
         """The latencies, scaled to the anchor's, and what failed, a line each. Random order: no drift counts.
 
         Raises:

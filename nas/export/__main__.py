@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from nas.cli.architectures import ARCHITECTURES
 from nas.cli.command import Command, Parser
 from nas.cli.flags import add_classifier_flags, add_study_flags
 from proxies.export import DYNAMIC, FORMATS
@@ -17,7 +18,7 @@ from studies.front import PICKS
 def add_flags(parser: Parser) -> None:
     """Adds the command's flags."""
     add = parser.add_argument
-    add("networks", nargs="*", help="weights.safetensors of nas.train, JSON files, presets (default: a study's front)")
+    add("networks", nargs="*", help=f"weights.safetensors of nas.train; {ARCHITECTURES} (default: a study's front)")
     add("--format", default="json", help=f"all, or some of {', '.join(FORMATS)}, joined by commas")
     add_study_flags(parser)
     add("--out", type=Path, default=Path("export"), help="folder for the files")

@@ -42,11 +42,12 @@ def trained(weights: Path, data: str | None, root: Path | None) -> Exported:
     metrics = _metrics_beside(weights, about)
     known = metrics["data"] if metrics else {}
     images = load(data or known.get("name", EMBEDDED), root=root, image_size=known.get("image_size"))
-    return Exported(_network(network_from(weights), about, images, is_trained=True), images, metrics, weights)
+    name = metrics["name"] if metrics else about.architecture.short_name
+    return Exported(_network(name, network_from(weights), about, images, is_trained=True), images, metrics, weights)
 
 
 def untrained(
-    architecture: Architecture, resolution: int, classes: int, data: str | None, root: Path | None
+    name: str, architecture: Architecture, resolution: int, classes: int, data: str | None, root: Path | None
 ) -> Exported:
     """The architecture's network with random weights, as it is timed at the deployment's resolution and classes.
 
@@ -55,17 +56,20 @@ def untrained(
     """
     images = load(data or EMBEDDED, root=root)
     about = TrainedFor(architecture, **plain_task(classes, resolution, images.channel_stats))
-    return Exported(_network(build(architecture, classes).eval(), about, images, is_trained=False), images, None, None)
+    network = _network(name, build(architecture, classes).eval(), about, images, is_trained=False)
+    return Exported(network, images, None, None)
 
 
-def _network(module: torch.nn.Module, about: TrainedFor, data: ImageData, *, is_trained: bool) -> ExportedNetwork:
+def _network(
+    name: str, module: torch.nn.Module, about: TrainedFor, data: ImageData, *, is_trained: bool
+) -> ExportedNetwork:
     def taken(images: torch.Tensor, count: int) -> torch.Tensor:
         # Spread over all, since images may lie class by class.
         rows = torch.linspace(0, len(images) - 1, min(count, len(images))).long()
         return as_taken(images[rows], about.channels, about.image_size)
 
     compared, calibration = taken(data.val_images, COMPARED), taken(data.train_images, CALIBRATION_IMAGES)
-    return ExportedNetwork(module, about, compared, calibration, is_trained)
+    return ExportedNetwork(name, module, about, compared, calibration, is_trained)
 
 
 def _metrics_beside(weights: Path, about: TrainedFor) -> dict[str, Any] | None:

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from nas.cli.architectures import read_architecture
+from nas.cli.architectures import named_architectures
 from nas.cli.command import check_folder, make_folder
 from nas.cli.storage import storage_of
 from nas.search.outputs import findings_of, summary_lines, write_architectures, write_front
@@ -14,6 +14,7 @@ from proxies.export import DYNAMIC, FORMATS, check_formats
 from search_space.architecture import Architecture
 from search_space.budget import Budget
 from search_space.errors import InputError
+from search_space.files import write_json
 from studies.display import render_table
 from studies.front import pick
 from studies.record import Record
@@ -33,7 +34,7 @@ def export(flags: argparse.Namespace) -> int:
     if flags.networks:
         if flags.study or flags.storage or flags.pick or flags.max_latency:
             raise InputError("networks come from files and presets or from a study, and both were named: leave one out")
-        named = [(text, None if text.endswith(WEIGHTS) else read_architecture(text)) for text in flags.networks]
+        named = _named(flags.networks)
     else:
         named = [(record.name, record.architecture) for record in _from_study(flags, limit_ms, formats)]
     if formats != ["json"] or any(architecture is None for _, architecture in named):
@@ -41,8 +42,35 @@ def export(flags: argparse.Namespace) -> int:
         for path in _written(named, formats, flags, batch):
             print(f"wrote {path}", flush=True)
     elif flags.networks:
-        raise InputError(f"an architecture's JSON is what came: give --format, such as {', '.join(list(FORMATS)[1:4])}")
+        for path in _written_as_json(flags, named):
+            print(f"wrote {path}")
     return 0
+
+
+def _named(texts: Sequence[str]) -> Named:
+    """The files of weights and the architectures that the texts name.
+
+    Raises:
+        InputError: one names neither, or two architectures have the same name.
+    """
+    found = iter(named_architectures([text for text in texts if not text.endswith(WEIGHTS)]))
+    return [(text, None) if text.endswith(WEIGHTS) else next(found) for text in texts]
+
+
+def _written_as_json(flags: argparse.Namespace, named: Named) -> Iterator[Path]:
+    """The JSON files written, one a preset.
+
+    Raises:
+        InputError: a JSON file came, of which there is nothing to make.
+    """
+    for text in flags.networks:
+        if Path(text).is_file():
+            formats = ", ".join(list(FORMATS)[1:4])
+            raise InputError(f"{text!r} is an architecture's JSON already: give --format, such as {formats}")
+    make_folder(flags.out)
+    for name, architecture in named:
+        assert architecture is not None
+        yield write_json(flags.out / f"{name}.json", architecture.to_dict())
 
 
 def _from_study(flags: argparse.Namespace, limit_ms: float | None, formats: Sequence[str]) -> list[Record]:
@@ -94,7 +122,7 @@ def _written(named: Named, formats: Sequence[str], flags: argparse.Namespace, ba
         if architecture is None:
             exported = trained(Path(name), flags.data, flags.data_root)
         else:
-            exported = untrained(architecture, flags.resolution, flags.classes, flags.data, flags.data_root)
+            exported = untrained(name, architecture, flags.resolution, flags.classes, flags.data, flags.data_root)
         options = Options(batch, flags.opset)
         yield from write_network(exported, formats, flags.out, options, is_timed=flags.latency)
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
+from nas.cli.architectures import ARCHITECTURES
 from nas.cli.command import Parser
 from nas.cli.flags import (
     add_classifier_flags,
@@ -38,7 +39,7 @@ def _check(parser: Parser) -> None:
 
 def _measure(parser: Parser) -> None:
     add = parser.add_argument
-    add("architectures", nargs="*", help="presets and JSON files of architectures")
+    add("architectures", nargs="*", help=ARCHITECTURES)
     add("--random", type=at_least(0), default=0, help="so many random architectures of the space too")
     add("--budget", default="140mflops", help="what random architectures keep to")
     add_space_flag(parser)
@@ -67,7 +68,7 @@ def _references(parser: Parser) -> None:
 
 def _bundle(parser: Parser) -> None:
     add = parser.add_argument
-    add("architectures", nargs="*", help="presets and JSON files of architectures")
+    add("architectures", nargs="*", help=ARCHITECTURES)
     add("--storage", help="database URL of a study whose front is bundled too")
     add("--study", help="the study's name (default: the only one in the storage)")
     add_task_flags(parser, "latency is measured")
@@ -95,7 +96,7 @@ def _list(parser: Parser) -> None:
 
 def _predict(parser: Parser) -> None:
     add = parser.add_argument
-    add("architectures", nargs="*", help="presets and JSON files to predict the latency of")
+    add("architectures", nargs="*", help=f"{ARCHITECTURES}, to predict the latency of")
     add("--storage", required=True, help="database URL of the ledger")
     for name in FILTERS:
         kind = int if name in FILTERS[3:] else str

@@ -55,7 +55,7 @@ def _chosen(flags: argparse.Namespace, task: Task) -> Iterator[tuple[str, Archit
         space = SearchSpace(choices_of(flags), Budget.parse(flags.budget), task)
         for number in range(flags.random):
             architecture = space.suggest(RandomChooser(flags.seed + number))
-            yield f"{architecture.unit}-{architecture.key()[:8]}", architecture
+            yield architecture.short_name, architecture
 
 
 def _measured(

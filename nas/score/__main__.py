@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from nas.cli.architectures import ARCHITECTURES
 from nas.cli.command import Command, Parser
 from nas.cli.flags import add_data_flags, add_recipe_flags, add_seed_flag, add_worker_flags
 from nas.cli.storage import CALIBRATIONS
@@ -13,7 +14,7 @@ from nas.cli.storage import CALIBRATIONS
 def add_flags(parser: Parser) -> None:
     """Adds the command's flags."""
     add = parser.add_argument
-    add("networks", nargs="+", metavar="NETWORK", help="JSON files of architectures, or presets such as v2-1.0x")
+    add("networks", nargs="+", metavar="NETWORK", help=ARCHITECTURES)
     add_data_flags(parser)
     add_recipe_flags(parser, "short", "how they are trained")
     add_seed_flag(parser, "seed of the trainings")

@@ -23,7 +23,6 @@ from nas.workers.trainings import train_missing
 from proxies.training.recipes import RECIPES
 from search_space.architecture import Architecture
 from search_space.cost import cost_of
-from search_space.errors import InputError
 from search_space.presets import ANCHOR, PRESETS
 from studies.display import FLOP
 from studies.ledger.trainings import Evaluations, Question
@@ -54,10 +53,6 @@ class NetworkScore:
 def run(flags: argparse.Namespace) -> int:
     """The exit status of scoring with these flags."""
     networks = dict(named_architectures(flags.networks))
-    if len(networks) < len(flags.networks):
-        raise InputError(
-            f"every network needs a name of its own, the file's without .json; got {' '.join(flags.networks)}"
-        )
     setup = setup_of(flags)
     folders = folders_of(setup.storage, *([flags.json.parent] if flags.json else []))
     for folder in folders:

@@ -77,7 +77,7 @@ class ShuffleNets:
     def name_of(self, candidate: Candidate) -> str:
         """Unit and the beginning of the key."""
         architecture = cast(Architecture, candidate)
-        return f"{architecture.unit}-{architecture.key()[:8]}"
+        return architecture.short_name
 
     def request(self, candidate: Candidate) -> tuple[str, tuple[Any, ...]]:
         """An evaluation that leaves out what the ledger holds."""

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from nas.cli.architectures import named_architectures
+from nas.cli.architectures import ARCHITECTURES, named_architecture
 from nas.cli.command import Parser
 from nas.cli.flags import (
     DEVICES,
@@ -58,7 +58,7 @@ class TrainSettings:
 def add_flags(parser: Parser) -> None:
     """Adds the flags of `nas.train` to the parser."""
     add = parser.add_argument
-    add("architecture", help=f"a JSON file, or a preset: {', '.join(PRESETS)}")
+    add("architecture", help=f"one of {ARCHITECTURES}; presets are {', '.join(PRESETS)}")
     add_data_flags(parser)
     add_recipe_flags(parser, "full", "how the network is trained")
     add_epochs_flag(parser)
@@ -77,7 +77,7 @@ def settings_of(flags: argparse.Namespace, environment: Mapping[str, str] = os.e
     Raises:
         InputError: any of them is not usable, found before anything is started or written.
     """
-    ((name, architecture),) = named_architectures([flags.architecture])
+    name, architecture = named_architecture(flags.architecture)
     data = data_of(flags)
     _check_rate(flags.learning_rate)
     rank, world, local_rank = _processes(environment)

@@ -33,9 +33,9 @@ from proxies.zero_cost.method import ZERO_COST
 from proxies.zero_cost.rows import zero_cost_scores
 from search_space.architecture import Architecture
 from search_space.cost import cost_of
+from search_space.hand_designed import HandDesigned
 from search_space.presets import ANCHOR, PRESETS
 from studies.ledger.latency_queue import LatencyQueue
-from studies.ledger.trainings import HandDesigned
 from studies.record import Record, Rejected, is_open
 from studies.storage.database import engine_of
 

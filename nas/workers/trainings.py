@@ -146,5 +146,5 @@ def name_of(question: Question) -> str:
     """What a line calls the question."""
     architecture = question.architecture
     key = architecture.key()
-    short = f"{architecture.unit}-{key[:8]}" if isinstance(architecture, Architecture) else key
+    short = architecture.short_name if isinstance(architecture, Architecture) else key
     return f"{question.name or preset_names().get(key, short)} {question.method['name']} seed {question.seed}"

@@ -38,20 +38,17 @@ class Options:
 class ExportedNetwork:
     """A network in evaluation mode on the CPU: (n, channels, h, w) to (n, classes).
 
-    `images` are real ones, uint8 (n, channels, h, w), of `about.image_size`; `calibration` are training images, for
-    what must know the range of activations. `is_trained` is False where weights are random, for timing alone.
+    `plain_name` is what files are called that hold no weights. `images` are real ones, uint8 (n, channels, h, w), of
+    `about.image_size`; `calibration` are training images, for what must know the range of activations. `is_trained` is
+    False where weights are random, for timing alone.
     """
 
+    plain_name: str
     module: nn.Module
     about: TrainedFor
     images: Tensor
     calibration: Tensor
     is_trained: bool
-
-    @property
-    def plain_name(self) -> str:
-        """What files are called that hold no weights."""
-        return f"{self.about.architecture.unit}-{self.about.architecture.key()[:8]}"
 
     @property
     def name(self) -> str:

@@ -61,7 +61,7 @@ def source_of(
     plan = plan_of(architecture, num_classes, in_channels, stem_stride)
     cost = cost_of(architecture, resolution, num_classes, in_channels, stem_stride)
     head = _HEAD.format(
-        name=f"{architecture.unit}-{architecture.key()[:8]}",
+        name=architecture.short_name,
         paper=_PAPERS[architecture.unit],
         mflops=f"{cost.macs / 1e6:.1f}",
         params=f"{cost.params:,}",

@@ -12,6 +12,7 @@ from sqlalchemy import JSON, Column, Engine, Float, Integer, MetaData, String, T
 from sqlalchemy.exc import IntegrityError
 
 from search_space.architecture import Architecture
+from search_space.hand_designed import HandDesigned
 
 _metadata = MetaData()
 EVALUATIONS = Table(
@@ -30,21 +31,6 @@ EVALUATIONS = Table(
     Column("made_by", JSON, nullable=False),
 )
 TABLES = tuple(_metadata.tables)
-
-
-@dataclass(frozen=True, slots=True)
-class HandDesigned:
-    """A network by its name, which is no architecture of the space, such as MobileNetV2."""
-
-    name: str
-
-    def key(self) -> str:
-        """What names it in the ledger."""
-        return self.name
-
-    def to_dict(self) -> dict[str, Any]:
-        """It as plain JSON."""
-        return {"hand_designed": self.name}
 
 
 @dataclass(frozen=True, slots=True)

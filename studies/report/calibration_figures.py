@@ -65,7 +65,7 @@ def agreement_figure(calibration: Calibration, recipe: str) -> go.Figure:
                 y=[100 * accuracy for _, accuracy in points],
                 mode="markers",
                 marker={"color": colour, "size": 8, "opacity": 0.7},
-                hovertext=[f"{each.architecture.unit}-{each.architecture.key()[:8]}" for each, _ in points],
+                hovertext=[each.architecture.short_name for each, _ in points],
             )
         )
     return styled(figure, f"predicted from {recipe.upper()}, %", "full training, validation accuracy, %")

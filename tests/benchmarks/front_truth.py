@@ -35,8 +35,8 @@ import plotly.graph_objects as go
 import torch
 from torch import nn
 
+from nas.cli.architectures import FOUND, NamedNetwork, named_network
 from nas.cli.command import Parser, make_folder, run_command
-from nas.compare.networks import FOUND, ComparedNetwork, named_network
 from nas.search.outputs import findings_of
 from proxies.counting import count
 from proxies.data.load import ImageData, load, normalise
@@ -175,7 +175,7 @@ class Task:
 class Wanted:
     """A training that is wanted."""
 
-    network: ComparedNetwork
+    network: NamedNetwork
     macs: int
     seed: int
 
@@ -187,7 +187,7 @@ def file_of(wanted: Wanted, task: Task) -> Path:
     return task.folder / f"{wanted.network.name}-seed{wanted.seed}-{digest}.json"
 
 
-def in_order(networks: Sequence[ComparedNetwork], seeds: int) -> list[Wanted]:
+def in_order(networks: Sequence[NamedNetwork], seeds: int) -> list[Wanted]:
     """All trainings by the first seed, then by the second; of a seed, those of fewest FLOPs first."""
     macs = {network.name: count(_built(network, 1000), (1, 3, 224, 224))[0] for network in networks}
     wanted = [Wanted(network, macs[network.name], seed) for network in networks for seed in range(1, seeds + 1)]
@@ -295,7 +295,7 @@ def _reference(name: str, num_classes: int, in_channels: int, stem_stride: int, 
     return build_reference(name, num_classes, in_channels, stem_stride, seed=seed)
 
 
-def _built(network: ComparedNetwork, classes: int) -> nn.Module:
+def _built(network: NamedNetwork, classes: int) -> nn.Module:
     given = network.network
     return build(given, classes) if isinstance(given, Architecture) else build_reference(given.name, classes)
 
@@ -304,7 +304,7 @@ def _built(network: ComparedNetwork, classes: int) -> nn.Module:
 
 
 def latencies_of(
-    networks: Sequence[ComparedNetwork], folder: Path, passes: int, settings: Mapping[str, Any]
+    networks: Sequence[NamedNetwork], folder: Path, passes: int, settings: Mapping[str, Any]
 ) -> dict[str, dict[str, Any]]:
     """How each network was timed, by name: all in one go, in random order, each in turn with V2 1.0x.
 
@@ -324,7 +324,7 @@ def latencies_of(
     return found
 
 
-def _prepared(network: ComparedNetwork, stem: Path, settings: Mapping[str, Any]) -> Prepared:
+def _prepared(network: NamedNetwork, stem: Path, settings: Mapping[str, Any]) -> Prepared:
     built = _built(network, settings["classes"])
     return prepare(built, stem, resolution=settings["resolution"], runtime=settings["runtime"])
 
@@ -459,7 +459,7 @@ def run(flags: Namespace) -> int:
     data = flags.data or settings.get("data", EMBEDDED)
     task = Task(data, load(data).fingerprint, recipe, make_folder(flags.out))
     named = [named_network(name) for name in (flags.train_only or flags.references).split(",")]
-    searched = {record.name: ComparedNetwork(record.name, FOUND, record.architecture) for record in found.values()}
+    searched = {record.name: NamedNetwork(record.name, FOUND, record.architecture) for record in found.values()}
     wanted = in_order([*searched.values(), *named], flags.seeds)
     if not flags.trained_so_far:
         train_all(wanted, task, _cores(flags.cores))
@@ -480,10 +480,10 @@ def _tell(
     flags: Namespace,
     settings: Mapping[str, Any],
     found: Mapping[str, Record],
-    networks: Sequence[ComparedNetwork],
+    networks: Sequence[NamedNetwork],
     results: Mapping[str, list[dict[str, Any]]],
 ) -> None:
-    anchor = ComparedNetwork(ANCHOR, "", named_network(ANCHOR).network)
+    anchor = NamedNetwork(ANCHOR, "", named_network(ANCHOR).network)
     latencies = latencies_of(
         [*{each.name: each for each in (*networks, anchor)}.values()], flags.out, flags.passes, settings
     )

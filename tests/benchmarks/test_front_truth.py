@@ -27,7 +27,7 @@ from benchmarks.front_truth import (
 )
 from builders.records import enter, record
 
-from nas.compare.networks import ComparedNetwork, named_network
+from nas.cli.architectures import NamedNetwork, named_network
 from proxies.data.load import ImageData
 from proxies.training import trainer as training
 from proxies.training.recipes import RECIPES
@@ -294,7 +294,7 @@ def test_a_study_s_picks_are_trained_timed_told_and_drawn(
 ) -> None:
     asked: list[dict] = []
 
-    def prepared(network: ComparedNetwork, stem: Path, settings: dict) -> str:
+    def prepared(network: NamedNetwork, stem: Path, settings: dict) -> str:
         asked.append(settings)
         return network.name
 

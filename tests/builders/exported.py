@@ -61,7 +61,12 @@ def network(architecture: Architecture, is_trained: bool = True) -> ExportedNetw
     about = TrainedFor(architecture, data.classes, 1, STEM_STRIDE, IMAGE_SIZE, mean, std)
     module = build(architecture, 10, 1, STEM_STRIDE, seed=3)
     made = ExportedNetwork(
-        module, about, as_taken(data.val_images[:32], 1, IMAGE_SIZE), data.train_images[:32], is_trained
+        architecture.short_name,
+        module,
+        about,
+        as_taken(data.val_images[:32], 1, IMAGE_SIZE),
+        data.train_images[:32],
+        is_trained,
     )
     norms = [layer for layer in module.modules() if isinstance(layer, nn.BatchNorm2d)]
     for norm in norms:

@@ -118,14 +118,42 @@ def test_a_cost_needs_no_torch() -> None:
     assert done.returncode == 0
 
 
+def test_a_changed_preset_is_counted_as_the_preset_that_it_becomes(capsys: Captured) -> None:
+    assert main(["v2-1.0x+se", "v2-se-1.0x"]) == 0
+    changed, preset = capsys.readouterr().out.splitlines()
+    assert changed.removeprefix("v2-1.0x+se") == preset.removeprefix("v2-se-1.0x")
+
+
+def test_a_hand_designed_network_is_counted_as_fvcore_counts_it(capsys: Captured) -> None:
+    assert main(["mobilenet-v2", "vgg-like@38mflops", "--verify"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "mobilenet-v2: 300.774 MFLOPs, 3.5049 M params at 224 px, 1000 classes, counted as it runs"
+    assert lines[2].startswith("vgg-like@38mflops: 3")
+    assert lines[1].endswith(": agrees")
+    assert lines[3].endswith(": agrees")
+
+
 # Mistakes
+
+
+@pytest.mark.parametrize(
+    ("flags", "text"),
+    [
+        (("--layers",), "layers are listed of architectures of the space alone, and 'mobilenet-v2' is a hand-designed"),
+        (("--task", "detection-backbone"), "leave --task detection-backbone out"),
+    ],
+)
+def test_what_is_known_of_architectures_alone_is_refused_of_others(
+    capsys: Captured, flags: tuple[str, ...], text: str
+) -> None:
+    assert text in mistake(capsys, "mobilenet-v2", *flags)
 
 
 def test_what_is_neither_a_preset_nor_a_file_is_a_mistake(capsys: Captured, tmp_path: Path) -> None:
     missing = tmp_path / "missing.json"
     assert f"{str(missing)!r} is neither: No such file" in mistake(capsys, str(missing))
-    assert "'v2-1x' is neither" in mistake(capsys, "v2-1x")
-    assert "is neither" in mistake(capsys, str(tmp_path))
+    assert "a network is a preset, " in mistake(capsys, "v2-1x")
+    assert f"a JSON file; got {str(tmp_path)!r}" in mistake(capsys, str(tmp_path))
 
 
 @pytest.mark.parametrize("content", [b"{", b"", b"\xff\xfe\x00", b"{'unit': 'v2'}"])

@@ -148,8 +148,8 @@ def mistakes(tiny: list[str], tmp_path: Path) -> Iterator[tuple[list[str], str]]
     newer = tmp_path / "newer.json"
     newer.write_text(Path(tiny[0]).read_text().replace('"schema": 1', '"schema": 9'))
     yield [str(broken)], f"{str(broken)!r} is not JSON"
-    yield [tiny[0], str(other)], "every network needs a name of its own"
-    yield ["v2-9x"], "'v2-9x' is neither"
+    yield [tiny[0], str(other)], "two are called"
+    yield ["v2-9x"], "a JSON file; got 'v2-9x'"
     yield [str(newer)], "schema must be 1, got 9"
     yield [tiny[0], "--recipe", "magic"], "magic"
     yield [tiny[0], "--data", "imagenet-99"], "imagenet-99"

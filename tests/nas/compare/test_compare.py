@@ -17,17 +17,18 @@ from builders.places import ROOT, WAIT_SECONDS, read_json
 from builders.workers import FakeWorkers
 
 import nas.compare.run as compare_module
+from nas.cli.architectures import named_network
 from nas.compare.__main__ import main, make_parser
-from nas.compare.networks import named_network
 from nas.compare.settings import CompareSettings, settings_of
 from nas.workers.local import Failure
 from proxies.data.source import DataSource
 from proxies.training.recipes import RECIPES
 from search_space import PRESETS, Architecture, cost_of
 from search_space.errors import InputError
+from search_space.hand_designed import HandDesigned
 from search_space.task import Task
 from studies.ledger.entries import Entries, Filters
-from studies.ledger.trainings import Evaluations, HandDesigned, Question
+from studies.ledger.trainings import Evaluations, Question
 from studies.storage.database import engine_of
 
 Captured = pytest.CaptureFixture[str]

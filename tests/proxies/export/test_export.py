@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -159,7 +160,7 @@ def test_a_trained_network_is_exported_with_what_is_known_of_it(weights: Path, t
 def test_untrained_files_say_so_and_are_those_of_the_deployment(tmp_path: Path) -> None:
     line = ["v2-0.5x", "--format", "onnx,py,json", "--untrained", "--resolution", "64", "--classes", "7"]
     assert export.main([*line, "--no-latency", "--batch", "dynamic", "--out", str(tmp_path)]) == 0
-    stem = f"v2-{PRESETS['v2-0.5x'].key()[:8]}"
+    stem = "v2-0.5x"
     endings = (".json", ".py", ".untrained.card.json", ".untrained.card.md", ".untrained.onnx")
     assert sorted(file.name for file in tmp_path.iterdir()) == [stem + ending for ending in endings]
     assert "random" in (tmp_path / f"{stem}.untrained.card.md").read_text()
@@ -171,9 +172,12 @@ def test_untrained_files_say_so_and_are_those_of_the_deployment(tmp_path: Path) 
 
 def test_mistakes_are_one_line_each(tmp_path: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    Path("mine.json").write_text(json.dumps(PRESETS["v2-0.5x"].to_dict()))
     mistakes = {
         ("v2-0.5x", "--format", "onnx"): "--untrained",
-        ("v2-0.5x",): "give --format",
+        ("mine.json",): "'mine.json' is an architecture's JSON already: give --format",
+        ("mobilenet-v2",): "'mobilenet-v2' is a hand-designed network",
+        ("lenet",): "a network is a preset",
         ("v2-0.5x", "--format", "py", "--pick", "best"): "leave one out",
         ("v2-0.5x", "--format", "py", "--batch", "0"): "--batch must be",
         ("none.safetensors", "--format", "py"): "nas.train has written",
@@ -182,7 +186,16 @@ def test_mistakes_are_one_line_each(tmp_path: Path, capsys: Captured, monkeypatc
     for line, text in mistakes.items():
         assert export.main([*line]) == 2
         assert text in capsys.readouterr().err
-    assert list(tmp_path.iterdir()) in ([], [tmp_path / "export"])
+    assert {path.name for path in tmp_path.iterdir()} <= {"mine.json", "export"}
+
+
+def test_a_preset_and_what_is_changed_in_it_are_written_as_json_under_the_names_they_were_asked_by(
+    tmp_path: Path,
+) -> None:
+    assert export.main(["v2-0.5x", "v2-0.5x+no-shuffle", "--out", str(tmp_path)]) == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["v2-0.5x+no-shuffle.json", "v2-0.5x.json"]
+    written = json.loads((tmp_path / "v2-0.5x+no-shuffle.json").read_text())
+    assert Architecture.from_dict(written) == replace(PRESETS["v2-0.5x"], shuffle=False)
 
 
 def test_help_needs_no_torch() -> None:

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from nas.compare.networks import named_network
+from nas.cli.architectures import named_network
 from proxies.counting import count
 from proxies.references.networks import build_reference
 from search_space import Architecture, cost_of

@@ -5,9 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from nas.compare.networks import CHANGES, ROUNDED, SETS, named_network, networks_of
+from nas.cli.architectures import CHANGES, ROUNDED, named_architecture, named_architectures, named_network
+from nas.compare.networks import SETS, networks_of
+from nas.export import __main__ as export
+from nas.score import __main__ as score
+from nas.train import __main__ as train
 from search_space import PRESETS, Architecture, InputError, cost_of
-from studies.ledger.trainings import HandDesigned
+from search_space.hand_designed import HandDesigned
 
 
 def test_every_name_of_every_set_is_a_network_once() -> None:
@@ -69,7 +73,7 @@ def test_a_file_is_called_by_its_name(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("lenet", "a network to compare is a preset, .* got 'lenet'"),
+        ("lenet", "a network is a preset, .* got 'lenet'"),
         (
             "v2-0.5x+bigger",
             "a change must be one of no-shuffle, residual, se, pre-depthwise, joined by +; got 'bigger'",
@@ -90,3 +94,29 @@ def test_an_unknown_set_is_told_with_those_there_are() -> None:
         networks_of("v3")
     assert set(networks_of("v1-3,v1-2")) == {*SETS["v1-3"], *SETS["v1-2"]}
     assert set(networks_of("all")) == {network for names in SETS.values() for network in names}
+
+
+def test_a_command_that_needs_an_architecture_takes_changed_presets_and_refuses_other_networks(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert named_architecture("v2-1.0x+se") == ("v2-1.0x+se", PRESETS["v2-se-1.0x"])
+    for command in (train, export, score):
+        assert command.main(["mobilenet-v2"]) == 2
+        printed = capsys.readouterr()
+        assert printed.out == ""
+        assert printed.err.count("\n") == 1
+        assert "'mobilenet-v2' is a hand-designed network, which nas.cost, nas.compare and" in printed.err
+        assert "give presets, also with changes (v2-1.0x+no-shuffle+" in printed.err
+
+
+def test_two_files_of_one_name_are_refused_and_one_network_may_be_named_twice(tmp_path: Path) -> None:
+    files = []
+    for number, preset in enumerate(("v2-0.5x", "v2-1.0x")):
+        (tmp_path / str(number)).mkdir()
+        files.append(tmp_path / str(number) / "mine.json")
+        files[-1].write_text(json.dumps(PRESETS[preset].to_dict()))
+    assert [name for name, _ in named_architectures(["v2-0.5x", "v2-0.5x", str(files[0])])] == [
+        *("v2-0.5x", "v2-0.5x", "mine")
+    ]
+    with pytest.raises(InputError, match="two are called 'mine': rename a file"):
+        named_architectures(map(str, files))
