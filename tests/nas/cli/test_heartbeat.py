@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr
 
 import pytest
-from builders.clock import Clock
+from builders.clock import Clock, clock_in
 from rich.console import Console
 from rich.progress import Progress
 
@@ -17,9 +17,7 @@ from nas.cli.heartbeat import SILENT_SECONDS, Doing, Heartbeat, Steps, doing, ru
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    fake = Clock()
-    monkeypatch.setattr(heartbeat, "time", fake)
-    return fake
+    return clock_in(heartbeat, monkeypatch)
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from builders.clock import Clock
+from builders.clock import Clock, clock_in
 from builders.finalists import (
     FAST,
     FINGERPRINT,
@@ -70,9 +70,7 @@ def workers() -> Current:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """Stands in for `time` where trainings are run."""
-    fake = Clock(0.0)
-    monkeypatch.setattr(trainings, "time", fake)
-    return fake
+    return clock_in(trainings, monkeypatch, 0.0)
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from builders.clock import Clock
+from builders.clock import Clock, clock_in
 from builders.searches import Bench
 from optuna.study import Study
 
@@ -39,9 +39,7 @@ def asks(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """Stands in for `time` where a search looks at it."""
-    moved = Clock()
-    monkeypatch.setattr(search_module, "time", moved)
-    return moved
+    return clock_in(search_module, monkeypatch)
 
 
 # What is known

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from random import Random
 
 import pytest
-from builders.clock import Clock
+from builders.clock import Clock, clock_in
 
 from nas.search.time import plan as time_plan
 from nas.search.time.plan import (
@@ -28,9 +28,7 @@ TIMES = (20.0, 60.0, 180.0, 540.0, 1800.0, 7200.0, 86400.0)
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    fake = Clock(100.0)
-    monkeypatch.setattr(time_plan, "time", fake)
-    return fake
+    return clock_in(time_plan, monkeypatch, 100.0)
 
 
 def parts(plan: TimePlan) -> list[float]:
