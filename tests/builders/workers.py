@@ -22,6 +22,18 @@ def made_up(architecture: Architecture, method: dict[str, Any], seed: int) -> di
     }
 
 
+def interrupted(answer: Callable[..., Any], call: int, asked: list[Any]) -> Callable[..., Any]:
+    """Such answers, but Ctrl-C in place of one of them; what is asked is entered."""
+
+    def answered(*question: Any) -> Any:
+        asked.append(question)
+        if len(asked) == call:
+            raise KeyboardInterrupt
+        return answer(*question)
+
+    return answered
+
+
 class FakeWorker:
     """Answers in this process."""
 

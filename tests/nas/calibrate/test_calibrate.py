@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from builders.places import ROOT, WAIT_SECONDS, read_json
 from builders.settings import STORAGE, calibration_settings
-from builders.workers import FakeWorkers, made_up
+from builders.workers import FakeWorkers, interrupted, made_up
 
 import nas.calibrate.run as calibrate_module
 from nas.calibrate.__main__ import main
@@ -134,13 +134,7 @@ def test_ctrl_c_ends_with_a_line_that_says_how_to_go_on(
     line: list[str], capsys: Captured, answered_by: Callable[..., None]
 ) -> None:
     asked: list[Any] = []
-
-    def answer(*question: Any) -> Any:
-        asked.append(question)
-        if len(asked) == 4:
-            raise KeyboardInterrupt
-        return made_up(*question)
-
+    answer = interrupted(made_up, 4, asked)
     answered_by(answer)
     assert main(line) == 130
     printed = capsys.readouterr()

@@ -26,6 +26,7 @@ from builders.finalists import (
     timed_again,
 )
 from builders.records import enter
+from builders.workers import interrupted
 from optuna.storages import RDBStorage
 from optuna.study import Study, StudyDirection
 
@@ -132,13 +133,7 @@ def test_ctrl_c_keeps_what_was_trained_and_the_same_line_goes_on(
     study: Study, storage: RDBStorage, capsys: Captured, answered_by: Callable[..., None]
 ) -> None:
     asked: list[Any] = []
-
-    def answer(*question: Any) -> Any:
-        asked.append(question)
-        if len(asked) == 4:
-            raise KeyboardInterrupt
-        return long_answer(*question)
-
+    answer = interrupted(long_answer, 4, asked)
     answered_by(answer)
     assert main(["--study", "mine"]) == 130
     printed = capsys.readouterr()

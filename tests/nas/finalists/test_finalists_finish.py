@@ -24,7 +24,7 @@ from builders.finalists import (
 )
 from builders.records import enter
 from builders.settings import settings_from
-from builders.workers import FakeWorkers
+from builders.workers import FakeWorkers, interrupted
 from optuna.storages import RDBStorage
 from optuna.study import Study
 
@@ -239,13 +239,7 @@ def test_ctrl_c_in_the_midst_keeps_what_was_trained_and_its_line_goes_on(
     workers: Current,
 ) -> None:
     asked: list[Any] = []
-
-    def answer(*question: Any) -> Any:
-        asked.append(question)
-        if len(asked) == 3:
-            raise KeyboardInterrupt
-        return long_answer(*question)
-
+    answer = interrupted(long_answer, 3, asked)
     workers.put(answer)
     finished, _ = finish(3 * 1.15 * 4 * 80)
     line = "python -m nas.finalists --study mine --recipe long --seeds 1 --most 2"
