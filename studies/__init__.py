@@ -4,6 +4,7 @@
 - `calibration`: how far short trainings may be believed
 - `dashboard`: what optuna-dashboard shows
 - `display`: numbers with their units, and the front as a table
+- `facts`: how a latency and a training were had
 - `finalists`: the networks that are trained anew at the end
 - `front`: the Pareto front, and picks from it
 - `latency`: models of latency, and how well it repeats

@@ -12,6 +12,7 @@ from optuna.trial import FrozenTrial
 
 from studies.accuracy_scale import PERCENT, AccuracyScale
 from studies.display import FLOP, SPREAD, TIE, mflops_text, ms_text, over_budget_text, proxy_text, spread_text
+from studies.facts import LatencyFacts
 from studies.front import front_of
 from studies.record import Record, attributes_of, record_of
 from studies.text_table import table_text
@@ -45,13 +46,13 @@ class Choice:
 class Finalist:
     """A network that was trained and timed anew: its record in the study, its accuracies, in [0, 1], by seed.
 
-    `latency` is plain JSON of how it was timed, as a record's. Where `is_predicted`, accuracies were not measured after
+    `latency` says how it was timed. Where `is_predicted`, accuracies were not measured after
     a longer recipe: they are what the search's fit says of new trainings by its own.
     """
 
     record: Record
     accuracies: Mapping[int, float] = field(hash=False)
-    latency: Mapping[str, Any] = field(hash=False)
+    latency: LatencyFacts
     is_predicted: bool = False
 
     @property
@@ -67,8 +68,8 @@ class Finalist:
     @property
     def final(self) -> Record:
         """The record with the finalist's own accuracy and latency."""
-        latency_ms = float(self.latency["latency_ms"])
-        return replace(self.record, accuracy=self.accuracy, latency_ms=latency_ms, latency=self.latency)
+        latency = self.latency
+        return replace(self.record, accuracy=self.accuracy, latency_ms=latency.latency_ms, latency=latency)
 
 
 def choose(records: Sequence[Record], accuracies: Sequence[float], deviations: Sequence[float], most: int) -> Choice:

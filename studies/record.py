@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from optuna.trial import FrozenTrial, TrialState
 
 from search_space.architecture import Architecture
 from search_space.cost import Cost
+from studies.facts import LatencyFacts, TrainingFacts
 
 OBJECTIVES = ("accuracy", "latency_ms")
-FULL = "full"
-"""The depth of a latency that was taken by the whole protocol."""
-REPLAYED = "replayed"
-"""Of a latency, a training or a whole trial: it was not done for this one, but known."""
 KEY = "key"
 """The user attribute that names a trial's architecture: it is set before the evaluation begins."""
 DIRECTIONS: list[Literal["maximize", "minimize"]] = ["maximize", "minimize"]
@@ -25,10 +22,9 @@ DIRECTIONS: list[Literal["maximize", "minimize"]] = ["maximize", "minimize"]
 class Record:
     """What was measured of one architecture, under one study's settings.
 
-    `accuracy` in [0, 1] is what the full recipe is predicted to reach; `latency` and `training` are plain JSON of how
-    those numbers were had (latency: spread, noisy, rounds, runtime, ...; training: curves by epoch, seconds, device,
-    ...). `accuracy_error` is the standard deviation of the prediction, None where it is not known. `reference` is the
-    preset's name where the network is a hand-designed one, "" where the search found it; `number` is the trial's.
+    `accuracy` in [0, 1] is what the full recipe is predicted to reach; `latency` and `training` say how those numbers
+    were had. `accuracy_error` is the standard deviation of the prediction, None where it is not known. `reference` is
+    the preset's name where the network is a hand-designed one, "" where the search found it; `number` is the trial's.
     `over_budget` is the share of the budget by which a reference counts more than that.
     """
 
@@ -39,8 +35,8 @@ class Record:
     memory_access_bytes: int
     accuracy: float
     latency_ms: float
-    latency: Mapping[str, Any] = field(hash=False)
-    training: Mapping[str, Any] = field(hash=False)
+    latency: LatencyFacts
+    training: TrainingFacts
     where: str = ""
     reference: str = ""
     number: int = -1
@@ -52,8 +48,8 @@ class Record:
         cls,
         architecture: Architecture,
         cost: Cost,
-        latency: Mapping[str, Any],
-        training: Mapping[str, Any],
+        latency: LatencyFacts,
+        training: TrainingFacts,
         where: str,
     ) -> Record:
         """The record of an architecture of this cost, measured and trained; its accuracy is the training's own."""
@@ -63,8 +59,8 @@ class Record:
             params=cost.params,
             peak_bytes=cost.peak_bytes,
             memory_access_bytes=cost.memory_access_bytes,
-            accuracy=float(training["validation_accuracies"][-1]),
-            latency_ms=float(latency["latency_ms"]),
+            accuracy=training.accuracy,
+            latency_ms=latency.latency_ms,
             latency=latency,
             training=training,
             where=where,
@@ -78,33 +74,32 @@ class Record:
     @property
     def latency_spread(self) -> float:
         """Twice the standard error of the latency, as a share of it."""
-        return float(self.latency["spread"])
+        return self.latency.spread
 
     @property
     def noisy(self) -> bool:
         """Whether that is more than the protocol accepts."""
-        return bool(self.latency["noisy"])
+        return self.latency.noisy
 
     @property
     def is_timed_fully(self) -> bool:
         """Whether the whole protocol was taken; a search times quickly."""
-        return is_full(self.latency)
+        return self.latency.is_full
 
     @property
     def proxy_accuracy(self) -> float:
         """The short training's own last validation accuracy, in [0, 1]."""
-        return float(self.training["validation_accuracies"][-1])
+        return self.training.accuracy
 
     @property
     def seconds(self) -> float:
         """Seconds spent on training and on measuring latency, now or when what is replayed was done."""
-        return float(self.training["seconds"]) + float(self.latency["seconds"])
+        return self.training.seconds + self.latency.seconds
 
     @property
     def seconds_saved(self) -> float:
         """Those of them that the ledger spared."""
-        parts = (self.training, self.latency)
-        return sum(float(part["seconds"]) for part in parts if part.get(REPLAYED))
+        return sum(part.seconds for part in (self.training, self.latency) if part.replayed)
 
     def to_dict(self) -> dict[str, Any]:
         """The record as plain JSON; `from_dict` takes it back."""
@@ -122,6 +117,8 @@ class Record:
         """The record that `to_dict` wrote."""
         return cls(
             architecture=Architecture.from_dict(data["architecture"]),
+            latency=LatencyFacts(data["latency"]),
+            training=TrainingFacts(data["training"]),
             over_budget=data.get("over_budget", 0.0),
             **{name: data[name] for name in (*_PLAIN, "accuracy", "latency_ms", "reference", "number")},
             accuracy_error=data.get("accuracy_error"),
@@ -133,22 +130,10 @@ class Rejected:
     """An architecture over the latency budget: measured, and not trained."""
 
     latency_ms: float
-    latency: Mapping[str, Any] = field(hash=False)
+    latency: LatencyFacts
 
 
-def is_full(latency: Mapping[str, Any]) -> bool:
-    """Whether a latency was taken by the whole protocol, as all were that do not say how deep."""
-    return bool(latency.get("depth", FULL) == FULL)
-
-
-def is_open(latency: Mapping[str, Any], limit_ms: float | None) -> bool:
-    """Whether a quick latency is too near to a limit to say on which side of it the network is."""
-    if limit_ms is None or is_full(latency):
-        return False
-    return bool(abs(latency["latency_ms"] - limit_ms) <= latency["spread"] * latency["latency_ms"])
-
-
-_PLAIN = ("macs", "params", "peak_bytes", "memory_access_bytes", "latency", "training", "where")
+_PLAIN = ("macs", "params", "peak_bytes", "memory_access_bytes", "where")
 
 
 def attributes_of(record: Record) -> dict[str, Any]:
@@ -157,6 +142,8 @@ def attributes_of(record: Record) -> dict[str, Any]:
         "architecture": record.architecture.to_dict(),
         KEY: record.architecture.key(),
         **{name: getattr(record, name) for name in _PLAIN},
+        "latency": record.latency.plain,
+        "training": record.training.plain,
         "proxy_accuracy": record.proxy_accuracy,
         "latency_spread": record.latency_spread,
         "seconds": record.seconds,
@@ -175,6 +162,8 @@ def record_of(trial: FrozenTrial) -> Record | None:
         architecture=Architecture.from_dict(trial.user_attrs["architecture"]),
         accuracy=accuracy,
         latency_ms=latency_ms,
+        latency=LatencyFacts(trial.user_attrs["latency"]),
+        training=TrainingFacts(trial.user_attrs["training"]),
         reference=trial.user_attrs.get("reference", ""),
         number=trial.number,
         accuracy_error=trial.user_attrs.get("accuracy_error"),

@@ -24,6 +24,7 @@ from search_space.files import write_json
 from studies.calibration import store as calibrations
 from studies.calibration.known_trainings import known_trainings
 from studies.calibration.results import Calibration, Made, Trained, calibration_of
+from studies.facts import TrainingFacts
 from studies.ledger.trainings import Evaluations, Question
 from studies.report.calibration_page import render_calibration, write_calibration_page
 from studies.storage.database import engine_of
@@ -115,6 +116,6 @@ def _trained(
         sets=tuple(name for name, members in sets.architectures.items() if architecture in members),
         zero_cost=zero_cost["scores"],
         zero_cost_seconds=zero_cost["score_seconds"],
-        trainings={name: training for name, training in short.items() if training is not None},
-        accuracies=tuple(each["validation_accuracies"][-1] for each in full if each) if None not in full else (),
+        trainings={name: TrainingFacts(training) for name, training in short.items() if training is not None},
+        accuracies=tuple(TrainingFacts(each).accuracy for each in full if each) if None not in full else (),
     )

@@ -12,6 +12,7 @@ from nas.compare.timing import ComparedOn, ComparedTimings
 from nas.workers.local import Workers
 from nas.workers.trainings import name_of, train_missing
 from search_space.errors import InputError
+from studies.facts import TrainingFacts
 from studies.ledger.latencies import Ledger
 from studies.ledger.trainings import Evaluations, Question
 from studies.papers.comparison import Compared, Comparison
@@ -48,7 +49,7 @@ def carry_out(settings: CompareSettings, workers: Workers, evaluations: Evaluati
         macs, params = counts[key]
         asked = {seed: _question(settings, where, network, seed) for seed in settings.seeds}
         found = {seed: answers.get(question.digest) for seed, question in asked.items()}
-        accuracies = {seed: each["validation_accuracies"][-1] for seed, each in found.items() if each}
+        accuracies = {seed: TrainingFacts(each).accuracy for seed, each in found.items() if each}
         text = (f"{network.name} timed:", *(f"{name_of(question)}:" for question in asked.values()))
         causes = tuple(line for line in (*untimed, *failures) if line.startswith(text))
         return Compared(network.name, network.family, macs, params, accuracies, latencies.get(key), causes)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import random
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from nas.cli.architectures import NamedNetwork
 from nas.cli.heartbeat import Steps, doing
@@ -16,10 +15,11 @@ from proxies.latency.runtimes import RUNTIMES
 from search_space.architecture import Architecture
 from search_space.hand_designed import HandDesigned
 from search_space.presets import ANCHOR, PRESETS
-from studies.ledger.latencies import Ledger, Measured, scaled
+from studies.facts import LatencyFacts
+from studies.ledger.latencies import Ledger, Measured
 
-Latencies = dict[str, Mapping[str, Any]]
-"""By a network's key, how it was timed: plain JSON."""
+Latencies = dict[str, LatencyFacts]
+"""By a network's key, how it was timed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class ComparedTimings:
                 text = f"failed: {result.cause}"
             else:
                 known[each.network.key()] = result
-                text = f"{result['latency_ms']:.3f} ms ±{50 * result['spread']:.1f} %"
+                text = result.text
             print(f"timed {position} of {len(missing)} {each.name}: {text}", file=sys.stderr, flush=True)
         return known, failures
 
@@ -70,18 +70,18 @@ class ComparedTimings:
         anchor = PRESETS[ANCHOR]
         kept = self._latest(anchor)
         if kept is not None:
-            return float(kept["reference_ms"])
+            return kept.reference_ms
         with doing(f"timing {ANCHOR}, which all latencies are compared with"):
             result = self._measured(anchor, None)
         if isinstance(result, Failure):
             raise RuntimeError(f"{ANCHOR}, which all latencies are compared with, cannot be timed: {result.cause}")
-        return float(result["reference_ms"])
+        return result.reference_ms
 
-    def _known(self, network: Architecture | HandDesigned, anchor_ms: float) -> Mapping[str, Any] | None:
+    def _known(self, network: Architecture | HandDesigned, anchor_ms: float) -> LatencyFacts | None:
         kept = self._latest(network)
-        return kept and scaled(kept, anchor_ms)
+        return kept and kept.scaled(anchor_ms)
 
-    def _latest(self, network: Architecture | HandDesigned) -> Mapping[str, Any] | None:
+    def _latest(self, network: Architecture | HandDesigned) -> LatencyFacts | None:
         settings = self._settings
         found = self._ledger.latest(
             network=network.key(),
@@ -96,14 +96,14 @@ class ComparedTimings:
         )
         return found.latency if found else None
 
-    def _measured(self, network: Architecture | HandDesigned, anchor_ms: float | None) -> Mapping[str, Any] | Failure:
+    def _measured(self, network: Architecture | HandDesigned, anchor_ms: float | None) -> LatencyFacts | Failure:
         worker = self._workers.all[0]
         worker.send("measure", network, anchor_ms)
-        result: Mapping[str, Any] | Failure = worker.receive()
+        result: LatencyFacts | Failure = worker.receive()
         self._workers.replace_dead([])
         if not isinstance(result, Failure):
             architecture = network if isinstance(network, Architecture) else None
-            device = str(result["fingerprint"])
+            device = result.fingerprint
             entry = Measured(network.key(), self._settings.task.num_classes, device, "compare", result, architecture)
             self._ledger.add([entry])
         return result

@@ -53,12 +53,12 @@ class ExpectedSeconds:
         key = record.architecture.key(), recipe
         if key not in self._known:  # a ladder asks for each many times
             ratio = self.work(record, recipe) / self.work(record, self.own)
-            self._known[key] = float(record.training["seconds"]) * ratio
+            self._known[key] = record.training.seconds * ratio
         return self._known[key]
 
     def timing(self, records: Sequence[Record]) -> float:
         """Seconds until those that are not timed yet are, one by one."""
-        untimed = [float(record.latency["seconds"]) for record in records if not self.is_timed(record)]
+        untimed = [record.latency.seconds for record in records if not self.is_timed(record)]
         return median(untimed) * len(untimed) if untimed else 0.0
 
     def seconds(self, records: Sequence[Record], recipe: Recipe, seeds: int) -> float:

@@ -23,6 +23,7 @@ from nas.workers.local import Failure, Workers
 from nas.workers.trainings import Limit, train_missing
 from search_space.errors import InputError
 from studies.calibration.smoothing import pooled
+from studies.facts import LatencyFacts, TrainingFacts
 from studies.finalists import Finalist, trials_of
 from studies.ledger.latencies import Ledger, Measured
 from studies.ledger.trainings import Evaluations, Question
@@ -33,8 +34,8 @@ LEAST_TO_SMOOTH = 8
 """Of fewer records a regression learns nothing."""
 MOST_UNTIMED = 3
 
-Latencies = dict[str, Mapping[str, Any]]
-"""By an architecture's key, how it was timed: plain JSON, as a record's."""
+Latencies = dict[str, LatencyFacts]
+"""By an architecture's key, how it was timed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +183,7 @@ def trained(
     accuracies = {}
     for record in records:
         found = {seed: answers.get(question(settings, record, seed).digest) for seed in settings.seeds}
-        of_seed = {seed: _accuracy(settings, record, answer) for seed, answer in found.items() if answer}
+        of_seed = {seed: _accuracy(settings, record, TrainingFacts(answer)) for seed, answer in found.items() if answer}
         if len(of_seed) == len(settings.seeds):
             accuracies[record.architecture.key()] = of_seed
     return accuracies
@@ -196,7 +197,8 @@ def kept_latencies(settings: FinalistsSettings, storage: RDBStorage) -> Latencie
     trials = optuna.load_study(study_name=name, storage=storage).get_trials(deepcopy=False)
     of_key = {trial.user_attrs.get("key"): trial.user_attrs.get("latency", {}) for trial in trials}
     # A study of that name may have been there before this one, with another anchor.
-    return {key: found for key, found in of_key.items() if key and found.get("reference_ms") == settings.anchor_ms}
+    kept = {key: found for key, found in of_key.items() if key and found.get("reference_ms") == settings.anchor_ms}
+    return {key: LatencyFacts(found) for key, found in kept.items()}
 
 
 def time_all(
@@ -231,26 +233,26 @@ def time_all(
         else:
             latencies[record.architecture.key()] = result
             ledger.add([_measured(settings, record, result)])
-            text = f"{result['latency_ms']:.3f} ms ±{50 * result['spread']:.1f} %, was {record.latency_ms:.3f} ms"
+            text = f"{result.text}, was {record.latency_ms:.3f} ms"
         print(f"timed {position} of {len(order)} {record.name}: {text}", file=sys.stderr, flush=True)
         if len(failures) == MOST_UNTIMED and not latencies:
             raise RuntimeError(f"none of the first {MOST_UNTIMED} finalists could be timed, the last one: {text}")
     return latencies, failures
 
 
-def _accuracy(settings: FinalistsSettings, record: Record, answer: Mapping[str, Any]) -> float:
+def _accuracy(settings: FinalistsSettings, record: Record, training: TrainingFacts) -> float:
     """What a training stands for: a prediction, as the search's accuracies are, or its own."""
-    own = float(answer["validation_accuracies"][-1])
+    own = training.accuracy
     if not settings.are_predicted or settings.accuracy is None:
         return own
-    return settings.accuracy.predicted(replace(record, accuracy=own, training=answer)).accuracy
+    return settings.accuracy.predicted(replace(record, accuracy=own, training=training)).accuracy
 
 
-def _measured(settings: FinalistsSettings, record: Record, latency: Mapping[str, Any]) -> Measured:
+def _measured(settings: FinalistsSettings, record: Record, latency: LatencyFacts) -> Measured:
     return Measured(
         network=record.architecture.key(),
         classes=settings.search.task.num_classes,
-        device=settings.search.latency.remote or str(latency["fingerprint"]),
+        device=settings.search.latency.remote or latency.fingerprint,
         source="run",
         latency=latency,
         architecture=record.architecture,

@@ -19,6 +19,7 @@ from proxies.latency.runtimes import Shape
 from search_space.errors import InputError
 from search_space.files import write_json
 from studies.display import FLOP, SPREAD
+from studies.facts import LatencyFacts
 from studies.papers.guideline_findings import (
     ALIGNMENT,
     ELEMENTS,
@@ -184,7 +185,7 @@ def _row(case: Case, published: PublishedRow, network: nn.Module, shape: Shape, 
         shape=shape,
         macs=count(network, shape)[0],
         memory_access_elements=memory_access_elements(network) if case.table.number in WITH_ELEMENTS else None,
-        latency=latency.to_dict(),
+        latency=LatencyFacts(latency.to_dict()),
     )
 
 
@@ -201,11 +202,11 @@ def _how(setup: Setup, findings: Sequence[Finding]) -> dict[str, Any]:
     """How the findings were had, by name."""
     latency = findings[0].rows[0].latency
     return {
-        "device": latency["device"],
-        "runtime": f"{setup.runtime} {latency['runtime_version']}",
-        "threads": latency["threads"],
-        "precision": latency["precision"],
-        "batch_size": latency["batch_size"],
+        "device": latency.device,
+        "runtime": f"{setup.runtime} {latency.runtime_version}",
+        "threads": latency.threads,
+        "precision": latency.precision,
+        "batch_size": latency.batch_size,
         "timing": ", ".join(f"{name} {value}" for name, value in asdict(setup.timing).items()),
         "estimate": "10th percentile, as a ratio to the table's first row timed in turns, times that row's own",
         "seed": setup.seed,

@@ -26,6 +26,7 @@ from search_space.errors import InputError
 from search_space.files import write_json
 from search_space.presets import ANCHOR, PRESETS
 from search_space.task import Task
+from studies.facts import LatencyFacts
 from studies.ledger.latencies import Ledger, Measured
 from studies.storage.database import engine_of
 
@@ -208,4 +209,4 @@ def _measured(
         "resolution": row["shape"][-1],
     }
     architecture = Architecture.from_dict(row["architecture"])
-    return Measured(row["network"], manifest["classes"], device, "bundle", latency, architecture)
+    return Measured(row["network"], manifest["classes"], device, "bundle", LatencyFacts(latency), architecture)

@@ -10,11 +10,9 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict
 from fractions import Fraction
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 
 from rich import box
 from rich.console import Console
@@ -29,6 +27,7 @@ from search_space.architecture import Architecture, Stage
 from search_space.errors import InputError
 from search_space.files import write_json
 from search_space.presets import ANCHOR, PRESETS
+from studies.facts import LatencyFacts
 from studies.latency.repeatability import (
     ESTIMATES,
     Repeated,
@@ -57,7 +56,7 @@ NETWORKS: Mapping[str, Architecture] = MappingProxyType(
     }
 )
 
-Taken = dict[tuple[str, str, str], list[dict[str, Any]]]
+Taken = dict[tuple[str, str, str], list[LatencyFacts]]
 """By condition, depth and network, the latencies so far, as plain JSON."""
 
 
@@ -74,7 +73,7 @@ def check(flags: argparse.Namespace) -> int:
         print("stopped; what was measured:", file=sys.stderr)
     repeated = [Repeated(name, condition, depth, tuple(all_)) for (condition, depth, name), all_ in taken.items()]
     _show(repeated)
-    file = write_json(make_folder(flags.out) / "check.json", [asdict(one) for one in repeated])
+    file = write_json(make_folder(flags.out) / "check.json", [one.to_dict() for one in repeated])
     print(f"wrote {file}")
     return 0
 
@@ -112,7 +111,7 @@ def _measure_all(
                         started = time.monotonic()
                         with doing(what):
                             latency = compare(ready[name], ready["anchor"], timing=TIMINGS[depth], seed=number)
-                        how = {**latency.to_dict(), "seconds": time.monotonic() - started}
+                        how = LatencyFacts({**latency.to_dict(), "seconds": time.monotonic() - started})
                         taken.setdefault((condition, depth, name), []).append(how)
                         left = clock(max(0.0, deadline - time.monotonic()))
                         text = f"{latency.ratio:.4f} times {ANCHOR} ±{50 * latency.spread:.1f} %"
@@ -147,7 +146,7 @@ def _print_group(console: Console, title: str, repeated: Sequence[Repeated]) -> 
         table.add_column(name, justify="right")
     for one in repeated:
         spreads = [_spread_text(one.values(estimate)) for estimate in ESTIMATES]
-        text = statistics.median(latency["spread"] for latency in one.latencies) / 2
+        text = statistics.median(latency.spread for latency in one.latencies) / 2
         table.add_row(one.network, str(len(one.latencies)), f"{one.median_ms:.3f}", f"{100 * text:.1f}", *spreads)
     console.print(table)
     by_name = {one.network: one for one in repeated}
@@ -164,17 +163,17 @@ def _print_group(console: Console, title: str, repeated: Sequence[Repeated]) -> 
         print(f"  {line}")
 
 
-def _circumstances(latencies: Sequence[Mapping[str, float]]) -> Iterator[str]:
+def _circumstances(latencies: Sequence[LatencyFacts]) -> Iterator[str]:
     drift, hours = reference_drift(latencies)
     yield f"{ANCHOR}'s own p10 wandered by {100 * drift:.1f} % over {hours:.2f} hours"
-    beside = statistics.median(latency["wall_p10_ms"] / latency["p10_ms"] for latency in latencies)
+    beside = statistics.median(latency.wall_p10_ms / latency.p10_ms for latency in latencies)
     yield f"wall time over time on the core, both p10: {beside:.3f} in the median (1: nothing took the core away)"
-    steals = [latency["steal_share"] for latency in latencies if latency["steal_share"] is not None]
+    steals = [latency.steal_share for latency in latencies if latency.steal_share is not None]
     stolen = f"{100 * max(steals):.1f} % at worst" if steals else "not known on this system"
-    yield f"time stolen by the hypervisor: {stolen}; priority: {latencies[0]['priority']}"
-    noisy = sum(bool(latency["noisy"]) for latency in latencies)
-    seconds = statistics.median(latency["seconds"] for latency in latencies)
-    processes = statistics.fmean(latency["processes"] for latency in latencies)
+    yield f"time stolen by the hypervisor: {stolen}; priority: {latencies[0].priority}"
+    noisy = sum(latency.noisy for latency in latencies)
+    seconds = statistics.median(latency.seconds for latency in latencies)
+    processes = statistics.fmean(latency.processes for latency in latencies)
     yield (
         f"{noisy} of {len(latencies)} measurements flagged noisy; "
         f"a measurement took {seconds:.1f} s and {processes:.1f} processes"

@@ -40,17 +40,17 @@ def show(flags: argparse.Namespace) -> int:
 def group_of(measured: Measured) -> tuple[str, ...]:
     """What latencies must share to be compared: device, runtime and version, precision, task, pixels and batch."""
     latency = measured.latency
-    runtime, task = f"{latency['runtime']} {latency['runtime_version']}", task_name(measured.classes)
-    return measured.device, runtime, latency["precision"], task, str(latency["resolution"]), str(latency["batch_size"])
+    runtime, task = f"{latency.runtime} {latency.runtime_version}", task_name(measured.classes)
+    return measured.device, runtime, latency.precision, task, str(latency.resolution), str(latency.batch_size)
 
 
 def _summary(members: Sequence[Measured]) -> tuple[str, ...]:
     latencies = [member.latency for member in members]
-    times = [latency["latency_ms"] for latency in latencies]
+    times = [latency.latency_ms for latency in latencies]
     drift, hours = reference_drift(latencies)
     return (
         str(len({member.network for member in members})),
         f"{min(times):.3g} to {max(times):.3g}",
-        f"{sum(bool(latency['noisy']) for latency in latencies)} of {len(latencies)}",
+        f"{sum(latency.noisy for latency in latencies)} of {len(latencies)}",
         f"{100 * drift:.1f} % in {hours:.1f} h",
     )

@@ -21,6 +21,7 @@ from search_space.errors import InputError
 from search_space.presets import ANCHOR, PRESETS
 from search_space.space import SearchSpace
 from search_space.task import Task
+from studies.facts import LatencyFacts
 from studies.ledger.latencies import Ledger, Measured
 from studies.storage.database import engine_of
 from studies.storage.studies import check_storage
@@ -42,7 +43,7 @@ def measure(flags: argparse.Namespace) -> int:
         print(_line(name, architecture, result, task), flush=True)
         failed += isinstance(result, str)
         if ledger and isinstance(result, Latency):
-            how = {**result.to_dict(), "seconds": seconds}
+            how = LatencyFacts({**result.to_dict(), "seconds": seconds})
             ledger.add([Measured(architecture.key(), task.num_classes, result.fingerprint, "run", how, architecture)])
     return 1 if failed else 0
 

@@ -46,7 +46,7 @@ def predict(flags: argparse.Namespace) -> int:
     architectures, latencies_ms = _medians(measured)
     if len(architectures) < LEAST_MEASUREMENTS:
         raise InputError(f"a model needs {LEAST_MEASUREMENTS} networks measured alike, got {len(architectures)}")
-    resolution, classes = int(measured[0].latency["resolution"]), measured[0].classes
+    resolution, classes = measured[0].latency.resolution, measured[0].classes
     model = fit(architectures, latencies_ms, resolution, classes)
     console = Console(width=130, highlight=False)
     _print_errors(console, model, architectures, latencies_ms)
@@ -75,7 +75,7 @@ def _medians(measured: Sequence[Measured]) -> tuple[list[Architecture], list[flo
     networks: dict[str, Architecture] = {}
     for each in measured:
         assert each.architecture is not None
-        times.setdefault(each.network, []).append(float(each.latency["latency_ms"]))
+        times.setdefault(each.network, []).append(each.latency.latency_ms)
         networks[each.network] = each.architecture
     return list(networks.values()), [float(np.median(values)) for values in times.values()]
 

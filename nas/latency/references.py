@@ -20,6 +20,7 @@ from proxies.references.names import FAMILIES, REFERENCE_FAMILIES, REFERENCE_NAM
 from search_space.errors import InputError
 from search_space.files import write_json
 from search_space.presets import ANCHOR, PRESETS
+from studies.facts import LatencyFacts
 from studies.latency.flops_verdict import FailedNetwork, TimedNetwork, Verdict, verdict_of
 from studies.ledger.latencies import Ledger, Measured
 from studies.report.reference_page import ReferenceStudy, render_references, write_reference_page
@@ -130,7 +131,10 @@ def to_json(study: ReferenceStudy, conditions: Conditions) -> dict[str, Any]:
         "flop": FLOP,
         "anchor": ANCHOR,
         "conditions": asdict(conditions),
-        "networks": [{**asdict(network), "macs_per_ms": network.macs_per_ms} for network in study.timed],
+        "networks": [
+            {**asdict(network), "latency": dict(network.latency.plain), "macs_per_ms": network.macs_per_ms}
+            for network in study.timed
+        ],
         "failures": [asdict(network) for network in study.failed],
         "verdicts": {group: _verdict_json(verdict) for group, verdict in study.verdicts},
     }
@@ -152,7 +156,7 @@ def _keeper(storage: str | None, classes: int) -> Callable[[Result], None]:
         if isinstance(result, TimedNetwork):
             architecture = PRESETS.get(result.name)
             network = architecture.key() if architecture else result.name
-            device = str(result.latency["fingerprint"])
+            device = result.latency.fingerprint
             ledger.add([Measured(network, classes, device, "references", result.latency, architecture)])
 
     return keep
@@ -190,14 +194,13 @@ def _time_network(name: str, conditions: Conditions, anchor: Prepared, anchor_ms
             latency = compare(candidate, anchor, timing=timing, reference_ms=anchor_ms, seed=seed)
     except Exception as error:  # whatever an exporter or a runtime raises costs one row, not the run
         return FailedNetwork(name, family, " ".join(f"{type(error).__name__}: {error}".split()), *counts)
-    how = {**latency.to_dict(), "seconds": time.perf_counter() - started}
+    how = LatencyFacts({**latency.to_dict(), "seconds": time.perf_counter() - started})
     return TimedNetwork(name, family, *counts, latency.latency_ms, how)
 
 
 def _progress_line(result: Result, steps: Steps) -> str:
     if isinstance(result, TimedNetwork):
-        noisy = " noisy" if result.noisy else ""
-        text = f"{result.latency_ms:.3f} ms ±{100 * result.latency_spread / 2:.1f} %{noisy}"
+        text = result.latency.text + (" noisy" if result.noisy else "")
     else:
         text = f"failed: {result.cause[:200]}"
     return f"{steps.done} of {steps.total}: {result.name}: {text} | {steps.left()}"
@@ -218,8 +221,8 @@ def _where(timed: Sequence[TimedNetwork], conditions: Conditions) -> str:
         return f"{task}, {conditions.runtime} on {conditions.device}."
     how = timed[0].latency
     return (
-        f"{task}, {how['runtime']} {how['runtime_version']} on {how['device']}, {how['threads']} thread, "
-        f"{how['precision']}; each timed in turn with {ANCHOR}, whose {how['reference_ms']:.3f} ms fix the scale."
+        f"{task}, {how.runtime} {how.runtime_version} on {how.device}, {how.threads} thread, "
+        f"{how.precision}; each timed in turn with {ANCHOR}, whose {how.reference_ms:.3f} ms fix the scale."
     )
 
 

@@ -25,6 +25,7 @@ from search_space.architecture import Architecture
 from search_space.cost import cost_of
 from search_space.presets import ANCHOR, PRESETS
 from studies.display import FLOP
+from studies.facts import TrainingFacts
 from studies.ledger.trainings import Evaluations, Question
 from studies.storage.database import engine_of
 from studies.storage.studies import check_storage
@@ -123,14 +124,20 @@ def _scores(
     fit = accuracy.prior
     assert fit is not None  # what ships has one, and so has every calibration
     for name, architecture in networks.items():
-        training = answers.get(asked[name].digest)
-        if training is None:
+        answer = answers.get(asked[name].digest)
+        if answer is None:
             continue
+        training = TrainingFacts(answer)
         macs = cost_of(architecture).macs
         prior, score = fit.expect(architecture), fit.score(architecture, training)
-        proxy = float(training["validation_accuracies"][-1])
         yield NetworkScore(
-            name, architecture.key(), macs, fit.as_accuracy(prior), proxy, fit.as_accuracy(score), fit.as_error(score)
+            name,
+            architecture.key(),
+            macs,
+            fit.as_accuracy(prior),
+            training.accuracy,
+            fit.as_accuracy(score),
+            fit.as_error(score),
         )
 
 

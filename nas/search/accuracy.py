@@ -152,14 +152,10 @@ def level_from(setup: EvaluatorSetup, fingerprint: str) -> tuple[list[Example], 
     longest = max((each.recipe for each in longer), key=_work)
     of_longest = [each for each in longer if _work(each.recipe) == _work(longest)]
     examples = [
-        Example(each.architecture, short[each.architecture.key()], (_last_accuracy(each.training),), setup.data.name)
+        Example(each.architecture, short[each.architecture.key()], (each.training.accuracy,), setup.data.name)
         for each in of_longest
     ]
     return examples, f"recipe {longest['name']!r}"
-
-
-def _last_accuracy(training: Mapping[str, Any]) -> float:
-    return float(training["validation_accuracies"][-1])
 
 
 def _without_name(recipe: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,11 +10,12 @@ from typing import Any
 from nas.search.settings import Settings
 from proxies.latency.runtimes import RUNTIMES
 from search_space.architecture import Architecture
-from studies.ledger.latencies import Ledger, Measured, scaled
+from studies.facts import LatencyFacts, TrainingFacts
+from studies.ledger.latencies import Ledger, Measured
 from studies.ledger.trainings import Evaluations, Question
-from studies.record import REPLAYED, Record, Rejected
+from studies.record import Record, Rejected
 
-Parts = tuple[dict[str, Any] | None, dict[str, Any] | None]
+Parts = tuple[LatencyFacts | None, TrainingFacts | None]
 """A latency and a training, as far as they are known."""
 
 
@@ -50,17 +51,17 @@ class LedgerLookup:
 
     def keep(self, architecture: Architecture, answer: Record | Rejected) -> None:
         """Enters what was done for the answer, and counts what was not. It may be kept once more."""
-        is_timed = not answer.latency.get(REPLAYED)
-        is_trained = isinstance(answer, Record) and not answer.training.get(REPLAYED)
+        is_timed = not answer.latency.replayed
+        is_trained = isinstance(answer, Record) and not answer.training.replayed
         if is_timed:
             self._ledger.add([self._measured(architecture, answer.latency)])
         if isinstance(answer, Record) and is_trained:
             made_by = {**self._where.made_by, "host": answer.where}
-            self._evaluations.add(self._question(architecture), answer.training, made_by, time.time())
+            self._evaluations.add(self._question(architecture), answer.training.plain, made_by, time.time())
         self.latencies += not is_timed
         self.trainings += isinstance(answer, Record) and not is_trained
         parts = [answer.latency, *([answer.training] if isinstance(answer, Record) else [])]
-        self.seconds += sum(float(part["seconds"]) for part in parts if part.get(REPLAYED))
+        self.seconds += sum(part.seconds for part in parts if part.replayed)
 
     def summary(self) -> str:
         """What was spared, in a line; "" where it is nothing."""
@@ -69,11 +70,11 @@ class LedgerLookup:
         spared = f"{self.trainings} trainings and {self.latencies} latencies"
         return f"{spared} were known from the ledger: {self.seconds / 60:.1f} minutes of a core saved"
 
-    def _training(self, architecture: Architecture) -> dict[str, Any] | None:
+    def _training(self, architecture: Architecture) -> TrainingFacts | None:
         found = self._evaluations.find(self._question(architecture))
-        return {**found, REPLAYED: True} if found is not None else None
+        return TrainingFacts(found).changed(replayed=True) if found is not None else None
 
-    def _latency(self, architecture: Architecture) -> dict[str, Any] | None:
+    def _latency(self, architecture: Architecture) -> LatencyFacts | None:
         settings = self._settings
         found = self._ledger.latest(
             network=architecture.key(),
@@ -87,17 +88,17 @@ class LedgerLookup:
             batch_size=1,
         )
         # One that came of a bundle knows neither what it took nor the throughput.
-        if found is None or "seconds" not in found.latency:
+        if found is None or not found.latency.has("seconds"):
             return None
-        if settings.latency.throughput_batch != found.latency.get("throughput_batch", 0):
+        if settings.latency.throughput_batch != found.latency.throughput_batch:
             return None
-        return {**scaled(found.latency, self._where.anchor_ms), REPLAYED: True}
+        return found.latency.scaled(self._where.anchor_ms).changed(replayed=True)
 
     def _question(self, architecture: Architecture) -> Question:
         settings = self._settings
         return Question(architecture, settings.recipe.to_dict(), self._where.data, settings.seed, settings.device)
 
-    def _measured(self, architecture: Architecture, latency: Mapping[str, Any]) -> Measured:
+    def _measured(self, architecture: Architecture, latency: LatencyFacts) -> Measured:
         return Measured(
             network=architecture.key(),
             classes=self._settings.task.num_classes,

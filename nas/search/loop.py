@@ -16,7 +16,8 @@ from nas.search.problem import Candidate, Outcome, Problem
 from nas.search.reference_turns import Clock, Turns
 from nas.search.time.durations import Durations
 from nas.workers.local import Failure, Worker, Workers
-from studies.record import KEY, REPLAYED
+from studies.facts import REPLAYED
+from studies.record import KEY
 from studies.storage.coordinators import Coordinator
 from studies.storage.database_errors import is_away
 from studies.storage.retry import Retry

@@ -14,9 +14,10 @@ from nas.search.references import ANCHOR_MS
 from nas.search.settings import Settings
 from nas.workers.local import Failure, Workers
 from proxies.latency.protocol import TIMINGS
+from studies.facts import FULL, LatencyFacts
 from studies.front import front_of, nearest_reference
 from studies.ledger.latencies import Ledger, Measured
-from studies.record import FULL, Record
+from studies.record import Record
 from studies.storage.retimed_latencies import keep_retimed
 from studies.storage.studies import records_of
 
@@ -68,8 +69,8 @@ class Retiming:
         self._begun[record.architecture.key()] = time.monotonic()
         return "measure", (record.architecture, float(self._study.user_attrs[ANCHOR_MS]))
 
-    def end(self, record: Record, answer: Any) -> str:
-        """A line about how it was timed, once that is kept; `answer` may be a `Failure`."""
+    def end(self, record: Record, answer: LatencyFacts | Failure) -> str:
+        """A line about how it was timed, once that is kept."""
         key = record.architecture.key()
         if isinstance(answer, Failure):
             self.failures.append(f"{record.name} timed again: {answer.cause}")
@@ -78,8 +79,7 @@ class Retiming:
         for each in (self._study, self._references):  # the search may have found a reference as well
             keep_retimed(each, key, answer)
         self._ledger.add([_entry(self._settings, record, answer)])
-        anew = f"{answer['latency_ms']:.3f} ms ±{50 * answer['spread']:.1f} %"
-        return f"timed again {record.name}: {anew}, was {record.latency_ms:.3f} ms"
+        return f"timed again {record.name}: {answer.text}, was {record.latency_ms:.3f} ms"
 
 
 def retime(
@@ -118,16 +118,16 @@ def _near(records: Sequence[Record], front: Sequence[Record]) -> list[Record]:
 
 def _seconds(record: Record) -> float:
     timing = TIMINGS[FULL]
-    round_ms = (timing.runs + 1) * (float(record.latency["p10_ms"]) + float(record.latency["reference_p10_ms"]))
+    round_ms = (timing.runs + 1) * (record.latency.p10_ms + record.latency.reference_p10_ms)
     each = START_SECONDS + min(timing.seconds, timing.rounds * round_ms / 1000)
     return MORE_PROCESSES * timing.processes * each
 
 
-def _entry(settings: Settings, record: Record, latency: dict[str, Any]) -> Measured:
+def _entry(settings: Settings, record: Record, latency: LatencyFacts) -> Measured:
     return Measured(
         network=record.architecture.key(),
         classes=settings.task.num_classes,
-        device=settings.latency.remote or str(latency["fingerprint"]),
+        device=settings.latency.remote or latency.fingerprint,
         source="run",
         latency=latency,
         architecture=record.architecture,

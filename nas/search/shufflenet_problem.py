@@ -25,7 +25,7 @@ from search_space.task import CLASSIFICATION, Task
 from studies.accuracy_scale import AccuracyScale
 from studies.display import over_budget_text
 from studies.front import front_of
-from studies.record import OBJECTIVES, Record, Rejected, attributes_of, is_open
+from studies.record import OBJECTIVES, Record, Rejected, attributes_of
 from studies.sampling.sampler_names import takes_known_objectives
 from studies.sampling.samplers import sampler_for
 from studies.storage.studies import CAUSE, records_of
@@ -89,10 +89,10 @@ class ShuffleNets:
         """The record or the rejection, where the ledger holds what it takes."""
         settings, architecture = self._settings, cast(Architecture, candidate)
         latency, training = self._replays.of(architecture)
-        if latency is None or is_open(latency, settings.budget.latency_ms):
+        if latency is None or latency.is_open(settings.budget.latency_ms):
             return None
-        if settings.budget.latency_ms is not None and latency["latency_ms"] > settings.budget.latency_ms:
-            return Rejected(latency["latency_ms"], latency)
+        if settings.budget.latency_ms is not None and latency.latency_ms > settings.budget.latency_ms:
+            return Rejected(latency.latency_ms, latency)
         if training is None:
             return None
         return Record.of_parts(architecture, self._cost(architecture), latency, training, platform.node())
@@ -107,7 +107,7 @@ class ShuffleNets:
         self._replays.keep(architecture, answer)
         if isinstance(answer, Rejected):
             attributes = {
-                "latency": dict(answer.latency),
+                "latency": dict(answer.latency.plain),
                 CAUSE: f"over the latency budget: {answer.latency_ms:.4g} ms",
             }
             text = f"{answer.latency_ms:.3f} ms is over the latency budget, not trained"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import platform
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property, partial
 from importlib.metadata import version
@@ -35,8 +35,9 @@ from search_space.architecture import Architecture
 from search_space.cost import cost_of
 from search_space.hand_designed import HandDesigned
 from search_space.presets import ANCHOR, PRESETS
+from studies.facts import LatencyFacts, TrainingFacts
 from studies.ledger.latency_queue import LatencyQueue
-from studies.record import Record, Rejected, is_open
+from studies.record import Record, Rejected
 from studies.storage.database import engine_of
 
 PACKAGES = ("torch", "torchvision", "numpy")
@@ -139,8 +140,8 @@ class Evaluator:
         self,
         architecture: Architecture,
         anchor_ms: float,
-        latency: Mapping[str, Any] | None = None,
-        training: Mapping[str, Any] | None = None,
+        latency: LatencyFacts | None = None,
+        training: TrainingFacts | None = None,
     ) -> Record | Rejected:
         """The record of `architecture`; `Rejected`, before any training, where it is over the latency budget.
 
@@ -148,19 +149,19 @@ class Evaluator:
         it keeps to the budget.
         """
         task, limit = self._setup.task, self._setup.limit_ms
-        timed = dict(latency) if latency else self.measure(architecture, anchor_ms, QUICK)
-        if is_open(timed, limit):
+        timed = latency or self.measure(architecture, anchor_ms, QUICK)
+        if timed.is_open(limit):
             timed = self.measure(architecture, anchor_ms)
-        if limit is not None and timed["latency_ms"] > limit:
-            return Rejected(timed["latency_ms"], timed)
+        if limit is not None and timed.latency_ms > limit:
+            return Rejected(timed.latency_ms, timed)
         trained = training or self._train(architecture)
         cost = cost_of(architecture, task.resolution, task.num_classes)
         return Record.of_parts(architecture, cost, timed, trained, platform.node())
 
-    def _train(self, architecture: Architecture) -> dict[str, Any]:
+    def _train(self, architecture: Architecture) -> TrainingFacts:
         setup = self._setup
         _, training = train(architecture, self._data, setup.recipe, seed=setup.seed, device=setup.device)
-        return training.to_dict()
+        return TrainingFacts(training.to_dict())
 
     # Latencies
 
@@ -171,25 +172,26 @@ class Evaluator:
         timing = replace(full, max_processes=full.processes)
         return dict(self._compare(anchor, anchor, timing=timing, seed=self._setup.seed).to_dict())
 
-    def measure(self, network: Network, anchor_ms: float | None, depth: str = FULL) -> dict[str, Any]:
+    def measure(self, network: Network, anchor_ms: float | None, depth: str = FULL) -> LatencyFacts:
         """The latency of `network`, scaled to the anchor's, by a row of `TIMINGS`.
 
         A full one that is noisy is taken twice, and the calmer of the two stands. None for `anchor_ms` takes what the
         anchor took beside it.
         """
         latency = self._measure(network, anchor_ms, TIMINGS[depth])
-        if depth == QUICK or not latency["noisy"]:
+        if depth == QUICK or not latency.noisy:
             return latency
         second = self._measure(network, anchor_ms, TIMINGS[depth])
-        calmer = min(latency, second, key=lambda each: each["spread"])
-        return {**calmer, "attempts": 2, "seconds": latency["seconds"] + second["seconds"]}
+        calmer = min(latency, second, key=lambda each: each.spread)
+        return calmer.changed(attempts=2, seconds=latency.seconds + second.seconds)
 
-    def _measure(self, network: Network, anchor_ms: float | None, timing: Timing) -> dict[str, Any]:
+    def _measure(self, network: Network, anchor_ms: float | None, timing: Timing) -> LatencyFacts:
         started = time.perf_counter()
         candidate, seed = self._prepare(network, "candidate", 1), self._setup.seed
         latency = self._compare(candidate, self._anchor(1), timing=timing, reference_ms=anchor_ms, seed=seed)
         throughput = self._throughput(network, timing)
-        return {**latency.to_dict(), **throughput, "attempts": 1, "seconds": time.perf_counter() - started}
+        seconds = time.perf_counter() - started
+        return LatencyFacts({**latency.to_dict(), **throughput, "attempts": 1, "seconds": seconds})
 
     def _throughput(self, network: Network, timing: Timing) -> dict[str, Any]:
         batch_size = self._setup.latency.throughput_batch

@@ -27,6 +27,7 @@ from studies.calibration.accuracy_prior import (
     left_out_twice,
     log_odds,
 )
+from studies.facts import TrainingFacts
 
 Array = NDArray[np.float64]
 LAST_SHARE = 0.25
@@ -34,13 +35,13 @@ LAST_SHARE = 0.25
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A network trained both ways: its short training as plain JSON, and its full accuracies by seed.
+    """A network trained both ways: its short training, and its full accuracies by seed.
 
     `data` names the images and the recipe of the full trainings: accuracies of two names are never compared.
     """
 
     architecture: Architecture
-    training: Mapping[str, Any]
+    training: TrainingFacts
     accuracies: tuple[float, ...]
     data: str
 
@@ -93,7 +94,7 @@ class AccuracyFit:
         """What the architecture alone lets expect; `macs` are those at 224 pixels and 1000 classes."""
         return self.prior.predict(architecture, macs)
 
-    def score(self, architecture: Architecture, training: Mapping[str, Any]) -> Estimate:
+    def score(self, architecture: Architecture, training: TrainingFacts) -> Estimate:
         """The prior corrected by the short training, in log-odds above the level."""
         expected = self.prior.predict(architecture)
         corrected = self.of_prior * expected.log_odds + self.of_progress * (progress_of(training) - self.usual_progress)
@@ -109,7 +110,7 @@ class AccuracyFit:
         accuracy = self.as_accuracy(estimate)
         return accuracy * (1 - accuracy) * estimate.deviation
 
-    def predict(self, architecture: Architecture, training: Mapping[str, Any]) -> float:
+    def predict(self, architecture: Architecture, training: TrainingFacts) -> float:
         """The accuracy, in [0, 1], that the network would reach when it is fully trained."""
         return self.as_accuracy(self.score(architecture, training))
 
@@ -132,16 +133,16 @@ class AccuracyFit:
         return cls(**{**values, "prior": AccuracyPrior.from_dict(data["prior"])})
 
 
-def progress_of(training: Mapping[str, Any]) -> float:
+def progress_of(training: TrainingFacts) -> float:
     """How far a training came: 0 where it still guesses, and the more the lower its losses are.
 
     Half from the mean training loss (Ru et al. 2021, TSE) without the first epoch's, which says how a network begins
     and not how it learns; half from the last validation loss. Both are shares of ln(classes), what guessing loses.
     """
-    chance = log(training["num_classes"])
-    losses = training["training_losses"]
+    chance = log(training.num_classes)
+    losses = training.training_losses
     learned = losses[1:] or losses
-    return -0.5 * (log(sum(learned) / len(learned) / chance) + log(training["validation_losses"][-1] / chance))
+    return -0.5 * (log(sum(learned) / len(learned) / chance) + log(training.loss / chance))
 
 
 def last_epochs(epochs: int) -> int:

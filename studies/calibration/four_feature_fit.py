@@ -13,6 +13,7 @@ from scipy.special import expit
 from search_space.architecture import Architecture
 from search_space.cost import cost_of
 from studies.calibration.accuracy_fit import last_epochs
+from studies.facts import TrainingFacts
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +32,12 @@ class FourFeatureFit:
     classes: int
     is_level_known: bool = True
 
-    def predict(self, architecture: Architecture, training: Mapping[str, Any]) -> float:
+    def predict(self, architecture: Architecture, training: TrainingFacts) -> float:
         """The accuracy, in [0, 1], as the study's others were predicted."""
-        chance, losses = log(training["num_classes"]), training["training_losses"]
+        chance, losses = log(training.num_classes), training.training_losses
         last = losses[-last_epochs(len(losses)) :]
         macs = cost_of(architecture, self.resolution, self.classes).macs
-        means = sum(losses) / len(losses), sum(last) / len(last), training["validation_losses"][-1]
+        means = sum(losses) / len(losses), sum(last) / len(last), training.loss
         features = [*(mean / chance for mean in means), log10(macs)]
         standard = (np.array(features) - self.means) / self.scales
         return float(expit(self.intercept + standard @ np.array(self.weights)))

@@ -11,6 +11,7 @@ from search_space.architecture import Architecture
 from studies.calibration.accuracy_fit import NOTHING_KNOWN, AccuracyFit, Example, KnownTrainings, best_fit
 from studies.calibration.accuracy_prior import Label, fit_prior, left_out_estimates
 from studies.calibration.scores import AT_INITIALISATION, BASELINES, SHORT_TRAINING, Evidence, pooled_scores
+from studies.facts import TrainingFacts
 from studies.ranking import Interval, Ranking, advantage_of, ceiling_of, ranking_of
 
 PREDICTION, POOLED, PRIOR = "prediction", "pooled", "prior"
@@ -31,7 +32,7 @@ class Trained:
     """An architecture of a calibration, with all that it was asked.
 
     `accuracies` are those of full trainings, in [0, 1], one a seed: none where it was trained short only. `trainings`
-    are the short ones by recipe, as plain JSON; `zero_cost` scores at initialisation, `zero_cost_seconds` their price.
+    are the short ones by recipe; `zero_cost` scores at initialisation, `zero_cost_seconds` their price.
     """
 
     architecture: Architecture
@@ -40,7 +41,7 @@ class Trained:
     sets: tuple[str, ...]
     zero_cost: Mapping[str, float] = field(hash=False)
     zero_cost_seconds: Mapping[str, float] = field(hash=False)
-    trainings: Mapping[str, Mapping[str, Any]] = field(hash=False)
+    trainings: Mapping[str, TrainingFacts] = field(hash=False)
     accuracies: tuple[float, ...]
 
     def evidence(self, recipe: str) -> Evidence:
@@ -50,13 +51,16 @@ class Trained:
     def to_dict(self) -> dict[str, Any]:
         """The network as plain JSON."""
         values = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        return {**values, "architecture": self.architecture.to_dict()}
+        trainings = {name: dict(training.plain) for name, training in self.trainings.items()}
+        return {**values, "architecture": self.architecture.to_dict(), "trainings": trainings}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Trained:
         """The network that `to_dict` wrote."""
         tuples = {name: tuple(data[name]) for name in ("sets", "accuracies")}
-        return cls(**{**data, **tuples, "architecture": Architecture.from_dict(data["architecture"])})
+        trainings = {name: TrainingFacts(training) for name, training in data["trainings"].items()}
+        architecture = Architecture.from_dict(data["architecture"])
+        return cls(**{**data, **tuples, "architecture": architecture, "trainings": trainings})
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,5 +243,5 @@ def _by_seed(members: Sequence[Trained]) -> list[list[float]]:
 
 def _seconds(networks: Sequence[Trained], score: str, recipe: str) -> float:
     if recipe:
-        return median(float(network.trainings[recipe]["seconds"]) for network in networks)
+        return median(network.trainings[recipe].seconds for network in networks)
     return median(network.zero_cost_seconds.get(score, 0.0) for network in networks)

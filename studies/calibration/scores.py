@@ -4,27 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from search_space.architecture import Architecture
 from studies.calibration.accuracy_fit import last_epochs
 from studies.calibration.smoothing import pooled
-
-Curves = Mapping[str, Any]
+from studies.facts import TrainingFacts
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """What is known of an architecture before it is fully trained.
 
-    `zero_cost` holds scores at initialisation by name, `training` a short training as plain JSON.
+    `zero_cost` holds scores at initialisation by name, `training` is a short training.
     """
 
     architecture: Architecture
     macs: int
     params: int
     zero_cost: Mapping[str, float] = field(hash=False)
-    training: Curves = field(hash=False)
+    training: TrainingFacts
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +59,8 @@ AT_INITIALISATION: dict[str, Score] = {
 SHORT_TRAINING: dict[str, Score] = {
     score.name: score
     for score in (
-        Score("accuracy", "last validation accuracy", lambda evidence: _last(evidence, "validation_accuracies")),
-        Score("loss", "last validation loss, negated", lambda evidence: -_last(evidence, "validation_losses")),
+        Score("accuracy", "last validation accuracy", lambda evidence: evidence.training.accuracy),
+        Score("loss", "last validation loss, negated", lambda evidence: -evidence.training.loss),
         Score("tse", "summed training loss, negated; Ru et al. 2021, arXiv 2006.04492", lambda e: -_summed(e.training)),
         Score("tse_last", "the same over the last epochs", lambda e: -_summed(e.training, last=True)),
     )
@@ -74,10 +72,6 @@ def pooled_scores(scores: Sequence[float], evidences: Sequence[Evidence]) -> lis
     return pooled([(each.architecture, each.macs, each.params) for each in evidences], scores)
 
 
-def _last(evidence: Evidence, name: str) -> float:
-    return float(evidence.training[name][-1])
-
-
-def _summed(training: Curves, *, last: bool = False) -> float:
-    losses = training["training_losses"]
+def _summed(training: TrainingFacts, *, last: bool = False) -> float:
+    losses = training.training_losses
     return float(sum(losses[-last_epochs(len(losses)) :] if last else losses))

@@ -23,6 +23,7 @@ from search_space.cost import cost_of
 from search_space.plan import plan_of
 from studies.accuracy_scale import AccuracyScale
 from studies.dashboard.notes import study_note, trial_note
+from studies.facts import LatencyFacts, TrainingFacts
 from studies.finalists import finalists_from, scale_of_finals
 from studies.optuna_internals import FrozenStudy, id_of_study, id_of_trial
 from studies.record import KEY, Record, record_of
@@ -48,7 +49,7 @@ def _unit(trial: FrozenTrial) -> Drawing:
 
 
 def _curves(trial: FrozenTrial) -> Drawing:
-    return chart(losses_of(trial.user_attrs["training"]))
+    return chart(losses_of(TrainingFacts(trial.user_attrs["training"])))
 
 
 DRAWINGS: Mapping[str, Draw] = {"stages.svg": _stages, "unit.svg": _unit, "training.svg": _curves}
@@ -152,11 +153,11 @@ def _records(trials: Sequence[FrozenTrial]) -> list[Record]:
     return [record for record in found if record is not None]
 
 
-def _as_retimed(trial: FrozenTrial, latency: Mapping[str, Any] | None) -> FrozenTrial:
+def _as_retimed(trial: FrozenTrial, latency: LatencyFacts | None) -> FrozenTrial:
     if latency is None or trial.state is not TrialState.COMPLETE:
         return trial
     anew = copy(trial)
-    anew.values = [trial.values[0], float(latency["latency_ms"])]
+    anew.values = [trial.values[0], latency.latency_ms]
     return anew
 
 
@@ -166,7 +167,7 @@ def _noted(trial_id: int | None, body: str) -> dict[str, Any]:
 
 def _artifacts(trial: FrozenTrial) -> dict[str, str]:
     files = ["stages.svg", "unit.svg", ONNX] if "macs" in trial.user_attrs else []
-    files += ["training.svg"] if losses_of(trial.user_attrs.get("training", {})) else []
+    files += ["training.svg"] if losses_of(TrainingFacts(trial.user_attrs.get("training", {}))) else []
     found = {}
     for file in files:
         artifact = Artifact(id_of_trial(trial), file)

@@ -9,6 +9,7 @@ from optuna.trial import FrozenTrial
 
 from studies.accuracy_scale import ACCURACY, AccuracyScale
 from studies.display import FLOP, SPREAD, mflops_text, ms_text, params_text, proxy_text, spread_text, stage_text
+from studies.facts import LatencyFacts
 from studies.record import record_of
 from studies.storage.retimed_latencies import as_retimed
 from studies.storage.trials import CAUSE
@@ -48,7 +49,7 @@ def study_note(attributes: Mapping[str, Any]) -> str:
     )
 
 
-def trial_note(trial: FrozenTrial, retimed: Mapping[str, Mapping[str, Any]], scale: AccuracyScale) -> str:
+def trial_note(trial: FrozenTrial, retimed: Mapping[str, LatencyFacts], scale: AccuracyScale) -> str:
     """A trial in words: its numbers and its stages, or the cause why it has none; empty where nothing is known.
 
     `retimed` are the latencies of its study that were taken anew, by key; the scale is that study's.
@@ -56,7 +57,7 @@ def trial_note(trial: FrozenTrial, retimed: Mapping[str, Mapping[str, Any]], sca
     return "\n".join(_lines(trial, retimed, scale))
 
 
-def _lines(trial: FrozenTrial, retimed: Mapping[str, Mapping[str, Any]], scale: AccuracyScale) -> Iterator[str]:
+def _lines(trial: FrozenTrial, retimed: Mapping[str, LatencyFacts], scale: AccuracyScale) -> Iterator[str]:
     if cause := trial.user_attrs.get(CAUSE):
         yield f"**{trial.state.name.lower()}**: {cause}"
     if "architecture" not in trial.user_attrs or "macs" not in trial.user_attrs:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import combinations
-from typing import Any
 
 from studies.display import TIE
+from studies.facts import LatencyFacts
 
 ALIKE = 0.9
 """FLOPs are alike where the smaller is at least this share of the larger."""
@@ -16,7 +16,7 @@ ALIKE = 0.9
 
 @dataclass(frozen=True, slots=True)
 class TimedNetwork:
-    """A network that was counted and timed; `latency` is plain JSON of how: spread, noisy, rounds, runtime, device, ...
+    """A network that was counted and timed; `latency` says how.
 
     `macs` and `params` are for one image at the resolution and with the classes that it was timed at.
     """
@@ -26,17 +26,17 @@ class TimedNetwork:
     macs: int
     params: int
     latency_ms: float
-    latency: Mapping[str, Any] = field(hash=False)
+    latency: LatencyFacts
 
     @property
     def latency_spread(self) -> float:
         """The spread of the latency measurement, as a share of it; what it is, the measuring protocol says."""
-        return float(self.latency["spread"])
+        return self.latency.spread
 
     @property
     def noisy(self) -> bool:
         """Whether that spread is more than the protocol accepts."""
-        return bool(self.latency["noisy"])
+        return self.latency.noisy
 
     @property
     def macs_per_ms(self) -> float:

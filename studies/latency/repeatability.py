@@ -5,24 +5,26 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import combinations, product
 from typing import Any
 
-ESTIMATES: Mapping[str, Callable[[Mapping[str, Any]], Any]] = {
-    "p10 / reference": lambda latency: latency["ratio"],
-    "median / reference": lambda latency: latency["median_ms"] / latency["reference_median_ms"],
-    "mean / reference": lambda latency: latency["mean_ms"] / latency["reference_mean_ms"],
-    "p10": lambda latency: latency["p10_ms"],
-    "median": lambda latency: latency["median_ms"],
-    "mean": lambda latency: latency["mean_ms"],
+from studies.facts import LatencyFacts
+
+ESTIMATES: Mapping[str, Callable[[LatencyFacts], float]] = {
+    "p10 / reference": lambda latency: latency.ratio,
+    "median / reference": lambda latency: latency.median_ms / latency.reference_median_ms,
+    "mean / reference": lambda latency: latency.mean_ms / latency.reference_mean_ms,
+    "p10": lambda latency: latency.p10_ms,
+    "median": lambda latency: latency.median_ms,
+    "mean": lambda latency: latency.mean_ms,
 }
 """Name -> a latency's estimate from all that its measurement says. The first is the protocol's; others show why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Repeated:
-    """Measurements of one network, each in processes of its own; `latencies` are plain JSON of how each was taken.
+    """Measurements of one network, each in processes of its own.
 
     `condition` is what ran beside, `depth` how long was measured.
     """
@@ -30,16 +32,21 @@ class Repeated:
     network: str
     condition: str
     depth: str
-    latencies: tuple[Mapping[str, Any], ...] = field(hash=False)
+    latencies: tuple[LatencyFacts, ...]
 
     def values(self, estimate: str) -> list[float]:
         """One value a measurement of the estimate of that name."""
-        return [float(ESTIMATES[estimate](latency)) for latency in self.latencies]
+        return [ESTIMATES[estimate](latency) for latency in self.latencies]
 
     @property
     def median_ms(self) -> float:
         """The median of the latencies."""
-        return float(statistics.median(latency["latency_ms"] for latency in self.latencies))
+        return statistics.median(latency.latency_ms for latency in self.latencies)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The measurements as plain JSON."""
+        latencies = [dict(latency.plain) for latency in self.latencies]
+        return {"network": self.network, "condition": self.condition, "depth": self.depth, "latencies": latencies}
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,21 +86,21 @@ def coverage_of(repeated: Sequence[Repeated]) -> Coverage:
     for network in {one.network for one in repeated}:
         latencies = [latency for one in repeated if one.network == network for latency in one.latencies]
         for one, other in combinations(latencies, 2):
-            apart = abs(math.log(one["ratio"] / other["ratio"]))
-            error = math.hypot(one["spread"], other["spread"]) / 2
+            apart = abs(math.log(one.ratio / other.ratio))
+            error = math.hypot(one.spread, other.spread) / 2
             pairs += 1
             within += apart <= error
             within_twice += apart <= 2 * error
     return Coverage(pairs, within, within_twice)
 
 
-def reference_drift(latencies: Sequence[Mapping[str, Any]]) -> tuple[float, float]:
+def reference_drift(latencies: Sequence[LatencyFacts]) -> tuple[float, float]:
     """How far the reference's own time has wandered, largest over smallest less 1, and over how many hours.
 
     What slows reference and candidate alike is divided out; the drift says how much there was to divide out.
     """
     if not latencies:
         return 0.0, 0.0
-    times = [float(latency["reference_p10_ms"]) for latency in latencies]
-    taken_at = [float(latency["taken_at"]) for latency in latencies]
+    times = [latency.reference_p10_ms for latency in latencies]
+    taken_at = [latency.taken_at for latency in latencies]
     return max(times) / min(times) - 1, (max(taken_at) - min(taken_at)) / 3600

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import (
@@ -23,7 +23,7 @@ from sqlalchemy import (
 )
 
 from search_space.architecture import Architecture
-from studies.record import is_full
+from studies.facts import LatencyFacts
 
 _COPIED = (
     *("runtime", "runtime_version", "precision", "fingerprint", "batch_size", "resolution"),
@@ -65,20 +65,15 @@ class Measured:
     classes: int
     device: str
     source: str
-    latency: Mapping[str, Any] = field(hash=False)
+    latency: LatencyFacts
     architecture: Architecture | None = None
     study: str = ""
 
     @property
     def digest(self) -> str:
         """32 hexadecimal digits that name this measurement: entered twice, it is still one."""
-        text = json.dumps([self.network, self.classes, self.device, dict(self.latency)], sort_keys=True)
+        text = json.dumps([self.network, self.classes, self.device, dict(self.latency.plain)], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:32]
-
-
-def scaled(latency: Mapping[str, Any], anchor_ms: float) -> dict[str, Any]:
-    """The latency as it is where the anchor's is `anchor_ms`: kept is how many times the anchor's it was."""
-    return {**latency, "latency_ms": latency["ratio"] * anchor_ms, "reference_ms": anchor_ms}
 
 
 class Ledger:
@@ -136,7 +131,7 @@ class Ledger:
                 query = query.where(LATENCIES.c[name] == value)
         with self._engine.connect() as connection:
             rows = connection.execute(query.order_by(LATENCIES.c.taken_at.desc())).mappings().all()
-        found = next((row for row in rows if is_full(row["measurement"])), None)
+        found = next((row for row in rows if LatencyFacts(row["measurement"]).is_full), None)
         if found is None and rows and not full:
             found = rows[0]
         return _measured(found) if found is not None else None
@@ -151,12 +146,14 @@ def _row(measured: Measured) -> dict[str, Any]:
         "device": measured.device,
         "source": measured.source,
         "study": measured.study,
-        **{name: measured.latency.get(name) for name in _COPIED},
-        "measurement": dict(measured.latency),
+        **{name: measured.latency.plain.get(name) for name in _COPIED},
+        "measurement": dict(measured.latency.plain),
     }
 
 
 def _measured(row: Mapping[Any, Any]) -> Measured:
     architecture = Architecture.from_dict(row["architecture"]) if row["architecture"] else None
     names = ("network", "classes", "device", "source", "study")
-    return Measured(**{name: row[name] for name in names}, latency=row["measurement"], architecture=architecture)
+    return Measured(
+        **{name: row[name] for name in names}, latency=LatencyFacts(row["measurement"]), architecture=architecture
+    )

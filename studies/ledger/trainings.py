@@ -13,6 +13,7 @@ from sqlalchemy.exc import IntegrityError
 
 from search_space.architecture import Architecture
 from search_space.hand_designed import HandDesigned
+from studies.facts import TrainingFacts
 
 _metadata = MetaData()
 EVALUATIONS = Table(
@@ -64,7 +65,7 @@ class KeptTraining:
 
     architecture: Architecture
     recipe: Mapping[str, Any] = field(hash=False)
-    training: Mapping[str, Any] = field(hash=False)
+    training: TrainingFacts
 
 
 class Evaluations:
@@ -118,7 +119,7 @@ class Evaluations:
         with self._engine.connect() as connection:
             rows = [tuple(row) for row in connection.execute(query)]
         return [
-            KeptTraining(Architecture.from_dict(architecture), method, result)
+            KeptTraining(Architecture.from_dict(architecture), method, TrainingFacts(result))
             for architecture, method, result in rows
             if "stages" in architecture and "epochs" in method
         ]

@@ -8,6 +8,7 @@ from math import sqrt
 from statistics import fmean, stdev
 from typing import Any
 
+from studies.facts import LatencyFacts
 from studies.papers.published_accuracies import PublishedAccuracies, PublishedNetwork
 from studies.ranking import Interval, ranking_of
 
@@ -27,7 +28,7 @@ class Compared:
     macs: int | None
     params: int | None
     accuracies: Mapping[int, float] = field(hash=False)
-    latency: Mapping[str, Any] | None = field(hash=False)
+    latency: LatencyFacts | None
     causes: tuple[str, ...] = ()
 
     @property
@@ -44,7 +45,7 @@ class Compared:
     @property
     def latency_ms(self) -> float | None:
         """Milliseconds a batch of one."""
-        return float(self.latency["latency_ms"]) if self.latency else None
+        return self.latency.latency_ms if self.latency else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +147,7 @@ def _network_json(network: Compared, front: frozenset[str]) -> dict[str, Any]:
         "accuracy": network.accuracy,
         "accuracy_error": network.accuracy_error,
         "accuracies": {str(seed): accuracy for seed, accuracy in network.accuracies.items()},
-        "latency": dict(network.latency) if network.latency else None,
+        "latency": dict(network.latency.plain) if network.latency else None,
         "on_front": network.name in front,
         "failures": list(network.causes),
     }

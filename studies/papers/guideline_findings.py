@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from studies.display import TIE
+from studies.facts import LatencyFacts
 from studies.papers.published_guidelines import ALEXNET, PLATFORMS, PublishedTable
 
 HERE = "this device"
@@ -24,7 +24,7 @@ SPEED = "Speed is relative to the first row."
 
 @dataclass(frozen=True, slots=True)
 class MeasuredRow:
-    """One network of a table as it was measured; `latency` are the fields of a `proxies.latency.measure.Latency`.
+    """One network of a table as it was measured.
 
     `channels` are empty for whole networks, `memory_access_elements` None where the paper's formula says nothing.
     """
@@ -34,12 +34,12 @@ class MeasuredRow:
     shape: tuple[int, ...]
     macs: int
     memory_access_elements: int | None
-    latency: Mapping[str, Any]
+    latency: LatencyFacts
 
     @property
     def latency_ms(self) -> float:
         """The latency, which is the first row's own where this is the first row."""
-        return float(self.latency["latency_ms"])
+        return self.latency.latency_ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ class Finding:
                     "macs": row.macs,
                     "memory_access_elements": row.memory_access_elements,
                     "relative_speed": self.speeds[number],
-                    "latency": dict(row.latency),
+                    "latency": dict(row.latency.plain),
                     "published": {
                         PLATFORMS[name]: self.published.rows[number].values[name][self.variant] for name in names
                     },
@@ -114,14 +114,14 @@ def cells_of(finding: Finding) -> list[tuple[str, ...]]:
 
 def latency_text(row: MeasuredRow, unit: str = "") -> str:
     """The latency to three digits with half its spread: "12.3 ±0.4 %", and whether it is noisy."""
-    noisy = " noisy" if row.latency["noisy"] else ""
-    return f"{format(row.latency_ms, '#.3g').rstrip('.')}{unit} ±{50 * row.latency['spread']:.1f} %{noisy}"
+    noisy = " noisy" if row.latency.noisy else ""
+    return f"{format(row.latency_ms, '#.3g').rstrip('.')}{unit} ±{50 * row.latency.spread:.1f} %{noisy}"
 
 
 def verdict_of(finding: Finding) -> str:
     """What the numbers say of the table's guideline, in a line, with the published numbers in brackets."""
     said = _speed_up(finding) if finding.published.in_ms else _guideline(finding)
-    noisy = [row.setting for row in finding.rows if row.latency["noisy"]]
+    noisy = [row.setting for row in finding.rows if row.latency.noisy]
     named = {"unaligned": _unaligned(finding), "noisy": noisy}
     return "; ".join([said, *(f"{name}: {', '.join(settings)}" for name, settings in named.items() if settings)]) + "."
 

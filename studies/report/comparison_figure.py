@@ -45,7 +45,7 @@ def comparison_figure(comparison: Comparison) -> go.Figure:
 
 def _family(name: str, networks: Sequence[Compared], colour: str, sides: Mapping[str, str]) -> go.Scatter:
     bars = {"type": "data", "thickness": 1.5, "width": 4}
-    halves = [(each.latency_ms or 0.0) * each.latency["spread"] / 2 if each.latency else None for each in networks]
+    halves = [(each.latency_ms or 0.0) * each.latency.spread / 2 if each.latency else None for each in networks]
     errors = [None if each.accuracy_error is None else 100 * each.accuracy_error for each in networks]
     return go.Scatter(
         name=escape(name),

@@ -156,8 +156,8 @@ def _accuracy(network: Compared) -> str:
 def _latency(latency: Any) -> str:
     if not latency:
         return UNKNOWN
-    noisy = " noisy" if latency["noisy"] else ""
-    return f"{latency['latency_ms']:#.3g} ±{50 * latency['spread']:.1f} %{noisy}"
+    noisy = " noisy" if latency.noisy else ""
+    return f"{latency.latency_ms:#.3g} ±{50 * latency.spread:.1f} %{noisy}"
 
 
 def _millions(count: int | None, decimals: int) -> str:

@@ -8,23 +8,26 @@ from typing import Any
 
 from optuna.study import Study
 
+from studies.facts import LatencyFacts
 from studies.record import Record
 
 PREFIX = "retimed:"
 """How the study's attributes begin that hold a latency, each followed by the architecture's key."""
 
 
-def keep_retimed(study: Study, key: str, latency: Mapping[str, Any]) -> None:
+def keep_retimed(study: Study, key: str, latency: LatencyFacts) -> None:
     """Keeps the latency of the architecture of that key: `records_of` tells it from now on."""
-    study.set_user_attr(PREFIX + key, dict(latency))
+    study.set_user_attr(PREFIX + key, dict(latency.plain))
 
 
-def retimed_in(attributes: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+def retimed_in(attributes: Mapping[str, Any]) -> dict[str, LatencyFacts]:
     """By key, the latencies among a study's user attributes that were taken anew."""
-    return {name.removeprefix(PREFIX): latency for name, latency in attributes.items() if name.startswith(PREFIX)}
+    return {
+        name.removeprefix(PREFIX): LatencyFacts(plain) for name, plain in attributes.items() if name.startswith(PREFIX)
+    }
 
 
-def as_retimed(record: Record, retimed: Mapping[str, Mapping[str, Any]]) -> Record:
+def as_retimed(record: Record, retimed: Mapping[str, LatencyFacts]) -> Record:
     """The record with its latency as it was taken anew, if it was."""
     latency = retimed.get(record.architecture.key())
-    return replace(record, latency_ms=float(latency["latency_ms"]), latency=latency) if latency else record
+    return replace(record, latency_ms=latency.latency_ms, latency=latency) if latency else record

@@ -27,6 +27,7 @@ from studies.calibration.accuracy_fit import KnownTrainings
 from studies.calibration.known_trainings import published_labels
 from studies.calibration.results import Calibration, Made, Trained, calibration_of, scores_of
 from studies.calibration.store import shipped, to_dict
+from studies.facts import TrainingFacts
 from studies.ranking import ranking_of
 
 NAME = "cifar10"
@@ -106,7 +107,7 @@ def calibration_with(rows: list[dict], kept: dict[tuple[str, str], dict], finger
                 ("stratified",),
                 scores["scores"],
                 scores["score_seconds"],
-                {SHORT.name: training},
+                {SHORT.name: TrainingFacts(training)},
                 (row["accuracy"],),
             )
         )

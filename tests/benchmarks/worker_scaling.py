@@ -26,6 +26,7 @@ from nas.search.settings import Settings, add_flags, settings_of
 from nas.search.shufflenet_problem import ShuffleNets
 from nas.workers.local import Workers
 from search_space import Architecture, SearchSpace, cost_of
+from studies.facts import LatencyFacts, TrainingFacts
 from studies.ledger.latencies import Ledger
 from studies.ledger.trainings import Evaluations
 from studies.record import Record
@@ -61,7 +62,9 @@ class Sleeper:
             "num_classes": 10,
         }
         latency_ms = anchor_ms * cost.macs / 145e6
-        return Record.of_parts(architecture, cost, {**LATENCY, "latency_ms": latency_ms}, training, "here")
+        return Record.of_parts(
+            architecture, cost, LatencyFacts({**LATENCY, "latency_ms": latency_ms}), TrainingFacts(training), "here"
+        )
 
 
 def settings_from(*flags: str) -> Settings:

@@ -17,6 +17,7 @@ from studies.calibration.results import (
     calibration_of,
 )
 from studies.calibration.scores import AT_INITIALISATION
+from studies.facts import TrainingFacts
 
 CLASSES = 10
 SHORT, LONG = RECIPES["short"], RECIPES["long"]
@@ -28,16 +29,18 @@ def made(**changes: Any) -> Made:
     return replace(usual, **changes)
 
 
-def curves(quality: float, epochs: int, seconds: float) -> dict[str, Any]:
+def curves(quality: float, epochs: int, seconds: float) -> TrainingFacts:
     """A training that goes the faster the better the network is."""
     losses = [log(CLASSES) * exp(-2 * quality * (epoch + 1) / epochs) for epoch in range(epochs)]
-    return {
-        "training_losses": losses,
-        "validation_losses": [losses[-1] + 0.1],
-        "validation_accuracies": [round(quality, 2)],
-        "seconds": seconds,
-        "num_classes": CLASSES,
-    }
+    return TrainingFacts(
+        {
+            "training_losses": losses,
+            "validation_losses": [losses[-1] + 0.1],
+            "validation_accuracies": [round(quality, 2)],
+            "seconds": seconds,
+            "num_classes": CLASSES,
+        }
+    )
 
 
 @cache

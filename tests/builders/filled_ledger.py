@@ -7,6 +7,7 @@ from sqlalchemy import Engine
 
 from proxies.training.recipes import RECIPES
 from search_space import PRESETS
+from studies.facts import LatencyFacts
 from studies.ledger.latencies import Ledger, Measured
 from studies.ledger.trainings import Evaluations, Question
 from studies.storage.database import engine_of
@@ -43,8 +44,10 @@ def fill(engine: Engine) -> None:
     evaluations.add(Question(HALF, zero_cost, DATA, 0), SCORED, MADE_BY, NOVEMBER + 12 * HOUR)
     asked = Question(FULL, RECIPES["long"].to_dict(), OTHER_DATA, 1, "cuda")
     evaluations.add(asked, {**TRAINED, "seconds": 30.0}, MADE_BEFORE_FINGERPRINTS, NOVEMBER + DAY)
-    board = Measured(HALF.key(), 1000, "a board", "run", TIMED, HALF, "a study")
-    Ledger(engine).add([Measured("resnet-18", 1000, "abcdefabcdef", "references", TIMED_ELSEWHERE), board])
+    board = Measured(HALF.key(), 1000, "a board", "run", LatencyFacts(TIMED), HALF, "a study")
+    Ledger(engine).add(
+        [Measured("resnet-18", 1000, "abcdefabcdef", "references", LatencyFacts(TIMED_ELSEWHERE)), board]
+    )
 
 
 def filled(folder: Path) -> str:

@@ -9,6 +9,7 @@ from nas.search.accuracy import Accuracy
 from proxies.training.recipes import RECIPES
 from search_space import Architecture
 from studies.calibration.four_feature_fit import FourFeatureFit
+from studies.facts import LatencyFacts
 from studies.ledger.trainings import Evaluations
 from studies.record import Record
 from studies.storage.database import engine_of
@@ -54,11 +55,11 @@ def long_answer(architecture: Architecture, method: dict[str, Any], seed: int) -
     return {"validation_accuracies": [accuracy], "seconds": 2.0}
 
 
-def timed_again(architecture: Architecture, anchor_ms: float) -> dict[str, Any]:
+def timed_again(architecture: Architecture, anchor_ms: float) -> LatencyFacts:
     """A latency such as a worker's: a tenth more than the search's."""
     latency_ms = 1.1 * TRAINED[architecture.key()].latency_ms
     text = {"fingerprint": "abc", "runtime": "onnxruntime", "seconds": 5.0, "spread": 0.01, "noisy": False}
-    return {**text, "latency_ms": latency_ms, "reference_ms": anchor_ms}
+    return LatencyFacts({**text, "latency_ms": latency_ms, "reference_ms": anchor_ms})
 
 
 def made_study(storage: RDBStorage, settings: dict[str, Any]) -> Study:

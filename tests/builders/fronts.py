@@ -5,6 +5,7 @@ from typing import Any
 
 from search_space import Budget, SearchSpace
 from search_space.choosers import RandomChooser
+from studies.facts import LatencyFacts
 from studies.finalists import Finalist, trials_of
 from studies.front import front_of
 from studies.storage.studies import keep_results, open_storage, open_study
@@ -41,6 +42,6 @@ def kept_study(folder: Path, settings: dict[str, Any]) -> str:
     url = f"sqlite:///{folder}/study.db"
     storage = open_storage(url)
     enter(open_study(storage, "one", settings, resume=False), *RECORDS)
-    finalists = [Finalist(each, {1: 0.5, 2: 0.6}, LATENCY) for each in FRONT]
+    finalists = [Finalist(each, {1: 0.5, 2: 0.6}, LatencyFacts(LATENCY)) for each in FRONT]
     keep_results(storage, "one-finalists", {"recipe": "long"}, trials_of(finalists, {"name": "long"}))
     return url

@@ -5,6 +5,7 @@ from typing import Any
 
 from nas.guidelines.run import Case
 from search_space import Architecture, cost_of
+from studies.facts import LatencyFacts
 from studies.latency.flops_verdict import FailedNetwork, TimedNetwork, verdict_of
 from studies.latency.model import fit, work_of
 from studies.papers.comparison import Compared, Comparison
@@ -27,7 +28,7 @@ V1 = {1: "v1-1.0x-g1", 2: "v1-1.0x-g2", 3: "v1-1.0x-g3", 4: "v1-1.0x-g4", 8: "v1
 
 
 def compared(name: str, accuracies: Mapping[int, float], ms: float | None = 1.0, **other: Any) -> Compared:
-    latency = None if ms is None else {"latency_ms": ms, "spread": 0.01, "noisy": False}
+    latency = None if ms is None else LatencyFacts({"latency_ms": ms, "spread": 0.01, "noisy": False})
     return Compared(name, "ShuffleNet V1", 140_000_000, 2_000_000, accuracies, latency, **other)
 
 
@@ -41,7 +42,7 @@ FAMILIES = ("ShuffleNet V1", "ShuffleNet V2", "MobileNet", "other")
 def timed(
     name: str, mflops: float, latency_ms: float, mparams: float = 1.0, noisy: bool = False, family: str = "other"
 ) -> TimedNetwork:
-    latency = {"spread": 0.02, "noisy": noisy}
+    latency = LatencyFacts({"spread": 0.02, "noisy": noisy})
     return TimedNetwork(name, family, round(mflops * 1e6), round(mparams * 1e6), latency_ms, latency)
 
 
@@ -64,7 +65,7 @@ def reference_study(*timed: TimedNetwork, failed: tuple[FailedNetwork, ...] = ()
 def finding(case: Case, latencies_ms: Sequence[float]) -> Finding:
     how = {"spread": 0.01, "noisy": False}
     rows = tuple(
-        MeasuredRow(row.setting, (8,), (1, 8, 56, 56), 1_000_000, 1_000, {**how, "latency_ms": ms})
+        MeasuredRow(row.setting, (8,), (1, 8, 56, 56), 1_000_000, 1_000, LatencyFacts({**how, "latency_ms": ms}))
         for row, ms in zip(case.table.rows, latencies_ms, strict=True)
     )
     return Finding(case.table, case.platform, case.variant, rows)

@@ -6,6 +6,7 @@ from typing import Any
 from optuna.study import Study
 
 from search_space import PRESETS, Architecture, cost_of
+from studies.facts import LatencyFacts, TrainingFacts
 from studies.record import Record, attributes_of
 
 
@@ -31,8 +32,8 @@ def record(
         architecture=architecture,
         accuracy=accuracy,
         latency_ms=latency_ms,
-        latency={**timed, **(latency or {})},
-        training={**trained, **(training or {})},
+        latency=LatencyFacts({**timed, **(latency or {})}),
+        training=TrainingFacts({**trained, **(training or {})}),
         **{**counts, "where": "here", **changes},
     )
 

@@ -43,7 +43,7 @@ def kept(folder: Path, trials: int) -> str:
         made = record(space.suggest(RandomChooser(number)), 0.0, 1.0)
         ms = 0.5 + made.macs / 40e6 * (1 + (number * 37 % 100) / 100)
         accuracy = 0.5 + 0.3 * (number * 61 % 101) / 101
-        attributes = attributes_of(made) | {"training": CURVES, "latency": {**made.latency, "latency_ms": ms}}
+        attributes = attributes_of(made) | {"training": CURVES, "latency": {**made.latency.plain, "latency_ms": ms}}
         study.add_trial(optuna.create_trial(values=[accuracy, ms], user_attrs=attributes))
     failed = {"cause": "RuntimeError: no room"}
     study.add_trial(optuna.create_trial(state=TrialState.FAIL, user_attrs=failed))
@@ -167,7 +167,7 @@ def test_a_latency_that_was_taken_anew_stands_in_place_of_the_first(tmp_path: Pa
     storage = AnnotatedStorage(url)
     assert storage.get_study_system_attrs(1)  # what was noted before is noted anew
     first, second = records_of(study)
-    keep_retimed(study, first.architecture.key(), {**first.latency, "latency_ms": 1234.0})
+    keep_retimed(study, first.architecture.key(), first.latency.changed(latency_ms=1234.0))
     assert [each.values[1] for each in storage.get_all_trials(1)[:2]] == [1234.0, second.latency_ms]
     assert any("1234 ms" in str(note) for note in storage.get_study_system_attrs(1).values())
     assert [each.values[1] for each in study.get_trials()[:2]] == [first.latency_ms, second.latency_ms]

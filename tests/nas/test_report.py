@@ -11,6 +11,7 @@ from builders.tables import CODES, row
 
 from nas.report import __main__ as report
 from nas.run import __main__ as run
+from studies.facts import LatencyFacts
 from studies.finalists import Finalist, finalists_from, trials_of
 
 Captured = pytest.CaptureFixture[str]
@@ -33,7 +34,7 @@ def test_the_page_is_made_from_the_storage_alone_without_torch(tmp_path: Path) -
 
 
 def test_finalists_come_back_as_they_were_kept() -> None:
-    made = [Finalist(each, {1: 0.5, 2: 0.6}, LATENCY) for each in (*FRONT, *REFERENCES)]
+    made = [Finalist(each, {1: 0.5, 2: 0.6}, LatencyFacts(LATENCY)) for each in (*FRONT, *REFERENCES)]
     found = finalists_from(trials_of(made, {}))
     assert [each.accuracies for each in found] == [each.accuracies for each in made]
     assert [(each.record.name, each.record.accuracy, each.record.latency_ms) for each in found] == [

@@ -167,7 +167,7 @@ def _card(
 
 def _facts(record: Record, references: Sequence[Record], scale: AccuracyScale) -> dict[str, str]:
     nearest = nearest_reference(record, references)
-    where = " ".join(str(record.latency[name]) for name in ("runtime", "device") if name in record.latency)
+    where = record.latency.where
     return {
         "key": record.architecture.key(),
         "FLOPs, parameters": f"{mflops_text(record)} M, {params_text(record)} M",

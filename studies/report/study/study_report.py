@@ -146,7 +146,7 @@ def _of_predictions(predicted: Predicted | None) -> str:
 
 
 def _limits(records: Sequence[Record], accuracy: str, task: Task) -> Section:
-    measured = {f"{r.latency.get('runtime', '')} {r.latency.get('device', '')}".strip() for r in records} - {""}
+    measured = {record.latency.where for record in records} - {""}
     return section(
         "What the numbers do not say",
         template="limits.html",
@@ -159,7 +159,7 @@ def _limits(records: Sequence[Record], accuracy: str, task: Task) -> Section:
 
 
 def _of_drift(records: Sequence[Record]) -> str:
-    if not all("taken_at" in record.latency for record in records) or not records:
+    if not all(record.latency.has("taken_at") for record in records) or not records:
         return ""
     drift, hours = reference_drift([record.latency for record in records])
     return (

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from studies.facts import TrainingFacts
 from studies.report.study.drawing import Drawing, Shape
 
 _WIDTH, _HEIGHT, _LEFT, _TOP, _BOTTOM = 320, 170, 40, 26, 144
@@ -22,10 +22,10 @@ class TrainingCurves:
     note: str
 
 
-def curves_of(training: Mapping[str, Any]) -> TrainingCurves:
+def curves_of(training: TrainingFacts) -> TrainingCurves:
     """The curves that a training kept; where it kept none, the note says so."""
     losses = losses_of(training)
-    percent = [(epoch, 100 * accuracy) for epoch, accuracy in _validated(training, "validation_accuracies")]
+    percent = [(epoch, 100 * accuracy) for epoch, accuracy in _validated(training, training.validation_accuracies)]
     drawn = [losses] if losses else []
     drawn += [{"validation accuracy, %": percent}] if len(percent) > 1 else []
     note = "" if drawn else "No curve of this training was kept."
@@ -35,11 +35,11 @@ def curves_of(training: Mapping[str, Any]) -> TrainingCurves:
     return TrainingCurves(tuple(map(chart, drawn)), note)
 
 
-def losses_of(training: Mapping[str, Any]) -> dict[str, Points]:
+def losses_of(training: TrainingFacts) -> dict[str, Points]:
     """The losses by epoch that a training kept, by name."""
     losses = {
-        "training loss": _by_epoch(training, "training_losses"),
-        "validation loss": _validated(training, "validation_losses"),
+        "training loss": _by_epoch(training.training_losses),
+        "validation loss": _validated(training, training.validation_losses),
     }
     return {name: points for name, points in losses.items() if points}
 
@@ -92,11 +92,10 @@ def _in_words(series: Mapping[str, Points]) -> str:
     )
 
 
-def _by_epoch(training: Mapping[str, Any], name: str) -> Points:
-    return [(float(epoch), float(value)) for epoch, value in enumerate(training.get(name, ()), start=1)]
+def _by_epoch(values: Sequence[float]) -> Points:
+    return [(float(epoch), value) for epoch, value in enumerate(values, start=1)]
 
 
-def _validated(training: Mapping[str, Any], name: str) -> Points:
-    values = training.get(name, ())
-    epochs = training.get("validated_epochs") or range(1, len(values) + 1)
-    return [(float(epoch), float(value)) for epoch, value in zip(epochs, values, strict=False)]
+def _validated(training: TrainingFacts, values: Sequence[float]) -> Points:
+    epochs = training.validated_epochs or range(1, len(values) + 1)
+    return [(float(epoch), value) for epoch, value in zip(epochs, values, strict=False)]

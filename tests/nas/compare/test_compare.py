@@ -27,6 +27,7 @@ from search_space import PRESETS, Architecture, cost_of
 from search_space.errors import InputError
 from search_space.hand_designed import HandDesigned
 from search_space.task import Task
+from studies.facts import LatencyFacts
 from studies.ledger.entries import Entries, Filters
 from studies.ledger.trainings import Evaluations, Question
 from studies.storage.database import engine_of
@@ -61,7 +62,7 @@ class AskedWorkers(FakeWorkers):
         self.all: list[Any] = [AskedWorker(calls, answers) for _ in range(2)]
 
 
-def latency(network: Architecture | HandDesigned, anchor_ms: float | None) -> dict[str, Any]:
+def latency(network: Architecture | HandDesigned, anchor_ms: float | None) -> LatencyFacts:
     """A latency such as a worker's: twice the anchor's for every network but the anchor."""
     ratio = 1.0 if network == PRESETS["v2-1.0x"] else 2.0
     reference_ms = anchor_ms or 4.0
@@ -74,7 +75,8 @@ def latency(network: Architecture | HandDesigned, anchor_ms: float | None) -> di
         "taken_at": time.time(),
         "seconds": 1.0,
     }
-    return {"latency_ms": ratio * reference_ms, "reference_ms": reference_ms, "ratio": ratio, **how, **numbers}
+    times = {"latency_ms": ratio * reference_ms, "reference_ms": reference_ms, "ratio": ratio}
+    return LatencyFacts({**times, **how, **numbers})
 
 
 def training(network: Architecture | HandDesigned, method: dict[str, Any], seed: int) -> dict[str, Any]:

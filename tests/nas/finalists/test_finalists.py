@@ -94,7 +94,7 @@ def test_the_study_of_finalists_holds_each_network_once(
     )
     trial = first[REFERENCE.architecture.key()]
     assert trial.values == [pytest.approx(0.70), pytest.approx(3.85)]
-    assert trial.user_attrs["latency"] == timed_again(REFERENCE.architecture, ANCHOR_MS)
+    assert trial.user_attrs["latency"] == timed_again(REFERENCE.architecture, ANCHOR_MS).plain
     assert (trial.user_attrs["former_latency_ms"], trial.user_attrs["predicted_accuracy"]) == (3.5, 0.65)
     record = record_of(trial)
     assert record is not None

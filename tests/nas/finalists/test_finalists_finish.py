@@ -218,10 +218,10 @@ def test_what_is_timed_quickly_is_timed_again_while_time_is_left(
     storage: RDBStorage, study: Study, workers: Current
 ) -> None:
     quick = from_search("v2-2.0x", 0.9, 10.0, 590_000_000)
-    quick = replace(quick, latency={**quick.latency, "depth": "quick"})
+    quick = replace(quick, latency=quick.latency.changed(depth="quick"))
     study.set_user_attr("provenance", PROVENANCE)
     enter(study, quick)
-    timed = {**quick.latency, "latency_ms": 11.0, "fingerprint": "abc", "runtime": "onnxruntime"}
+    timed = quick.latency.changed(latency_ms=11.0, fingerprint="abc", runtime="onnxruntime")
     workers.put(lambda *_: {"validation_accuracies": [0.9], "seconds": 2.0}, lambda *_: timed)
     engine = engine_of(URL)
     finished = finish_run(settings_from(*MINE), study, storage, engine, workers.get(), lambda: HOURS, lambda line: None)

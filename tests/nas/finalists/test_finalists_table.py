@@ -4,12 +4,15 @@ from dataclasses import replace
 
 from builders.finalists import FAST, MIDDLE, NEAR, REFERENCE, SLOW
 
+from studies.facts import LatencyFacts
 from studies.finalists import Finalist, final_front, render_finalists
 from studies.record import Record
 
 
 def finalist(of: Record, accuracies: dict[int, float], latency_ms: float | None = None) -> Finalist:
-    return Finalist(of, accuracies, {"latency_ms": latency_ms or of.latency_ms, "spread": 0.008, "noisy": False})
+    return Finalist(
+        of, accuracies, LatencyFacts({"latency_ms": latency_ms or of.latency_ms, "spread": 0.008, "noisy": False})
+    )
 
 
 def test_the_table_shows_means_and_deviations_and_the_front_by_them_and_by_the_new_latencies() -> None:

@@ -74,8 +74,8 @@ def test_results_come_into_the_ledger_once(measured: Path, capsys: pytest.Captur
     assert set(found) == {KEY, PRESETS["v2-1.0x"].key()}
     ours = found[KEY]
     assert (ours.architecture, ours.classes, ours.source) == (PRESETS["v2-0.5x"], 4, "bundle")
-    assert 0 < ours.latency["latency_ms"] < found[PRESETS["v2-1.0x"].key()].latency["latency_ms"]
-    assert (ours.latency["resolution"], ours.latency["runtime"]) == (32, "onnxruntime")
+    assert 0 < ours.latency.latency_ms < found[PRESETS["v2-1.0x"].key()].latency.latency_ms
+    assert (ours.latency.resolution, ours.latency.runtime) == (32, "onnxruntime")
     assert latency.main(["list", "--storage", f"sqlite:///{measured}/study.db"]) == 0
     assert "a board" in capsys.readouterr().out
 

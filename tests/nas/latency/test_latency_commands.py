@@ -17,6 +17,7 @@ from proxies.latency.measure import Latency
 from proxies.latency.synthetic_load import loaded_cores
 from search_space import PRESETS, Architecture, Budget, SearchSpace, cost_of
 from search_space.choosers import RandomChooser
+from studies.facts import LatencyFacts
 from studies.ledger.latencies import Ledger, Measured
 from studies.storage.database import engine_of
 
@@ -43,7 +44,7 @@ def kept(folder: Path, measurements: list[Measured]) -> str:
 def measured(number: int, **changes: Any) -> Measured:
     architecture: Architecture = SPACE.suggest(RandomChooser(number))
     ms = 0.5 + cost_of(architecture).macs / 40e6
-    return Measured(architecture.key(), 1000, "a board", "run", how(ms, **changes), architecture)
+    return Measured(architecture.key(), 1000, "a board", "run", LatencyFacts(how(ms, **changes)), architecture)
 
 
 # The dispatcher
@@ -194,7 +195,7 @@ def test_what_is_measured_is_printed_and_kept_and_what_fails_costs_one_network(
     engine.dispose()
     assert kept_ones[0].network == PRESETS["v2-0.5x"].key()
     assert len(kept_ones) == len(lines) - 1 == 2
-    assert all(one.latency["seconds"] > 0 for one in kept_ones)
+    assert all(one.latency.seconds > 0 for one in kept_ones)
 
 
 @pytest.mark.slow

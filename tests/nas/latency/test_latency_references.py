@@ -175,7 +175,7 @@ def test_what_is_timed_comes_into_the_ledger_and_what_fails_does_not(tmp_path: P
     engine.dispose()
     assert set(kept) == {PRESETS["v1-0.25x-g1"].key(), "mobilenet-v1-0.25"}
     assert kept["mobilenet-v1-0.25"].architecture is None
-    assert kept[PRESETS["v1-0.25x-g1"].key()].latency["latency_ms"] == pytest.approx(0.6)
+    assert kept[PRESETS["v1-0.25x-g1"].key()].latency.latency_ms == pytest.approx(0.6)
 
 
 def test_a_storage_of_something_else_is_a_mistake(capsys: Captured, tmp_path: Path) -> None:

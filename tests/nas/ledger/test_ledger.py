@@ -11,6 +11,7 @@ import pytest
 from builders.filled_ledger import DAY, FULL, HALF, NOVEMBER, TIMED, filled
 
 from nas.ledger import __main__ as ledger
+from studies.facts import LatencyFacts
 from studies.ledger.latencies import Ledger, Measured
 from studies.ledger.trainings import Evaluations
 from studies.storage.database import engine_of
@@ -61,7 +62,7 @@ def test_a_list_has_a_line_for_each_entry_newest_last_and_what_all_took(url: str
 def test_a_backbones_latency_is_listed_as_one(url: str, capsys: Captured) -> None:
     engine = engine_of(url)
     later = {**TIMED, "taken_at": NOVEMBER + 5 * DAY}
-    Ledger(engine).add([Measured(replace(FULL, head=0).key(), 0, "a board", "run", later)])
+    Ledger(engine).add([Measured(replace(FULL, head=0).key(), 0, "a board", "run", LatencyFacts(later))])
     engine.dispose()
     (row,) = [line for line in printed(capsys, "list", "--storage", url, "--network", "v2-1.0x") if " board" in line]
     assert " v2-1.0x  onnxruntime float32, detection-backbone, 224 px " in row

@@ -37,7 +37,7 @@ def kept(found: Calibration, url: str) -> None:
 
 
 def short(preset: str = "v2-0.5x") -> Record:
-    return record(preset, 0.25, training=calibration().networks[3].trainings["short"])
+    return record(preset, 0.25, training=calibration().networks[3].trainings["short"].plain)
 
 
 def question(architecture: Architecture, recipe: str, seed: int = 0) -> Question:
@@ -48,7 +48,7 @@ def trained(url: str, recipe: str, accuracy: float, *names: str) -> None:
     """Enters such trainings of presets into the database."""
     Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
     evaluations = Evaluations(engine_of(url))
-    result = {**calibration().networks[3].trainings["short"], "validation_accuracies": [accuracy]}
+    result = {**calibration().networks[3].trainings["short"].plain, "validation_accuracies": [accuracy]}
     for name in names:
         evaluations.add(question(PRESETS[name], recipe), result, {}, 1e9)
 
@@ -152,7 +152,7 @@ def test_a_study_from_before_there_was_a_prior_goes_on_as_it_began() -> None:
         **{"told": "calibrated on this data", "resolution": 224, "classes": 1000},
     }
     found = Accuracy.from_dict(old)
-    losses = short().training["training_losses"]
+    losses = short().training.training_losses
     share = sum(losses) / len(losses) / log(10)
     odds = 0.5 - share + 0.1 * (log10(40_476_448) - 7)
     assert found.predicted(short()).accuracy == pytest.approx(1 / (1 + exp(-odds)))

@@ -14,6 +14,7 @@ from search_space.choosers import FixedChooser, RandomChooser
 from search_space.plan import NO_CLASSIFIER
 from search_space.task import DETECTION_BACKBONE, TASKS
 from studies.calibration.known_trainings import shipped_fit
+from studies.facts import LatencyFacts, TrainingFacts
 from studies.latency.prior import ENOUGH, expected_latency
 from studies.record import Record, attributes_of
 from studies.sampling.encoding import draw
@@ -39,7 +40,9 @@ def tell(study: Study, count: int, ms_per_mac: float) -> None:
         macs = cost_of(architecture).macs
         latency = {"latency_ms": macs * ms_per_mac, "spread": 0.01, "noisy": False, "seconds": 1.0}
         training = {"seconds": 1.0, "validation_accuracies": [0.5]}
-        record = Record.of_parts(architecture, cost_of(architecture), latency, training, "here")
+        record = Record.of_parts(
+            architecture, cost_of(architecture), LatencyFacts(latency), TrainingFacts(training), "here"
+        )
         trial = study.ask()
         for name, value in attributes_of(record).items():
             trial.set_user_attr(name, value)

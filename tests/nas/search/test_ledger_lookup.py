@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 import sqlalchemy
@@ -14,22 +13,25 @@ from nas.search.accuracy import Accuracy
 from nas.search.ledger_lookup import LedgerLookup, SearchedOn
 from nas.search.shufflenet_problem import ShuffleNets
 from search_space import PRESETS, Budget, SearchSpace, cost_of
+from studies.facts import LatencyFacts, TrainingFacts
 from studies.ledger.latencies import Ledger
 from studies.ledger.trainings import Evaluations
 from studies.record import Record, Rejected
 from studies.storage.studies import open_storage, open_study, references_of
 
 NETWORK = PRESETS["v2-0.5x"]
-LATENCY = {
-    **{"latency_ms": 2.0, "ratio": 0.5, "reference_ms": 4.0, "spread": 0.01, "noisy": False, "seconds": 9.0},
-    **{"fingerprint": "abc", "runtime": "onnxruntime", "runtime_version": "1.0", "precision": "float32"},
-    **{"batch_size": 1, "resolution": 224, "taken_at": 1e9, "reference_p10_ms": 4.0},
-}
-TRAINING = {"seconds": 30.0, "validation_accuracies": [0.4, 0.6]}
+TIMED = LatencyFacts(
+    {
+        **{"latency_ms": 2.0, "ratio": 0.5, "reference_ms": 4.0, "spread": 0.01, "noisy": False, "seconds": 9.0},
+        **{"fingerprint": "abc", "runtime": "onnxruntime", "runtime_version": "1.0", "precision": "float32"},
+        **{"batch_size": 1, "resolution": 224, "taken_at": 1e9, "reference_p10_ms": 4.0},
+    }
+)
+TRAINED = TrainingFacts({"seconds": 30.0, "validation_accuracies": [0.4, 0.6]})
 WHERE = SearchedOn("images", "abc", "abc", "1.0", 4.0, {"host": "there", "versions": {"torch": "2"}})
 
 
-def made(latency: dict[str, Any] = LATENCY, training: dict[str, Any] = TRAINING) -> Record:
+def made(latency: LatencyFacts = TIMED, training: TrainingFacts = TRAINED) -> Record:
     return Record.of_parts(NETWORK, cost_of(NETWORK), latency, training, "here")
 
 
@@ -53,8 +55,8 @@ def test_what_was_kept_is_known_to_a_search_with_another_budget_and_says_what_it
     lookup(engine).keep(NETWORK, made())
     second = lookup(engine, "--budget", "60mflops")
     latency, training = second.of(NETWORK)
-    assert latency == {**LATENCY, "replayed": True}
-    assert training == {**TRAINING, "replayed": True}
+    assert latency == TIMED.changed(replayed=True)
+    assert training == TRAINED.changed(replayed=True)
     second.keep(NETWORK, made(latency, training))
     assert second.summary() == "1 trainings and 1 latencies were known from the ledger: 0.7 minutes of a core saved"
 
@@ -63,7 +65,7 @@ def test_a_latency_is_scaled_to_the_anchor_of_the_study_that_asks(engine: Engine
     lookup(engine).keep(NETWORK, made())
     latency, _ = lookup(engine, where=replace(WHERE, anchor_ms=6.0)).of(NETWORK)
     assert latency is not None
-    assert (latency["latency_ms"], latency["reference_ms"]) == (3.0, 6.0)
+    assert (latency.latency_ms, latency.reference_ms) == (3.0, 6.0)
 
 
 @pytest.mark.parametrize("flags", [("--seed", "1"), ("--recipe", "long")])
@@ -89,7 +91,7 @@ def test_a_classifiers_latency_is_no_backbones_and_the_other_way_round(engine: E
     backbone = ("--task", "detection-backbone", "--resolution", "224")
     network = replace(NETWORK, head=0)
     for kept, asked in (((), backbone), (backbone, ())):
-        latency = {**LATENCY, "fingerprint": str(kept)}
+        latency = TIMED.changed(fingerprint=str(kept))
         where = replace(WHERE, fingerprint=str(kept))
         lookup(engine, *kept, where=where).keep(network, made(latency))
         assert lookup(engine, *kept, where=where).of(network)[0] is not None
@@ -104,7 +106,7 @@ def test_other_data_are_not_known(engine: Engine) -> None:
 
 
 def test_a_noisy_latency_and_one_without_the_throughput_asked_for_are_measured_anew(engine: Engine) -> None:
-    lookup(engine).keep(NETWORK, made({**LATENCY, "noisy": True}))
+    lookup(engine).keep(NETWORK, made(TIMED.changed(noisy=True)))
     assert lookup(engine).of(NETWORK)[0] is None
     lookup(engine).keep(NETWORK, made())
     assert lookup(engine).of(NETWORK)[0] is not None
@@ -119,7 +121,7 @@ def test_what_is_replayed_is_not_entered_again(engine: Engine) -> None:
 
 
 def test_a_rejection_keeps_its_latency_alone(engine: Engine) -> None:
-    lookup(engine).keep(NETWORK, Rejected(2.0, LATENCY))
+    lookup(engine).keep(NETWORK, Rejected(2.0, TIMED))
     latency, training = lookup(engine).of(NETWORK)
     assert latency is not None
     assert training is None

@@ -227,13 +227,13 @@ def test_without_a_known_level_no_percentage_of_it_is_shown(study_and_references
     study, references = study_and_references
     study.set_user_attr(ACCURACY, {"fit": {"prior": {}, "error": 0.01, "is_level_known": False}, "told": "unknown"})
     for kept in (FAST, BEATEN, SLOW):
-        enter(study, replace(kept, training={**kept.training, "validation_accuracies": [0.11]}))
+        enter(study, replace(kept, training=kept.training.changed(validation_accuracies=[0.11])))
     assert standing(study, references) == f"front 2, best +20.0 ±1.4 points vs {FAST.name} in 8.00 ms"
     for kept in REFERENCES:
-        enter(references, replace(kept, training={**kept.training, "validation_accuracies": [0.11]}))
+        enter(references, replace(kept, training=kept.training.changed(validation_accuracies=[0.11])))
     assert standing(study, references) == "front 2, best -10.0 ±1.4 points vs v1-2.0x-g8 in 8.00 ms"
     findings = findings_of(study, references)
-    final = Finalist(findings.front[0], {8: 0.42}, {**FAST.latency, "latency_ms": 2.0})
+    final = Finalist(findings.front[0], {8: 0.42}, FAST.latency.changed(latency_ms=2.0))
     write_all(findings, Analysis({0: 1.0, 1: 2.0, 2: 3.0}, finalists=[final]), tmp_path)
     page = unescape((tmp_path / "report.html").read_text(encoding="utf-8"))
     shown = re.sub(r"<style.*?</style>|<script.*?</script>|<[^>]*>", " ", page, flags=re.DOTALL)
@@ -250,7 +250,7 @@ def test_without_a_known_level_no_percentage_of_it_is_shown(study_and_references
 
 
 def test_finalists_whose_accuracies_are_predicted_are_in_points_too() -> None:
-    found = Finalist(FAST, {8: 0.42, 9: 0.44}, {**FAST.latency, "latency_ms": 2.0}, is_predicted=True)
+    found = Finalist(FAST, {8: 0.42, 9: 0.44}, FAST.latency.changed(latency_ms=2.0), is_predicted=True)
     reference = replace(found, record=REFERENCES[0], accuracies={8: 0.45, 9: 0.45})
     scale = AccuracyScale.of(False, 0.01, [FAST], REFERENCES)
     text = render_finalists([found, reference], "short", scale)

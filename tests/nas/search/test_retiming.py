@@ -14,8 +14,9 @@ from optuna.study import Study
 from nas.search.retiming import Retiming, retime, seconds_of_retiming, to_retime
 from nas.workers.local import Failure
 from search_space import Architecture
+from studies.facts import FULL, LatencyFacts
 from studies.ledger.latencies import Ledger
-from studies.record import FULL, Record
+from studies.record import Record
 from studies.storage.database import engine_of
 from studies.storage.studies import open_storage, open_study, records_of, references_of
 
@@ -35,7 +36,7 @@ NAMES = {each.architecture.key(): each for each in (FAST, SLOW, NEAR, FAR, LARGE
 
 
 def full(record: Record) -> Record:
-    return replace(record, latency={**record.latency, "depth": FULL})
+    return replace(record, latency=record.latency.changed(depth=FULL))
 
 
 def test_the_front_comes_first_then_its_references_then_what_its_error_may_hide() -> None:
@@ -44,7 +45,9 @@ def test_the_front_comes_first_then_its_references_then_what_its_error_may_hide(
 
 
 def test_what_was_timed_fully_and_what_says_nothing_of_it_is_not_timed_again() -> None:
-    old = replace(SLOW, latency={name: value for name, value in SLOW.latency.items() if name != "depth"})
+    old = replace(
+        SLOW, latency=LatencyFacts({name: value for name, value in SLOW.latency.plain.items() if name != "depth"})
+    )
     assert to_retime([full(FAST), old], [full(LARGE)]) == []
 
 
@@ -75,7 +78,7 @@ class FakeWorker:
         if key in self._fails:
             return Failure("no room")
         text = {"latency_ms": 0.95 * NAMES[key].latency_ms, "depth": FULL, "spread": 0.01, "fingerprint": "abc"}
-        return {**NAMES[key].latency, **text, "ratio": text["latency_ms"] / ANCHOR_MS, "reference_ms": ANCHOR_MS}
+        return NAMES[key].latency.changed(**text, ratio=text["latency_ms"] / ANCHOR_MS, reference_ms=ANCHOR_MS)
 
 
 class FakeWorkers:
@@ -133,7 +136,7 @@ def test_records_tell_the_new_latencies_and_the_ledger_has_them(
     )
     assert (found[FAST.name].latency_spread, found[FAR.name].latency_spread) == (0.01, 0.06)
     kept = Ledger(engine_of(str(storage.engine.url))).measurements()
-    assert [(each.network, each.study, each.latency["depth"]) for each in kept] == [
+    assert [(each.network, each.study, each.latency.depth) for each in kept] == [
         (each.architecture.key(), settings_from().study, FULL) for each in (FAST, SLOW, SMALL, LARGE)
     ]
     assert retimed() == ([], [], []), "what is timed fully is not timed again"

@@ -17,6 +17,7 @@ from builders.searches import (
 from optuna.trial import TrialState
 
 from search_space import Architecture
+from studies.facts import LatencyFacts
 from studies.record import Record
 from studies.storage.studies import failures_of, open_storage, position_of, records_of
 
@@ -121,7 +122,11 @@ def test_each_evaluation_is_reported_in_a_line(bench: Bench) -> None:
 
 def test_a_noisy_latency_is_reported_as_such(bench: Bench) -> None:
     bench.run(
-        FakeWorkers(answer=lambda architecture: replace(evaluated(architecture), latency={**LATENCY, "noisy": True})),
+        FakeWorkers(
+            answer=lambda architecture: replace(
+                evaluated(architecture), latency=LatencyFacts({**LATENCY, "noisy": True})
+            )
+        ),
         trials=1,
     )
     assert "2.500 ms, noisy, 50.0 %" in bench.lines[0]

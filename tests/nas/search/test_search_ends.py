@@ -15,6 +15,7 @@ from nas.search.loop import Spare
 from nas.search.shufflenet_problem import ShuffleNets
 from nas.workers.local import Failure
 from search_space import PRESETS, Architecture
+from studies.facts import LatencyFacts
 from studies.record import Record, Rejected
 from studies.storage.studies import failures_of, records_of
 
@@ -61,7 +62,7 @@ def test_failures_that_are_not_in_a_row_end_nothing(bench: Bench) -> None:
 
 
 def test_what_is_too_slow_is_pruned_with_its_latency_and_never_complete(bench: Bench) -> None:
-    bench.run(FakeWorkers(answer=lambda _: Rejected(6.25, {**LATENCY, "latency_ms": 6.25})), trials=7)
+    bench.run(FakeWorkers(answer=lambda _: Rejected(6.25, LatencyFacts({**LATENCY, "latency_ms": 6.25}))), trials=7)
     assert bench.states() == [TrialState.PRUNED] * 7
     assert records_of(bench.study) == []
     assert failures_of(bench.study) == []
@@ -74,13 +75,15 @@ def test_what_is_too_slow_is_pruned_with_its_latency_and_never_complete(bench: B
 
 
 def test_what_was_too_slow_once_is_not_measured_again(bench: Bench, few_repeats: int) -> None:
-    workers = bench.run(FakeWorkers(answer=lambda _: Rejected(6.25, LATENCY)), trials=3, space=bench.one_choice)
+    workers = bench.run(
+        FakeWorkers(answer=lambda _: Rejected(6.25, LatencyFacts(LATENCY))), trials=3, space=bench.one_choice
+    )
     assert len(workers.sent) == 1
     assert bench.states() == [TrialState.PRUNED] * (1 + few_repeats)
 
 
 def test_a_reference_that_is_too_slow_has_no_record(bench: Bench) -> None:
-    bench.run(FakeWorkers(answer=lambda _: Rejected(6.25, LATENCY)), trials=1, references=["v2-0.5x"])
+    bench.run(FakeWorkers(answer=lambda _: Rejected(6.25, LatencyFacts(LATENCY))), trials=1, references=["v2-0.5x"])
     assert [trial.state for trial in bench.references.trials] == [TrialState.PRUNED]
     assert records_of(bench.references) == []
 

@@ -67,20 +67,20 @@ def evaluated(evaluator: Callable[..., Evaluator]) -> Callable[..., Any]:
 def test_a_calm_latency_is_measured_once_before_the_training(evaluated: Any, events: list[str]) -> None:
     record = evaluated((2.0, 0.01))
     assert isinstance(record, Record)
-    assert (record.latency_ms, record.latency["attempts"], record.noisy) == (2.0, 1, False)
+    assert (record.latency_ms, record.latency.plain["attempts"], record.noisy) == (2.0, 1, False)
     assert events == ["measure candidate with anchor-1, quick", "train"]
 
 
 def test_a_search_times_quickly_and_a_noisy_latency_stays_so(evaluated: Any, events: list[str]) -> None:
     record = evaluated((2.0, 0.05))
-    assert (record.latency_ms, record.latency["attempts"], record.noisy) == (2.0, 1, True)
+    assert (record.latency_ms, record.latency.plain["attempts"], record.noisy) == (2.0, 1, True)
     assert (record.is_timed_fully, events) == (False, ["measure candidate with anchor-1, quick", "train"])
 
 
 def test_the_whole_protocol_takes_a_noisy_latency_twice_and_the_calmer_stands(evaluator: Any) -> None:
-    assert evaluator((2.0, 0.05), (2.1, 0.01)).measure(ARCHITECTURE, 4.0)["latency_ms"] == 2.1
+    assert evaluator((2.0, 0.05), (2.1, 0.01)).measure(ARCHITECTURE, 4.0).latency_ms == 2.1
     kept = evaluator((2.0, 0.04), (2.1, 0.05)).measure(ARCHITECTURE, 4.0)
-    assert (kept["latency_ms"], kept["attempts"], kept["noisy"], kept["depth"]) == (2.0, 2, True, "full")
+    assert (kept.latency_ms, kept.plain["attempts"], kept.noisy, kept.depth) == (2.0, 2, True, "full")
 
 
 def test_what_is_too_slow_is_never_trained(evaluated: Any, events: list[str]) -> None:
@@ -127,7 +127,7 @@ def test_a_backbone_is_costed_and_timed_by_its_maps_beside_the_anchors_and_train
 
 def test_images_a_second_are_measured_at_a_batch_of_their_own(evaluated: Any, events: list[str]) -> None:
     record = evaluated((2.0, 0.01), (32.0, 0.01), flags=("--throughput-batch", "16"))
-    assert (record.latency_ms, record.latency["images_per_second"], record.latency["throughput_batch"]) == (
+    assert (record.latency_ms, record.latency.plain["images_per_second"], record.latency.throughput_batch) == (
         2.0,
         500,
         16,

@@ -3,7 +3,6 @@
 import json
 from dataclasses import replace
 from math import exp, log
-from typing import Any
 
 import numpy as np
 import pytest
@@ -21,15 +20,16 @@ from studies.calibration.accuracy_fit import (
 )
 from studies.calibration.accuracy_prior import fit_prior, log_odds
 from studies.calibration.known_trainings import known_trainings, published_labels, shipped_fit
+from studies.facts import TrainingFacts
 
 V2 = PRESETS["v2-1.0x"]
 
 
-def training(losses: list[float], validation: float, classes: int = 10) -> dict[str, Any]:
-    return {"training_losses": losses, "validation_losses": [9.0, validation], "num_classes": classes}
+def training(losses: list[float], validation: float, classes: int = 10) -> TrainingFacts:
+    return TrainingFacts({"training_losses": losses, "validation_losses": [9.0, validation], "num_classes": classes})
 
 
-def with_loss(share: float) -> dict[str, Any]:
+def with_loss(share: float) -> TrainingFacts:
     """A training whose losses are this share of chance's."""
     return training([5.0, *[share * log(10)] * 3], share * log(10))
 

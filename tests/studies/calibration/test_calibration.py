@@ -49,7 +49,7 @@ def test_a_rows_rankings_are_those_of_the_sets_members_against_every_seed() -> N
     for name in ("stratified", "equal"):
         members = [network for network in networks() if name in network.sets]
         labels = accuracies_of(members)
-        by_hand = ranking_of([-sum(each.trainings["short"]["training_losses"]) for each in members], labels)
+        by_hand = ranking_of([-sum(each.trainings["short"].training_losses) for each in members], labels)
         assert calibration().row("tse", "short").rankings[name] == by_hand
         assert calibration().row("params").rankings[name] == ranking_of([each.params for each in members], labels)
         assert calibration().ceilings[name] == ceiling_of(labels)
@@ -77,7 +77,7 @@ def test_an_advantage_is_over_the_best_rival_of_each_set() -> None:
         }
         taus = {rival: calibration().row(rival).rankings[name].tau.value for rival in RIVALS}
         best = max(RIVALS, key=lambda rival: -2 if isnan(taus[rival]) else taus[rival])
-        mine = [-sum(each.trainings["short"]["training_losses"]) for each in members]
+        mine = [-sum(each.trainings["short"].training_losses) for each in members]
         expected = advantage_of(mine, by_rival[best], labels)
         assert calibration().row("tse", "short").advantages[name] == expected
         assert calibration().row(best).advantages[name].value == 0

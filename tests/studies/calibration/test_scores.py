@@ -8,6 +8,7 @@ from proxies.zero_cost.rows import ZERO_COST
 from search_space import PRESETS
 from studies.calibration.scores import AT_INITIALISATION, BASELINES, SHORT_TRAINING, Evidence, pooled_scores
 from studies.calibration.smoothing import pooled
+from studies.facts import TrainingFacts
 
 CURVES: dict[str, Any] = {
     "training_losses": [2.0, 1.5, 1.0, 0.5],
@@ -19,7 +20,7 @@ ZERO = {name: float(number) for number, name in enumerate(AT_INITIALISATION)}
 
 
 def evidence(**changes: Any) -> Evidence:
-    return Evidence(PRESETS["v2-1.0x"], 145_000_000, 2_300_000, ZERO, {**CURVES, **changes})
+    return Evidence(PRESETS["v2-1.0x"], 145_000_000, 2_300_000, ZERO, TrainingFacts({**CURVES, **changes}))
 
 
 def test_every_score_at_initialisation_is_a_row_of_the_proxies_and_the_other_way_round() -> None:
@@ -61,7 +62,10 @@ def test_higher_is_better_for_every_score_of_a_training() -> None:
 
 
 def test_pooled_scores_are_the_regressions() -> None:
-    given = [Evidence(preset, 10**8 + number, 10**6, ZERO, CURVES) for number, preset in enumerate(PRESETS.values())]
+    given = [
+        Evidence(preset, 10**8 + number, 10**6, ZERO, TrainingFacts(CURVES))
+        for number, preset in enumerate(PRESETS.values())
+    ]
     scores = [0.1 * (number % 5) for number in range(len(given))]
     assert pooled_scores(scores, given) == pooled(
         [(each.architecture, each.macs, each.params) for each in given], scores

@@ -2,6 +2,7 @@
 
 import pytest
 
+from studies.facts import LatencyFacts
 from studies.latency.repeatability import (
     ESTIMATES,
     Coverage,
@@ -13,12 +14,14 @@ from studies.latency.repeatability import (
 )
 
 
-def latency(ratio: float, reference_ms: float = 4.0, taken_at: float = 0.0) -> dict[str, float]:
-    return {
-        **{"ratio": ratio, "latency_ms": 5 * ratio, "p10_ms": 10 * ratio, "median_ms": 22.0, "mean_ms": 33.0},
-        **{"reference_p10_ms": reference_ms, "reference_median_ms": 11.0, "reference_mean_ms": 11.0},
-        "taken_at": taken_at,
-    }
+def latency(ratio: float, reference_ms: float = 4.0, taken_at: float = 0.0) -> LatencyFacts:
+    return LatencyFacts(
+        {
+            **{"ratio": ratio, "latency_ms": 5 * ratio, "p10_ms": 10 * ratio, "median_ms": 22.0, "mean_ms": 33.0},
+            **{"reference_p10_ms": reference_ms, "reference_median_ms": 11.0, "reference_mean_ms": 11.0},
+            "taken_at": taken_at,
+        }
+    )
 
 
 def test_the_spread_is_relative_to_the_median() -> None:
@@ -45,7 +48,7 @@ def test_the_estimates_are_those_of_the_measurement() -> None:
 
 def test_coverage_counts_the_pairs_of_each_network_over_all_conditions_within_their_errors() -> None:
     def repeated(network: str, condition: str, *ratios: float) -> Repeated:
-        return Repeated(network, condition, "full", tuple(latency(ratio) | {"spread": 0.04} for ratio in ratios))
+        return Repeated(network, condition, "full", tuple(latency(ratio).changed(spread=0.04) for ratio in ratios))
 
     # Each error is 2 %, of two 2.8 %: of the pairs of "one" those of 1.00 and 1.02, and of 1.02 and 1.04, are within
     # that, and that of 1.00 and 1.04 within twice that; 2.0 and 2.2 are not.

@@ -12,6 +12,7 @@ from sqlalchemy import Engine
 
 from proxies.training.recipes import RECIPES
 from search_space.errors import InputError
+from studies.facts import LatencyFacts
 from studies.ledger.entries import Entries, Filters, Totals
 from studies.ledger.entry import columns
 from studies.ledger.latencies import Ledger, Measured
@@ -101,7 +102,7 @@ def test_an_empty_database_holds_nothing_and_stays_empty(database: Engine) -> No
 
 def test_a_database_of_latencies_alone_is_read(tmp_path: Path) -> None:
     engine = engine_of(f"sqlite:///{tmp_path}/latencies.db")
-    Ledger(engine).add([Measured("resnet-18", 1000, "a board", "run", TIMED)])
+    Ledger(engine).add([Measured("resnet-18", 1000, "a board", "run", LatencyFacts(TIMED))])
     assert [entry.network for entry in Entries(engine).all(Filters())] == ["resnet-18"]
     engine.dispose()
 
@@ -109,7 +110,9 @@ def test_a_database_of_latencies_alone_is_read(tmp_path: Path) -> None:
 def test_more_than_is_fetched_at_once_comes_in_order(tmp_path: Path) -> None:
     engine = engine_of(f"sqlite:///{tmp_path}/latencies.db")
     moments = [NOVEMBER + number for number in range(1200)]
-    Ledger(engine).add([Measured("one", 10, "a board", "run", {**TIMED, "taken_at": when}) for when in moments[::-1]])
+    Ledger(engine).add(
+        [Measured("one", 10, "a board", "run", LatencyFacts({**TIMED, "taken_at": when})) for when in moments[::-1]]
+    )
     assert [entry.taken_at_epoch_s for entry in Entries(engine).all(Filters())] == moments
     assert [entry.taken_at_epoch_s for entry in Entries(engine).newest(Filters(), 2)] == moments[-2:]
     engine.dispose()
@@ -165,7 +168,7 @@ def test_a_latency_says_how_it_was_measured(entries: Entries) -> None:
 
 def test_a_backbones_latency_says_so_and_is_found_by_its_presets_name(database: Engine) -> None:
     backbone = replace(FULL, head=0)
-    Ledger(database).add([Measured(backbone.key(), 0, "a board", "run", TIMED, backbone)])
+    Ledger(database).add([Measured(backbone.key(), 0, "a board", "run", LatencyFacts(TIMED), backbone)])
     (entry,) = Entries(database).all(Filters(network="v2-1.0x"))
     assert (entry.name, entry.task, entry.classes) == ("v2-1.0x", "detection-backbone", None)
     assert list(Entries(database).all(Filters(network="v2-0.5x"))) == []

@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import Engine
 
 from search_space import PRESETS
+from studies.facts import LatencyFacts
 from studies.ledger.latencies import Ledger, Measured
 from studies.storage.database import engine_of
 from studies.storage.studies import check_storage, open_storage
@@ -20,7 +21,9 @@ LATENCY = {
 
 
 def measured(network: str = "one", **changes: Any) -> Measured:
-    return Measured(network, 1000, "a board", "run", {**LATENCY, **changes}, PRESETS["v2-0.5x"], "a study")
+    return Measured(
+        network, 1000, "a board", "run", LatencyFacts({**LATENCY, **changes}), PRESETS["v2-0.5x"], "a study"
+    )
 
 
 @pytest.fixture
@@ -32,11 +35,11 @@ def test_a_measurement_comes_back_as_it_was(engine: Engine) -> None:
     assert Ledger(engine).add([measured()]) == 1
     assert Ledger(engine).measurements() == [measured()]
     (kept,) = Ledger(engine).measurements()
-    assert (kept.latency, kept.architecture) == (LATENCY, PRESETS["v2-0.5x"])
+    assert (kept.latency, kept.architecture) == (LatencyFacts(LATENCY), PRESETS["v2-0.5x"])
 
 
 def test_a_network_that_is_no_architecture_is_kept_too(engine: Engine) -> None:
-    entered = Measured("resnet-18", 1000, "a board", "references", LATENCY)
+    entered = Measured("resnet-18", 1000, "a board", "references", LatencyFacts(LATENCY))
     Ledger(engine).add([entered])
     assert Ledger(engine).measurements() == [entered]
 
@@ -45,7 +48,7 @@ def test_entered_twice_it_is_one_and_measured_again_it_is_two(engine: Engine) ->
     ledger = Ledger(engine)
     assert ledger.add([measured(), measured()]) == 1
     assert ledger.add([measured(), measured(taken_at=1e9 + 60)]) == 1
-    assert [each.latency["taken_at"] for each in ledger.measurements()] == [1e9, 1e9 + 60]
+    assert [each.latency.taken_at for each in ledger.measurements()] == [1e9, 1e9 + 60]
 
 
 def test_measurements_are_found_by_column_oldest_first(engine: Engine) -> None:
@@ -109,7 +112,7 @@ def test_the_latest_is_of_exactly_these_conditions(engine: Engine, other: dict[s
 def test_one_that_cannot_be_kept_keeps_the_others_out(engine: Engine) -> None:
     ledger = Ledger(engine)
     with pytest.raises(Exception, match=r"(?i)not.null"):
-        ledger.add([measured("good"), Measured("bad", None, "a board", "run", LATENCY)])  # type: ignore[arg-type]
+        ledger.add([measured("good"), Measured("bad", None, "a board", "run", LatencyFacts(LATENCY))])  # type: ignore[arg-type]
     assert ledger.measurements() == []
 
 

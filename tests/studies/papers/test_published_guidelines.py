@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from studies.facts import LatencyFacts
 from studies.papers.guideline_findings import Finding, MeasuredRow, cells_of, columns_of, verdict_of
 from studies.papers.published_guidelines import PLATFORMS, RESOLUTIONS, SCALES, TABLES
 
@@ -14,7 +15,7 @@ def finding(number: int, latencies_ms: list[float], macs: list[int] | None = Non
     table = TABLES[number]
     how = {"spread": 0.01, "noisy": False, **latency}
     rows = tuple(
-        MeasuredRow(row.setting, (128,), (1, 128, 56, 56), count, 1_000_000, {**how, "latency_ms": ms})
+        MeasuredRow(row.setting, (128,), (1, 128, 56, 56), count, 1_000_000, LatencyFacts({**how, "latency_ms": ms}))
         for row, ms, count in zip(table.rows, latencies_ms, macs or [100_000_000] * len(table.rows), strict=True)
     )
     return Finding(table, table.platforms[0], 0, rows)

@@ -13,6 +13,7 @@ from builders.sections import content_of
 
 from search_space import PRESETS, Architecture, cost_of
 from search_space.plan import plan_of
+from studies.facts import TrainingFacts
 from studies.latency.unmeasured import Predicted
 from studies.record import Record
 from studies.report.study.cards import cards_section
@@ -138,7 +139,7 @@ def test_curves_are_drawn_at_their_epochs_and_told_in_words() -> None:
         "validation_accuracies": [0.25, 0.5],
         "validated_epochs": [1, 3],
     }
-    losses, accuracy = (chart.inline() for chart in curves_of(training).charts)
+    losses, accuracy = (chart.inline() for chart in curves_of(TrainingFacts(training)).charts)
     assert 'aria-label="training loss by epoch: 4, 2, 1; validation loss by epoch: 2.5, 1.5"' in losses
     points = re.findall(r'<circle class="(\w+)" cx="([\d.]+)" cy="([\d.]+)" r="3"', losses)
     first, second = ([(float(x), float(y)) for kind, x, y in points if kind == name] for name in ("first", "second"))
@@ -148,7 +149,9 @@ def test_curves_are_drawn_at_their_epochs_and_told_in_words() -> None:
 
 
 def test_what_was_validated_once_is_a_sentence_and_what_kept_nothing_says_so() -> None:
-    once = curves_of({"training_losses": [2.0, 1.0], "validation_accuracies": [0.5], "validated_epochs": [2]})
+    once = curves_of(
+        TrainingFacts({"training_losses": [2.0, 1.0], "validation_accuracies": [0.5], "validated_epochs": [2]})
+    )
     assert (len(once.charts), once.note) == (1, "Validated once, after epoch 2: 50.0 %.")
-    nothing = curves_of({"validation_accuracies": [0.5]})
+    nothing = curves_of(TrainingFacts({"validation_accuracies": [0.5]}))
     assert (nothing.charts, nothing.note) == ((), "No curve of this training was kept.")
