@@ -10,6 +10,7 @@ share of the time is printed: it bounds how many workers one machine can keep bu
 
 import argparse
 import hashlib
+import sys
 import tempfile
 import time
 from collections.abc import Mapping
@@ -18,11 +19,9 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from nas.cli.command import Parser
 from nas.search.accuracy import accuracy_for
 from nas.search.ledger_lookup import LedgerLookup, SearchedOn
 from nas.search.loop import Limits, Search
-from nas.search.settings import Settings, add_flags, settings_of
 from nas.search.shufflenet_problem import ShuffleNets
 from nas.workers.local import Workers
 from search_space import Architecture, SearchSpace, cost_of
@@ -33,6 +32,9 @@ from studies.record import Record
 from studies.storage.coordinators import Coordinator
 from studies.storage.retry import Retry
 from studies.storage.studies import open_storage, open_study, references_of
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from builders.settings import settings_from
 
 ANCHOR_MS = 5.0
 LATENCY = {"spread": 0.02, "noisy": False, "seconds": 2.0, "taken_at": 1e9, "reference_p10_ms": ANCHOR_MS}
@@ -67,20 +69,13 @@ class Sleeper:
         )
 
 
-def settings_from(*flags: str) -> Settings:
-    """The settings of a run with these flags."""
-    parser = Parser()
-    add_flags(parser)
-    return settings_of(parser.parse_args(["--budget", "140mflops", *flags]))
-
-
 def trials_in(seconds: float, workers: int, evaluation: float, folder: Path) -> tuple[int, float]:
     """How many trials so many workers evaluated in that time, and the share of it that the asking process worked."""
     storage = open_storage(f"sqlite:///{folder}/{workers}.db")
     study = open_study(storage, "one", {"data_fingerprint": "none"}, resume=False)
     references = references_of(study, storage)
     settings = replace(settings_from("--sampler", "surrogate"), seconds=seconds)
-    accuracy = accuracy_for(settings, "none")
+    accuracy = accuracy_for(settings.setup, "none")
     lookup = LedgerLookup(settings, WHERE, Ledger(storage.engine), Evaluations(storage.engine))
     space = SearchSpace.default(settings.budget)
     problem = ShuffleNets(settings, space, references, ANCHOR_MS, accuracy, lookup)

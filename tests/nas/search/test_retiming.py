@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from builders.records import enter, record
 from builders.settings import settings_from
+from builders.workers import FakeWorkers
 from optuna.storages import RDBStorage
 from optuna.study import Study
 
@@ -62,35 +63,6 @@ def test_slow_networks_take_longer_and_none_longer_than_the_protocol_lets_it() -
     assert seconds_of_retiming([FAST, quick("v2-2.0x", 0.9, 80.0)]) == pytest.approx(6 * (2 + 1.2) + 6 * (2 + 4))
 
 
-class FakeWorker:
-    """Times in this process: what took `was` takes 5 % less."""
-
-    def __init__(self, fails: set[str]) -> None:
-        self.asked: list[str] = []
-        self._fails = fails
-
-    def send(self, method: str, architecture: Architecture, anchor_ms: float) -> None:
-        assert (method, anchor_ms) == ("measure", ANCHOR_MS)
-        self.asked.append(architecture.key())
-
-    def receive(self) -> Any:
-        key = self.asked[-1]
-        if key in self._fails:
-            return Failure("no room")
-        text = {"latency_ms": 0.95 * NAMES[key].latency_ms, "depth": FULL, "spread": 0.01, "fingerprint": "abc"}
-        return NAMES[key].latency.changed(**text, ratio=text["latency_ms"] / ANCHOR_MS, reference_ms=ANCHOR_MS)
-
-
-class FakeWorkers:
-    """One such worker."""
-
-    def __init__(self, fails: set[str]) -> None:
-        self.all = [FakeWorker(fails)]
-
-    def replace_dead(self, busy: object) -> None:
-        pass
-
-
 @pytest.fixture
 def storage(tmp_path: Path) -> Iterator[RDBStorage]:
     storage = open_storage(f"sqlite:///{tmp_path}/study.db")
@@ -111,12 +83,22 @@ def retimed(storage: RDBStorage, study: Study) -> Iterator[Callable[..., tuple[l
     engine = engine_of(str(storage.engine.url))
 
     def retimed(seconds: float = 600, fails: tuple[Record, ...] = ()) -> tuple[list[str], list[str], list[str]]:
+        timed: list[str] = []
         lines: list[str] = []
-        workers: Any = FakeWorkers({each.architecture.key() for each in fails})
-        references = references_of(study, storage)
-        retiming = Retiming(settings_from(), study, references, Ledger(engine))
+
+        def measure(architecture: Architecture, anchor_ms: float) -> Any:
+            """Takes 5 % less than what was found."""
+            was = NAMES[architecture.key()]
+            timed.append(was.name)
+            if was in fails:
+                return Failure("no room")
+            now = {"latency_ms": 0.95 * was.latency_ms, "depth": FULL, "spread": 0.01, "fingerprint": "abc"}
+            return was.latency.changed(**now, ratio=now["latency_ms"] / anchor_ms, reference_ms=anchor_ms)
+
+        workers: Any = FakeWorkers(pytest.fail, measure=measure)
+        retiming = Retiming(settings_from(), study, references_of(study, storage), Ledger(engine))
         failures = retime(retiming, workers, seconds=seconds, report=lines.append)
-        return failures, [NAMES[key].name for key in workers.all[0].asked], lines
+        return failures, timed, lines
 
     yield retimed
     engine.dispose()

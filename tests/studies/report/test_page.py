@@ -1,6 +1,6 @@
 """The page as text: whole, safe, listed, and with words for what is drawn. What a browser makes of it: see below.
 
-`test_report_in_browser.py` opens it.
+`test_pages_in_browser.py` opens it.
 """
 
 import re
