@@ -106,11 +106,11 @@ def test_all_that_the_benchmarks_import_exists() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("line", [line for line, module in COMMANDS if module == "nas.cost" and "v2-1.0x" in line])
+@pytest.mark.parametrize("line", [line for line, module in COMMANDS if module == "nas.cost"])
 def test_commands_that_need_no_study_run_as_printed(line: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert cost.main(shlex.split(line)[3:]) == 0
     printed = capsys.readouterr().out
-    assert "fvcore counts" in printed
+    assert ("fvcore counts" in printed) is ("--verify" in line)
     assert "v2-1.0x: 144.908 MFLOPs" in printed or "v2-1.0x: 246.127 MFLOPs" in printed
 
 
