@@ -15,7 +15,7 @@ from nas.calibrate.settings import CalibrationSettings, settings_of
 from nas.cli.command import INTERRUPTED, check_folder, make_folder
 from nas.cli.heartbeat import doing
 from nas.cli.storage import folders_of
-from nas.workers.local import Workers
+from nas.workers.local import LocalWorkers
 from nas.workers.trainings import train_missing
 from proxies.zero_cost.method import ZERO_COST
 from search_space.architecture import Architecture
@@ -43,7 +43,7 @@ def run(flags: argparse.Namespace) -> int:
     check_storage(settings.storage)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        with doing("reading the images"), Workers(settings.setup) as workers:
+        with doing("reading the images"), LocalWorkers(settings.setup) as workers:
             fingerprint = workers.all[0].call("data_fingerprint")
             for folder in folders:
                 make_folder(folder)

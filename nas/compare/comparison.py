@@ -9,7 +9,7 @@ from typing import Any
 from nas.cli.architectures import NamedNetwork
 from nas.compare.settings import CompareSettings
 from nas.compare.timing import ComparedOn, ComparedTimings
-from nas.workers.local import Workers
+from nas.workers.protocol import Workers
 from nas.workers.trainings import name_of, train_missing
 from search_space.errors import InputError
 from studies.facts import TrainingFacts

@@ -12,7 +12,7 @@ from nas.cli.heartbeat import doing
 from nas.cli.storage import folders_of
 from nas.compare.comparison import carry_out
 from nas.compare.settings import settings_of
-from nas.workers.local import Workers
+from nas.workers.local import LocalWorkers
 from search_space.files import write_json
 from studies.ledger.latencies import Ledger
 from studies.ledger.trainings import Evaluations
@@ -32,7 +32,7 @@ def run(flags: argparse.Namespace) -> int:
         check_folder(folder)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        with doing("reading the images"), Workers(settings.setup) as workers:
+        with doing("reading the images"), LocalWorkers(settings.setup) as workers:
             for folder in folders:
                 make_folder(folder)
             engine = engine_of(settings.storage)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from nas.cli.architectures import NamedNetwork
 from nas.cli.heartbeat import Steps, doing
 from nas.compare.settings import CompareSettings
-from nas.workers.local import Failure, Workers
+from nas.workers.protocol import Failure, Workers
 from proxies.latency.runtimes import RUNTIMES
 from search_space.architecture import Architecture
 from search_space.hand_designed import HandDesigned

@@ -18,7 +18,7 @@ from nas.finalists.summary import command_line, headline, longer_line, nothing_l
 from nas.finalists.training import Within, carry_out, question, smoothed
 from nas.search.outputs import PROVENANCE
 from nas.search.settings import Settings
-from nas.workers.local import Workers
+from nas.workers.protocol import Workers
 from proxies.training.recipes import Recipe
 from studies.finalists import Choice, Finalist, choose, final_front
 from studies.ledger.trainings import Evaluations

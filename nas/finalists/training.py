@@ -19,7 +19,7 @@ from nas.cli.heartbeat import Steps, doing
 from nas.finalists.plan import ExpectedSeconds, costliest_first
 from nas.finalists.settings import FinalistsSettings
 from nas.workers.engines import workers_for
-from nas.workers.local import Failure, Workers
+from nas.workers.protocol import Failure, Workers
 from nas.workers.trainings import Limit, train_missing
 from search_space.errors import InputError
 from studies.calibration.smoothing import pooled

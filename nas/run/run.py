@@ -31,7 +31,7 @@ from nas.search.settings import Settings
 from nas.search.shufflenet_problem import ShuffleNets
 from nas.search.time.plan import Needs, SearchTimer, TimeKeeper
 from nas.workers.engines import workers_for
-from nas.workers.local import Workers
+from nas.workers.protocol import Workers
 from search_space.presets import ANCHOR
 from search_space.space import SearchSpace
 from studies.accuracy_scale import ACCURACY

@@ -17,7 +17,7 @@ from nas.cli.flags import check_device, data_of
 from nas.cli.storage import folders_of
 from nas.search.accuracy import Accuracy, accuracy_for
 from nas.workers.cores import default_workers
-from nas.workers.local import Workers
+from nas.workers.local import LocalWorkers
 from nas.workers.setup import EvaluatorSetup
 from nas.workers.trainings import train_missing
 from proxies.training.recipes import RECIPES
@@ -61,7 +61,7 @@ def run(flags: argparse.Namespace) -> int:
     check_storage(setup.storage)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        with Workers(setup) as workers:
+        with LocalWorkers(setup) as workers:
             fingerprint = workers.all[0].call("data_fingerprint")
             for folder in folders:
                 make_folder(folder)

@@ -15,7 +15,7 @@ from nas.cli.heartbeat import running
 from nas.search.problem import Candidate, Outcome, Problem
 from nas.search.reference_turns import Clock, Turns
 from nas.search.time.durations import Durations
-from nas.workers.local import Failure, Worker, Workers
+from nas.workers.protocol import Failure, Worker, Workers
 from studies.facts import REPLAYED
 from studies.record import KEY
 from studies.storage.coordinators import Coordinator

@@ -12,7 +12,7 @@ from optuna.study import Study
 from nas.cli.heartbeat import doing
 from nas.search.references import ANCHOR_MS
 from nas.search.settings import Settings
-from nas.workers.local import Failure, Workers
+from nas.workers.protocol import Failure, Workers
 from proxies.latency.protocol import TIMINGS
 from studies.facts import FULL, LatencyFacts
 from studies.front import front_of, nearest_reference

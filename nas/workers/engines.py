@@ -5,10 +5,11 @@ from __future__ import annotations
 from importlib.util import find_spec
 from typing import Any
 
-from nas.workers.local import EVALUATOR, Workers, named
+from nas.workers.local import EVALUATOR, named
+from nas.workers.protocol import Workers
 from search_space.errors import InputError
 
-ENGINES = {"local": "nas.workers.local:Workers", "ray": "nas.workers.ray_cluster:RayWorkers"}
+ENGINES = {"local": "nas.workers.local:LocalWorkers", "ray": "nas.workers.ray_cluster:RayWorkers"}
 """What runs the evaluators, by the name that --engine takes; imported where it is used only."""
 
 
@@ -25,7 +26,7 @@ def check_engine(engine: str) -> None:
 
 
 def workers_for(engine: str, settings: Any, evaluator: str = EVALUATOR) -> Workers:
-    """The workers of that engine, started: `Workers`, or what offers the same.
+    """The workers of that engine, started.
 
     Raises:
         InputError: as `check_engine`, or the engine has no room for a single worker.

@@ -8,9 +8,8 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from contextlib import suppress
-from dataclasses import dataclass
 from importlib import import_module
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
@@ -19,6 +18,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, Self
 
 from nas.workers.cores import cores_here
+from nas.workers.protocol import Failure, Worker, Workers
 from proxies.latency.machine import KEPT_CORE, pin_to
 from search_space.errors import InputError
 
@@ -30,15 +30,7 @@ LAST_SECONDS = 5.0
 """What a worker has to end in an orderly way: one long call into torch may hold it up."""
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """A call that gave no result: its cause, and whether that is a mistake of the user's."""
-
-    cause: str
-    is_input_error: bool = False
-
-
-class Worker:
+class LocalWorker(Worker):
     """A process with an evaluator; one call at a time."""
 
     def __init__(
@@ -66,16 +58,6 @@ class Worker:
             self._process.join()
             return Failure(f"the worker process died with exit code {self._process.exitcode}")
 
-    def call(self, method: str, *arguments: Any) -> Any:
-        """The result of a call.
-
-        Raises:
-            InputError: a mistake of the user's showed.
-            RuntimeError: the call failed.
-        """
-        self.send(method, *arguments)
-        return value_of(self.receive())
-
     @property
     def alive(self) -> bool:
         """Whether the process runs."""
@@ -91,7 +73,7 @@ class Worker:
         self.connection.close()
 
 
-class Workers:
+class LocalWorkers(Workers):
     """Several workers, each pinned to a core where the system lets them be; a context that stops them.
 
     From a few cores on the last one trains nothing: latencies are measured there, one at a time.
@@ -105,7 +87,7 @@ class Workers:
         self._folder = TemporaryDirectory(prefix="shufflenet-nas-")
         self._started = 0
         self._cores = cores_here()
-        self.all = [self._start(number) for number in range(settings.workers)]
+        self.all: list[LocalWorker] = [self._start(number) for number in range(settings.workers)]
 
     def __enter__(self) -> Self:
         return self
@@ -115,9 +97,9 @@ class Workers:
             worker.stop()
         self._folder.cleanup()
 
-    def ready(self, busy: Sequence[Worker], timeout_seconds: float) -> list[Worker]:
+    def ready(self, busy: Collection[Worker], timeout_seconds: float) -> list[LocalWorker]:
         """Those of `busy` whose result can be received, after waiting for one for at most the timeout."""
-        connections = {worker.connection: worker for worker in busy}
+        connections = {worker.connection: worker for worker in self.all if worker in busy}
         return [connections[each] for each in wait(list(connections), timeout_seconds) if isinstance(each, Connection)]
 
     def replace_dead(self, busy: Collection[Worker]) -> None:
@@ -127,28 +109,16 @@ class Workers:
                 worker.stop()
                 self.all[number] = self._start(number)
 
-    def _start(self, number: int) -> Worker:
+    def _start(self, number: int) -> LocalWorker:
         self._started += 1
         folder = Path(self._folder.name, str(self._started))
-        return Worker(self._evaluator, self._settings, folder, self._cores.of(number), self._cores.timing)
+        return LocalWorker(self._evaluator, self._settings, folder, self._cores.of(number), self._cores.timing)
 
 
 def named(name: str) -> Any:
     """What "module:Class" names, imported."""
     module, _, cls = name.partition(":")
     return getattr(import_module(module), cls)
-
-
-def value_of(result: Any) -> Any:
-    """The result of a call.
-
-    Raises:
-        InputError: it is a failure, and a mistake of the user's.
-        RuntimeError: it is another failure.
-    """
-    if isinstance(result, Failure):
-        raise (InputError if result.is_input_error else RuntimeError)(result.cause)
-    return result
 
 
 def _serve(

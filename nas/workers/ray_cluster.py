@@ -12,14 +12,15 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from contextlib import suppress
 from typing import Any, Self
 
 import ray
 from ray.exceptions import RayActorError, RayError
 
-from nas.workers.local import EVALUATOR, Failure, value_of
+from nas.workers.local import EVALUATOR
+from nas.workers.protocol import Failure, Worker, Workers
 from nas.workers.ray_actor import EvaluatorActor
 from search_space.errors import InputError
 
@@ -34,7 +35,7 @@ LEAVE_SECONDS = 2.0
 LONGEST_CAUSE = 300
 
 
-class RayWorker:
+class RayWorker(Worker):
     """An actor with an evaluator, on whatever node has room; one call at a time."""
 
     def __init__(self, evaluator: str, settings: Any, resources: dict[str, int]) -> None:
@@ -58,16 +59,6 @@ class RayWorker:
         except RayError as error:
             self._is_dead = self._is_dead or isinstance(error, RayActorError)
             return Failure(cause_of(error))
-
-    def call(self, method: str, *arguments: Any) -> Any:
-        """The result of a call.
-
-        Raises:
-            InputError: a mistake of the user's showed.
-            RuntimeError: the call failed.
-        """
-        self.send(method, *arguments)
-        return value_of(self.receive())
 
     @property
     def alive(self) -> bool:
@@ -95,8 +86,8 @@ class RayWorker:
         return self._actor.__ray_ready__.remote()
 
 
-class RayWorkers:
-    """Workers on a Ray cluster, with the interface of `nas.workers.local.Workers`; a context that stops them.
+class RayWorkers(Workers):
+    """Workers on a Ray cluster, a context that stops them.
 
     The cluster is the one at RAY_ADDRESS, or one started on this machine by `ray start`, else one of this machine's
     cores that ends with the context. Each worker takes a CPU, and a GPU if the settings' device is one. `all` are those
@@ -133,16 +124,16 @@ class RayWorkers:
             ray.shutdown()
         self.all, self._coming = [], []
 
-    def ready(self, busy: Sequence[RayWorker], timeout_seconds: float) -> list[RayWorker]:
+    def ready(self, busy: Collection[Worker], timeout_seconds: float) -> list[RayWorker]:
         """Those of `busy` whose result can be received, after waiting for one for at most the timeout."""
         if not busy:
             time.sleep(timeout_seconds)
             return []
-        workers = {worker.result: worker for worker in busy}
+        workers = {worker.result: worker for worker in self.all if worker in busy}
         ray.wait(list(workers), timeout=timeout_seconds)
         return [workers[each] for each in ray.wait(list(workers), num_returns=len(workers), timeout=0)[0]]
 
-    def replace_dead(self, busy: Collection[RayWorker]) -> None:
+    def replace_dead(self, busy: Collection[Worker]) -> None:
         """Starts a new worker for each that died; one of `busy` shows that by its result first.
 
         New ones join `all` as they find room; where none is left, this waits for one.

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from nas.cli.heartbeat import doing, running
-from nas.workers.local import Failure, Worker, Workers
+from nas.workers.protocol import Failure, Worker, Workers
 from search_space.architecture import Architecture
 from search_space.cost import cost_of
 from studies.ledger.entry import preset_names

@@ -19,7 +19,8 @@ from plain_loop import train_plainly
 
 from nas.calibrate.__main__ import make_parser
 from nas.calibrate.settings import settings_of
-from nas.workers.local import Workers
+from nas.workers.local import LocalWorkers
+from nas.workers.protocol import Workers
 from proxies.data.load import load
 from proxies.training.recipes import RECIPES, Recipe
 from search_space import PRESETS, Architecture
@@ -51,7 +52,7 @@ def main() -> None:
     data = load(flags.data)
     settings = settings_of(make_parser().parse_args(["--data", flags.data, "--workers", str(PROCESSES)]))
     ratios = []
-    with Workers(settings.setup) as workers:
+    with LocalWorkers(settings.setup) as workers:
         for worker in workers.all:
             worker.call("data_fingerprint")
         for number in range(flags.rounds):

@@ -18,7 +18,7 @@ from nas.calibrate.__main__ import make_parser
 from nas.calibrate.questions import draw, questions
 from nas.calibrate.run import result_of
 from nas.calibrate.settings import settings_of
-from nas.workers.local import Workers
+from nas.workers.local import LocalWorkers
 from nas.workers.trainings import train_missing
 from proxies.training.recipes import RECIPES
 from studies.calibration.results import PREDICTION, Calibration
@@ -87,7 +87,7 @@ def main() -> None:
     settings = settings_of(flags)
     settings = replace(settings, proxies=VARIANTS[: flags.variants], extra=0)
     sets = draw(settings)
-    with Workers(settings.setup) as workers:
+    with LocalWorkers(settings.setup) as workers:
         fingerprint = workers.all[0].call("data_fingerprint")
         evaluations = Evaluations(engine_of(settings.storage))
         failures = train_missing(questions(settings, sets, fingerprint), workers, evaluations)

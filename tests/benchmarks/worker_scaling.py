@@ -23,7 +23,7 @@ from nas.search.accuracy import accuracy_for
 from nas.search.ledger_lookup import LedgerLookup, SearchedOn
 from nas.search.loop import Limits, Search
 from nas.search.shufflenet_problem import ShuffleNets
-from nas.workers.local import Workers
+from nas.workers.local import LocalWorkers
 from search_space import Architecture, SearchSpace, cost_of
 from studies.facts import LatencyFacts, TrainingFacts
 from studies.ledger.latencies import Ledger
@@ -80,7 +80,7 @@ def trials_in(seconds: float, workers: int, evaluation: float, folder: Path) -> 
     space = SearchSpace.default(settings.budget)
     problem = ShuffleNets(settings, space, references, ANCHOR_MS, accuracy, lookup)
     ended: list[str] = []
-    sleepers = Workers(SimpleNamespace(workers=workers, evaluation=evaluation), "worker_scaling:Sleeper")
+    sleepers = LocalWorkers(SimpleNamespace(workers=workers, evaluation=evaluation), "worker_scaling:Sleeper")
     with sleepers as made, Coordinator(study, references) as coordinator:
         for worker in made.all:
             worker.call("is_up")  # before the clock starts

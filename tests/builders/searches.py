@@ -14,7 +14,7 @@ from nas.search.accuracy import Accuracy
 from nas.search.ledger_lookup import LedgerLookup, SearchedOn
 from nas.search.loop import Limits, Search
 from nas.search.shufflenet_problem import ShuffleNets
-from nas.workers.local import Failure
+from nas.workers.protocol import Failure
 from search_space import Architecture, Budget, SearchSpace
 from studies.ledger.latencies import Ledger
 from studies.ledger.trainings import Evaluations

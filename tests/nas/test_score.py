@@ -70,7 +70,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
         losses = {"training_losses": [0.6] * method["epochs"], "validation_losses": [0.5]}
         return {**losses, "validation_accuracies": [0.75], "num_classes": 2, "seconds": 1.0}
 
-    monkeypatch.setattr(score_module, "Workers", lambda *_: FakeWorkers(answer))
+    monkeypatch.setattr(score_module, "LocalWorkers", lambda *_: FakeWorkers(answer))
     return questions
 
 

@@ -27,5 +27,5 @@ def line(images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[
 def answered_by(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Callable[..., Any]], None]]:
     """Puts a function in the place of all that workers do."""
     before = signal.getsignal(signal.SIGTERM)
-    yield lambda answer: monkeypatch.setattr(calibrate_module, "Workers", lambda *_: FakeWorkers(answer))
+    yield lambda answer: monkeypatch.setattr(calibrate_module, "LocalWorkers", lambda *_: FakeWorkers(answer))
     signal.signal(signal.SIGTERM, before)

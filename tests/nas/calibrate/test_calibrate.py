@@ -22,7 +22,8 @@ from builders.workers import FakeWorkers, interrupted, made_up
 import nas.calibrate.run as calibrate_module
 from nas.calibrate.__main__ import main
 from nas.calibrate.questions import draw
-from nas.workers.local import Failure, Workers
+from nas.workers.local import LocalWorkers
+from nas.workers.protocol import Failure
 from proxies.training.recipes import RECIPES
 from search_space import Architecture
 from studies.calibration.known_trainings import known_trainings
@@ -155,7 +156,9 @@ def test_a_worker_that_is_killed_costs_one_network(
 ) -> None:
     deadly = draw(calibration_settings(*line)).architectures["stratified"][0].key()
     monkeypatch.setenv("DEADLY", deadly)
-    monkeypatch.setattr(calibrate_module, "Workers", partial(Workers, evaluator="processes.evaluators:Calibrator"))
+    monkeypatch.setattr(
+        calibrate_module, "LocalWorkers", partial(LocalWorkers, evaluator="processes.evaluators:Calibrator")
+    )
     assert main([*line, "--architectures", "5"]) == 0
     assert f"failed: v2-{deadly[:8]} full seed 0: the worker process died with exit code -9" in capsys.readouterr().out
     content = from_dict(read_json(Path("out/calibration.json")))
@@ -294,9 +297,11 @@ def test_help_and_mistakes_need_neither_torch_nor_scikit_learn(arguments: list[s
 
 def test_workers_are_made_of_what_an_evaluator_needs_to_know(line: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[Any] = []
-    monkeypatch.setattr(calibrate_module, "Workers", lambda *arguments: made.append(arguments) or FakeWorkers(made_up))
+    monkeypatch.setattr(
+        calibrate_module, "LocalWorkers", lambda *arguments: made.append(arguments) or FakeWorkers(made_up)
+    )
     before = signal.getsignal(signal.SIGTERM)
     assert main(line) == 0
     signal.signal(signal.SIGTERM, before)
     assert made == [(calibration_settings(*line).setup,)]
-    assert Workers.__init__.__defaults__ == ("nas.workers.evaluator:Evaluator",)
+    assert LocalWorkers.__init__.__defaults__ == ("nas.workers.evaluator:Evaluator",)

@@ -12,7 +12,7 @@ from builders.workers import FakeWorkers, made_up
 
 from nas.calibrate.questions import Sets, draw, questions
 from nas.calibrate.sets import EQUAL_SHARES, at_equal_cost, stratified
-from nas.workers.local import Failure
+from nas.workers.protocol import Failure
 from nas.workers.trainings import MOST_FAILURES, name_of, run_all
 from proxies.training.recipes import RECIPES
 from search_space import Architecture, Budget, SearchSpace, cost_of

@@ -20,7 +20,7 @@ import nas.compare.run as compare_module
 from nas.cli.architectures import named_network
 from nas.compare.__main__ import main, make_parser
 from nas.compare.settings import CompareSettings, settings_of
-from nas.workers.local import Failure
+from nas.workers.protocol import Failure
 from proxies.data.source import DataSource
 from proxies.training.recipes import RECIPES
 from search_space import PRESETS, Architecture, cost_of
@@ -98,7 +98,7 @@ def calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Call]:
         "answer": training,
     }
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(compare_module, "Workers", lambda *_: AskedWorkers(asked, answers))
+    monkeypatch.setattr(compare_module, "LocalWorkers", lambda *_: AskedWorkers(asked, answers))
     monkeypatch.setattr(signal, "signal", lambda *_: None)
     return asked
 

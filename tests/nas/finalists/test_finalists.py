@@ -33,7 +33,7 @@ from optuna.study import Study, StudyDirection
 from nas.export import __main__ as export
 from nas.finalists.__main__ import main, make_parser
 from nas.finalists.settings import settings_for
-from nas.workers.local import Failure
+from nas.workers.protocol import Failure
 from proxies.training.recipes import RECIPES
 from search_space import Architecture
 from search_space.errors import InputError

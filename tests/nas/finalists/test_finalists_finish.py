@@ -31,7 +31,7 @@ from optuna.study import Study
 from nas.finalists.__main__ import main
 from nas.finalists.finish import Finish, finish_run, seconds_needed
 from nas.workers import trainings
-from nas.workers.local import Failure
+from nas.workers.protocol import Failure
 from studies.storage.database import engine_of
 from studies.storage.studies import open_study, references_of, study_names
 

@@ -13,7 +13,7 @@ from optuna.storages import RDBStorage
 from optuna.study import Study
 
 from nas.search.retiming import Retiming, retime, seconds_of_retiming, to_retime
-from nas.workers.local import Failure
+from nas.workers.protocol import Failure
 from search_space import Architecture
 from studies.facts import FULL, LatencyFacts
 from studies.ledger.latencies import Ledger

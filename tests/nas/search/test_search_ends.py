@@ -13,7 +13,7 @@ from optuna.trial import TrialState
 from nas.search import loop as search_module
 from nas.search.loop import Spare
 from nas.search.shufflenet_problem import ShuffleNets
-from nas.workers.local import Failure
+from nas.workers.protocol import Failure
 from search_space import PRESETS, Architecture
 from studies.facts import LatencyFacts
 from studies.record import Record, Rejected

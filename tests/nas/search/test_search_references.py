@@ -16,7 +16,7 @@ from builders.searches import (
 from optuna.trial import TrialState
 
 from nas.search.shufflenet_problem import ShuffleNets
-from nas.workers.local import Failure
+from nas.workers.protocol import Failure
 from search_space import PRESETS, Architecture, cost_of
 from studies.facts import TrainingFacts
 from studies.record import Record

@@ -9,7 +9,7 @@ from builders.searches import ONE_CHOICE, Bench, FakeWorkers, evaluated
 from optuna.trial import TrialState
 
 from nas.search import loop as search_module
-from nas.workers.local import Failure
+from nas.workers.protocol import Failure
 from search_space import Budget, SearchSpace
 from studies.storage.studies import failures_of, records_of
 

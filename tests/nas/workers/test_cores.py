@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from nas.workers.cores import cores_here
-from nas.workers.local import Workers
+from nas.workers.local import LocalWorkers
 from proxies.latency.machine import KEPT_CORE, quietest_core
 from proxies.latency.timing_core import timing_core
 
@@ -38,7 +38,7 @@ def test_workers_train_on_their_own_core_and_time_on_the_kept_one(monkeypatch: p
     mine = sorted(os.sched_getaffinity(0))
     four = (mine * 4)[:4]  # as if there were four, whatever there is
     monkeypatch.setattr("nas.workers.local.cores_here", lambda: SimpleNamespace(of=four.__getitem__, timing=mine[-1]))
-    with Workers(SimpleNamespace(workers=3), "processes.evaluators:Where") as workers:
+    with LocalWorkers(SimpleNamespace(workers=3), "processes.evaluators:Where") as workers:
         assert [worker.call("cores") for worker in workers.all] == [({core}, mine[-1]) for core in four[:3]]
 
 

@@ -18,7 +18,8 @@ from processes.ray_nodes import ECHO, PATHS, WAIT_SECONDS, Cluster, settings, un
 
 import nas.workers.engines as engines_module
 from nas.workers.engines import ENGINES, check_engine, workers_for
-from nas.workers.local import Failure, Worker, Workers, named
+from nas.workers.local import LocalWorker, LocalWorkers, named
+from nas.workers.protocol import Failure, Worker, Workers
 from search_space import InputError
 
 ray = pytest.importorskip("ray", reason="python -m pip install -e '.[ray]'")
@@ -246,14 +247,14 @@ def test_engines_offer_the_same() -> None:
     def public(engine: type) -> set[str]:
         return {name for name in dir(engine) if not name.startswith("_")}
 
-    assert public(RayWorkers) == public(Workers)
-    assert public(Worker) <= {*public(RayWorker), "connection"}
-    assert {name: named(path) for name, path in ENGINES.items()} == {"local": Workers, "ray": RayWorkers}
+    assert public(RayWorkers) == public(LocalWorkers) == public(Workers)
+    assert public(Worker) <= public(LocalWorker) & public(RayWorker)
+    assert {name: named(path) for name, path in ENGINES.items()} == {"local": LocalWorkers, "ray": RayWorkers}
 
 
 def test_an_engine_is_chosen_by_name() -> None:
     with workers_for("local", settings(1), ECHO) as workers:
-        assert isinstance(workers, Workers)
+        assert isinstance(workers, LocalWorkers)
         assert workers.all[0].call("sleep", 0.0) == "awake"
     with pytest.raises(InputError, match="--engine must be one of local, ray, got 'dask'"):
         workers_for("dask", settings(1), ECHO)

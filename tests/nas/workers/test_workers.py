@@ -15,7 +15,8 @@ from builders.settings import setup_from
 from processes.evaluators import Sleeps, Swallows, pids
 
 import nas.workers.local as workers_module
-from nas.workers.local import EVALUATOR, Failure, Worker, Workers
+from nas.workers.local import EVALUATOR, LocalWorker, LocalWorkers
+from nas.workers.protocol import Failure, Worker, Workers
 from search_space import InputError
 
 WAIT_SECONDS = 300
@@ -26,7 +27,7 @@ from builders.settings import setup_from
 from processes.evaluators import Sleeps, pids
 from nas.workers.local import Workers
 if __name__ == "__main__":
-    with Workers(setup_from("--workers", "2")) as workers:
+    with LocalWorkers(setup_from("--workers", "2")) as workers:
         for worker in workers.all:
             worker.call("data_facts")
         workers.all[0].send("data_facts", Sleeps())  # one in the midst of a call, one idle
@@ -43,7 +44,7 @@ def result_of(workers: Workers, worker: Worker, *call: Any) -> Any:
 
 @pytest.mark.slow
 def test_a_worker_answers_fails_as_a_value_and_is_replaced_when_killed() -> None:
-    with Workers(setup_from("--workers", "1")) as workers:
+    with LocalWorkers(setup_from("--workers", "1")) as workers:
         (worker,) = workers.all
         (pid,) = pids()
         facts = worker.call("data_facts")
@@ -77,7 +78,7 @@ def test_a_worker_answers_fails_as_a_value_and_is_replaced_when_killed() -> None
 
 
 def test_a_call_of_a_worker_that_died_idle_is_a_failure(tmp_path: Path) -> None:
-    worker = Worker(EVALUATOR, setup_from(), tmp_path / "worker", core=None)
+    worker = LocalWorker(EVALUATOR, setup_from(), tmp_path / "worker", core=None)
     (pid,) = pids()
     os.kill(pid, signal.SIGKILL)
     os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
@@ -93,7 +94,7 @@ def test_a_worker_that_swallows_its_exit_is_stopped_all_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(workers_module, "LAST_SECONDS", 0.5)
-    worker = Worker(EVALUATOR, setup_from(), tmp_path / "worker", core=None)
+    worker = LocalWorker(EVALUATOR, setup_from(), tmp_path / "worker", core=None)
     worker.call("data_facts")
     worker.send("data_facts", Swallows())
     worker.stop()
@@ -102,7 +103,7 @@ def test_a_worker_that_swallows_its_exit_is_stopped_all_the_same(
 
 def test_an_evaluator_is_made_by_name_in_the_worker_of_whatever_settings() -> None:
     settings = SimpleNamespace(workers=2, text="anything")
-    with Workers(settings, "processes.evaluators:Echo") as workers:
+    with LocalWorkers(settings, "processes.evaluators:Echo") as workers:
         assert len(workers.all) == 2
         for worker in workers.all:
             assert worker.call("what", 1, "two") == (settings, True, False, (1, "two"))
@@ -111,7 +112,7 @@ def test_an_evaluator_is_made_by_name_in_the_worker_of_whatever_settings() -> No
 
 @pytest.mark.parametrize("name", ["no_such_module:Echo", "processes.evaluators:NoSuchClass"])
 def test_a_worker_whose_evaluator_cannot_be_made_is_a_failure(name: str, tmp_path: Path) -> None:
-    worker = Worker(name, setup_from(), tmp_path / "worker", core=None)
+    worker = LocalWorker(name, setup_from(), tmp_path / "worker", core=None)
     try:
         worker.send("what")
         assert worker.receive() == Failure("the worker process died with exit code 1")
@@ -124,7 +125,7 @@ def test_a_mistake_of_the_users_is_told_from_other_failures(tmp_path: Path) -> N
     for name in ("cat", "dog"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "0.png").write_text("no image")
-    with Workers(setup_from("--workers", "1", "--data", f"folder:{tmp_path}")) as workers:
+    with LocalWorkers(setup_from("--workers", "1", "--data", f"folder:{tmp_path}")) as workers:
         failure = result_of(workers, workers.all[0], "data_facts")
         assert failure.is_input_error
         with pytest.raises(InputError) as mistake:
