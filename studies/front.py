@@ -3,27 +3,33 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, TypeVar
 
 from search_space.errors import InputError
 
 if TYPE_CHECKING:
     from studies.record import Record
 
+Item = TypeVar("Item")
 PICKS = ("fastest", "best", "knee")
 
 
-def front_of(records: Sequence[Record]) -> list[Record]:
-    """The records that no other beats: more accurate at no more latency, or faster at no less accuracy.
+def undominated(items: Iterable[Item], price: Callable[[Item], float], gain: Callable[[Item], float]) -> list[Item]:
+    """The items that no other beats: by more gain at no higher price, or by a lower price at no less gain.
 
-    Fastest first. Of equal ones the first stays, so that every point of the front stands in it once.
+    The cheapest first. Of equal ones the first stays, so that every point of the front stands in it once.
     """
-    front: list[Record] = []
-    for record in sorted(records, key=lambda record: (record.latency_ms, -record.accuracy)):
-        if not front or record.accuracy > front[-1].accuracy:
-            front.append(record)
+    front: list[Item] = []
+    for item in sorted(items, key=lambda item: (price(item), -gain(item))):
+        if not front or gain(item) > gain(front[-1]):
+            front.append(item)
     return front
+
+
+def front_of(records: Iterable[Record]) -> list[Record]:
+    """The records that no other beats by latency and accuracy, the fastest first; of equal ones the first."""
+    return undominated(records, lambda record: record.latency_ms, lambda record: record.accuracy)
 
 
 def pick(front: Sequence[Record], name: str, max_latency_ms: float | None = None) -> Record:

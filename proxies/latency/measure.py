@@ -46,10 +46,9 @@ MOST_SHRUNK, LEAST_VALUES = 32, 32
 
 
 @dataclass(frozen=True)
-class Latency:
-    """One measurement: `latency_ms` is the reading's `ratio` times `reference_ms`, the rest says how it was taken.
+class Latency(Reading):
+    """A reading as a latency: `latency_ms` is its `ratio` times `reference_ms`, the rest says how it was taken.
 
-    The fields from `ratio` to `priority` are those of `proxies.latency.protocol.Reading`: times on the core or the GPU.
     `reference_ms` is the reference's latency as fixed for the study, `runs` the timed runs in a round. `device` is the
     processor's or the GPU's name, `fingerprint` names the whole machine. `batch_size` images run at once, and
     `latency_ms` is for all of them. `depth` is the row of `proxies.latency.protocol.TIMINGS` by which it was taken.
@@ -57,23 +56,6 @@ class Latency:
 
     latency_ms: float
     reference_ms: float
-    ratio: float
-    p10_ms: float
-    median_ms: float
-    mean_ms: float
-    p90_ms: float
-    wall_p10_ms: float
-    reference_p10_ms: float
-    reference_median_ms: float
-    reference_mean_ms: float
-    spread: float
-    noisy: bool
-    processes: int
-    rounds: int
-    taken_at: float
-    load_average: float | None
-    steal_share: float | None
-    priority: str
     runs: int
     runtime: str
     runtime_version: str

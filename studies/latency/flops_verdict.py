@@ -29,16 +29,6 @@ class TimedNetwork:
     latency: LatencyFacts
 
     @property
-    def latency_spread(self) -> float:
-        """The spread of the latency measurement, as a share of it; what it is, the measuring protocol says."""
-        return self.latency.spread
-
-    @property
-    def noisy(self) -> bool:
-        """Whether that spread is more than the protocol accepts."""
-        return self.latency.noisy
-
-    @property
     def macs_per_ms(self) -> float:
         """The multiply-adds done in a millisecond: how well the network suits the device."""
         return self.macs / self.latency_ms

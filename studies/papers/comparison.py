@@ -9,6 +9,7 @@ from statistics import fmean, stdev
 from typing import Any
 
 from studies.facts import LatencyFacts
+from studies.front import undominated
 from studies.papers.published_accuracies import PublishedAccuracies, PublishedNetwork
 from studies.ranking import Interval, ranking_of
 
@@ -62,17 +63,14 @@ class Comparison:
 
     @property
     def front(self) -> frozenset[str]:
-        """The names of those that no other beats: none is as fast and as accurate, and better in one of the two."""
-        known = [
-            (network.latency_ms, -network.accuracy, network.name)
+        """The names of those that no other beats by latency and accuracy; of equal ones all."""
+        known = {
+            network.name: (network.latency_ms, network.accuracy)
             for network in self.networks
             if network.latency_ms is not None and network.accuracy is not None
-        ]
-        return frozenset(
-            name
-            for ms, error, name in known
-            if not any(a <= ms and b <= error and (a, b) != (ms, error) for a, b, _ in known)
-        )
+        }
+        front = undominated(known.values(), lambda point: point[0], lambda point: point[1])
+        return frozenset(name for name, point in known.items() if point in front)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ import plotly.graph_objects as go
 
 from search_space.budget import Budget
 from studies.display import FLOP
+from studies.front import undominated
 from studies.report.figures import BLUE, GREY, ORANGE, styled
 from studies.report.page import Section, definitions_section, section, table_html, write_page
 from studies.report.study.growth import HEADING, growth_figure
@@ -82,11 +83,7 @@ def _growth(table: FinishedTable, codes: Sequence[str], budget: Budget) -> Secti
 
 
 def _front(entries: Sequence[BenchmarkEntry]) -> list[BenchmarkEntry]:
-    front: list[BenchmarkEntry] = []
-    for entry in sorted(entries, key=lambda entry: (entry.macs, -entry.accuracy)):
-        if not front or entry.accuracy > front[-1].accuracy:
-            front.append(entry)
-    return front
+    return undominated(entries, lambda entry: entry.macs, lambda entry: entry.accuracy)
 
 
 def _front_figure(scored: Sequence[BenchmarkEntry], best: Sequence[BenchmarkEntry]) -> go.Figure:

@@ -36,7 +36,7 @@ def speed_figure(networks: Sequence[TimedNetwork], families: Sequence[str]) -> g
 
 
 def _family(name: str, networks: Sequence[TimedNetwork], colour: str, sides: Mapping[str, str]) -> go.Scatter:
-    halves = [network.latency_ms * network.latency_spread / 2 for network in networks]
+    halves = [network.latency_ms * network.latency.spread / 2 for network in networks]
     return go.Scatter(
         name=escape(name),
         x=[network.latency_ms for network in networks],
@@ -53,10 +53,10 @@ def _family(name: str, networks: Sequence[TimedNetwork], colour: str, sides: Map
 
 
 def _hover(network: TimedNetwork) -> str:
-    noisy = " noisy" if network.noisy else ""
+    noisy = " noisy" if network.latency.noisy else ""
     lines = (
         bold(network.name),
-        f"{network.latency_ms:.3g} ms ±{100 * network.latency_spread / 2:.1f} %{noisy}",
+        f"{network.latency_ms:.3g} ms ±{100 * network.latency.spread / 2:.1f} %{noisy}",
         f"{network.macs / 1e6:.1f} MFLOPs, {network.params / 1e6:.2f} M params",
         f"{network.macs_per_ms / 1e6:.3g} MFLOPs/ms",
     )

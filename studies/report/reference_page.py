@@ -38,11 +38,11 @@ def rows_of(study: ReferenceStudy) -> list[tuple[str, ...]]:
         (
             network.name,
             *_count_texts(network),
-            f"{_three_digits(network.latency_ms)} ±{100 * network.latency_spread / 2:.1f} %",
+            f"{_three_digits(network.latency_ms)} ±{100 * network.latency.spread / 2:.1f} %",
             _three_digits(network.macs_per_ms / 1e6),
             str(macs_rank),
             str(latency_rank),
-            "noisy" if network.noisy else "",
+            "noisy" if network.latency.noisy else "",
         )
         for network, macs_rank, latency_rank in zip(study.timed, by_macs, by_latency, strict=True)
     ]
@@ -63,7 +63,7 @@ def verdict_lines(study: ReferenceStudy) -> list[str]:
     if not study.verdicts:
         return ["Fewer than two networks were timed: there is no order to compare."]
     lines = [line for name, verdict in study.verdicts for line in _verdict_lines(name, verdict)]
-    noisy = [network.name for network in study.timed if network.noisy]
+    noisy = [network.name for network in study.timed if network.latency.noisy]
     return lines + ([f"Noisy, so that their places are uncertain: {', '.join(noisy)}."] if noisy else [])
 
 

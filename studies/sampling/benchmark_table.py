@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean
@@ -17,6 +17,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, IntD
 from search_space.budget import Budget
 from search_space.errors import InputError
 from search_space.space import Chooser
+from studies.front import undominated
 from studies.sampling.expected_improvement import hypervolume
 from studies.sampling.objective_model import KnownObjectives
 from studies.sampling.samplers import Ahead
@@ -115,13 +116,10 @@ class FinishedTable:
         """The code that the parameters of `distributions` mean."""
         return "".join(str(params[name]) for name in self._names())
 
-    def front(self) -> Iterator[str]:
+    def front(self) -> list[str]:
         """The codes that no other beats by mean accuracy and FLOPs, the one of fewest FLOPs first."""
-        best = -1.0
-        for entry in sorted(self.entries.values(), key=lambda entry: (entry.macs, -entry.accuracy)):
-            if entry.accuracy > best:
-                best = entry.accuracy
-                yield entry.code
+        front = undominated(self.entries.values(), lambda entry: entry.macs, lambda entry: entry.accuracy)
+        return [entry.code for entry in front]
 
     def _names(self) -> list[str]:
         return [f"choice_{place}" for place in range(1, len(self.alphabets) + 1)]
@@ -159,7 +157,7 @@ class Price:
         entries = list(table.entries.values())
         errors = [1 - entry.accuracy for entry in entries]
         reference = float(max(entry.macs for entry in entries)), float(np.percentile(errors, REFERENCE_PERCENTILE))
-        return cls(table, reference, cls(table, reference, 1.0).of(list(table.front())))
+        return cls(table, reference, cls(table, reference, 1.0).of(table.front()))
 
     def of(self, codes: Sequence[str]) -> float:
         """The share of the whole table's hypervolume that these networks dominate."""

@@ -11,6 +11,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from nas.search.problem import Candidate, Outcome
 from search_space.budget import Budget
+from studies.front import undominated
 from studies.record import KEY
 from studies.sampling.benchmark_table import BenchmarkEntry, FinishedTable, ahead_of
 from studies.sampling.samplers import sampler_for
@@ -86,11 +87,7 @@ class FinishedNetworks:
 def front_of(study: Study) -> list[FrozenTrial]:
     """The trials that no other beats, the one of fewest FLOPs first; each network once."""
     done = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-    front: list[FrozenTrial] = []
-    for trial in sorted(done, key=lambda trial: (trial.values[1], -trial.values[0])):
-        if not front or trial.values[0] > front[-1].values[0]:
-            front.append(trial)
-    return front
+    return undominated(done, lambda trial: trial.values[1], lambda trial: trial.values[0])
 
 
 def codes_of(study: Study) -> list[str]:
