@@ -6,8 +6,8 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from builders.places import ROOT
 
-ROOT = Path(__file__).parents[2]
 PACKAGES = ("search_space", "proxies", "studies", "nas")
 FOLDERS = sorted(file.parent for package in PACKAGES for file in (ROOT / package).rglob("__init__.py"))
 MOST_FILES = 14

@@ -40,3 +40,9 @@ def test_helpers_are_listed_in_order(name: str) -> None:
     assert re.findall(r"^- `(\w+)`: \S", text, re.MULTILINE) == sorted(
         file.stem for file in folder.glob("*.py") if file.stem != "__init__"
     )
+
+
+def test_where_the_project_is_stands_in_one_place() -> None:
+    found = [file for file in TESTS.rglob("*.py") if "Path(__file__)" in file.read_text(encoding="utf-8")]
+    beside = {file for file in found if file.parent.name == "benchmarks"}  # programs, which are run from anywhere
+    assert set(found) - beside == {TESTS / "builders" / "places.py", Path(__file__)}

@@ -99,6 +99,6 @@ def test_kubernetes_names_the_password_once_and_every_reference_is_to_it() -> No
 def test_the_samples_are_installed_with_the_package() -> None:
     import tomllib
 
-    with (FOLDER.parents[2] / "pyproject.toml").open("rb") as file:
+    with (ROOT / "pyproject.toml").open("rb") as file:
         assert "cluster/*" in tomllib.load(file)["tool"]["setuptools"]["package-data"]["nas.workers"]
     assert {file.name for file in FOLDER.iterdir()} == {"slurm.sh", "kubernetes.yaml"}

@@ -3,8 +3,6 @@
 What kills do to a replayed search on an SQLite file is in `test_killed_searches`.
 """
 
-import itertools
-import json
 import os
 import random
 import signal
@@ -16,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from builders.places import WAIT_SECONDS
+from builders.tables import write_table
 from optuna.trial import TrialState
 from processes.killed_runs import POLL_SECONDS, check_end, completed, distinct, kill_at_random, trials_of, wait_for_news
 from sqlalchemy import select
@@ -50,9 +49,7 @@ def serve(arguments: list[str], log: Path) -> None:
 def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
     """Starts runs of the study "one"; whatever still runs when the test ends is killed."""
     monkeypatch.chdir(tmp_path)
-    codes = ["".join(code) for code in itertools.product("0123", repeat=6)]
-    rows = {code: {"test_acc": [50 + sum(map(int, code))], "flops": 1 + int(code), "params": 1} for code in codes}
-    Path("table.json").write_text(json.dumps(rows))
+    write_table(Path("table.json"))
     context = get_context("forkserver")
     context.set_forkserver_preload(["nas.run.run"])
     runs: list[BaseProcess] = []

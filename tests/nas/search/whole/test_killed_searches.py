@@ -1,7 +1,5 @@
 """A search killed at random moments again and again ends as one that never was: nothing lost, nothing twice."""
 
-import itertools
-import json
 import os
 import random
 import signal
@@ -12,6 +10,7 @@ from typing import Any
 
 import pytest
 from builders.places import WAIT_SECONDS
+from builders.tables import write_table
 from optuna.trial import TrialState
 from processes.killed_runs import check_end, completed, distinct, kill_at_random, trials_of, wait_for_news
 
@@ -27,11 +26,7 @@ AHEAD = 12
 @pytest.fixture
 def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
-    codes = ["".join(code) for code in itertools.product("0123", repeat=6)]
-    rows = {code: {"test_acc": [50 + sum(map(int, code))], "flops": 1 + int(code), "params": 1} for code in codes}
-    file = tmp_path / "table.json"
-    file.write_text(json.dumps(rows))
-    return file
+    return write_table(tmp_path / "table.json")
 
 
 def serve(arguments: list[str]) -> None:

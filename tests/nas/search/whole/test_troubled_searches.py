@@ -1,7 +1,6 @@
 """A search whose disk is full, whose database goes away, or whose clock jumps: one clear line, and nothing lost."""
 
 import itertools
-import json
 import resource
 import subprocess
 import sys
@@ -12,6 +11,7 @@ from pathlib import Path
 import optuna
 import pytest
 from builders.places import WAIT_SECONDS
+from builders.tables import write_table
 from optuna.trial import FrozenTrial, TrialState
 from processes import postgresql
 
@@ -31,10 +31,7 @@ sys.exit(main(sys.argv[1:]))
 @pytest.fixture
 def line(tmp_path: Path, command: Callable[..., list[str]]) -> Callable[..., list[str]]:
     """The command line of a search over a small table."""
-    codes = ["".join(code) for code in itertools.product("0123", repeat=5)]
-    rows = {code: {"test_acc": [50 + sum(map(int, code))], "flops": 1 + int(code), "params": 1} for code in codes}
-    table = tmp_path / "table.json"
-    table.write_text(json.dumps(rows))
+    table = write_table(tmp_path / "table.json", choices=5)
     flags = ("--scorer", f"table:{table}", "--study", "one", "--sampler", "random", "--workers", 1)
     return lambda *more: command("nas.run", *flags, *more)
 
