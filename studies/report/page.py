@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import plotly.graph_objects as go
 from markupsafe import Markup
@@ -85,7 +85,7 @@ def section(
     return Section(heading, content, bool(drawn))
 
 
-def definitions_section(heading: str, values: Mapping[str, Any], note: str = "") -> Section | None:
+def definitions_section(heading: str, values: Mapping[str, object], note: str = "") -> Section | None:
     """A section of names and what they are, as people write it, whatever JSON it is; None where there are none."""
     if not values:
         return None
@@ -120,9 +120,11 @@ def table_html(
     return render("table.html", columns=columns, kinds=kinds, rows=rows)
 
 
-def _plain(value: Any) -> str:
-    if value is None or value == "" or isinstance(value, bool):
-        return {True: "yes", False: "no"}.get(value, "none")
+def _plain(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if value is None or value == "":
+        return "none"
     if isinstance(value, float):
         return f"{value:.6g}"
     if isinstance(value, Mapping):
