@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from search_space import Budget, SearchSpace
+from search_space import Architecture, Budget, SearchSpace
 from search_space.choosers import RandomChooser
 from studies.facts import LatencyFacts
 from studies.finalists import Finalist, trials_of
@@ -16,7 +16,7 @@ SPACE = SearchSpace.default(budget=Budget.parse("140mflops"))
 TIMED = {"spread": 0.02, "device": "A CPU"}
 
 
-def networks(count: int) -> list:
+def networks(count: int) -> list[Architecture]:
     """Architectures of the space, drawn."""
     return [SPACE.suggest(RandomChooser(number)) for number in range(count)]
 
