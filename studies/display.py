@@ -100,7 +100,7 @@ def ms_text(record: Record) -> str:
 
 def spread_text(record: Record) -> str:
     """How far the latency may be off either way, "±0.6 %", and whether that is more than the protocol accepts."""
-    return f"±{100 * record.latency_spread / 2:.1f} %" + (" noisy" if record.noisy else "")
+    return record.latency.spread_text
 
 
 def proxy_text(record: Record) -> str:

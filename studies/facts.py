@@ -101,7 +101,17 @@ class LatencyFacts(_Facts):
     @property
     def text(self) -> str:
         """The latency with its standard error: "1.234 ms ±0.5 %"."""
-        return f"{self.latency_ms:.3f} ms ±{50 * self.spread:.1f} %"
+        return f"{self.latency_ms:.3f} ms {self.error_text}"
+
+    @property
+    def error_text(self) -> str:
+        """How far the latency may be off either way: "±0.6 %"."""
+        return f"±{50 * self.spread:.1f} %"
+
+    @property
+    def spread_text(self) -> str:
+        """The same, and whether that is more than the protocol accepts."""
+        return self.error_text + (" noisy" if self.noisy else "")
 
     def is_open(self, limit_ms: float | None) -> bool:
         """Whether a quick latency is too near to a limit to say on which side of it the network is."""

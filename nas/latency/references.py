@@ -200,7 +200,7 @@ def _time_network(name: str, conditions: Conditions, anchor: Prepared, anchor_ms
 
 def _progress_line(result: Result, steps: Steps) -> str:
     if isinstance(result, TimedNetwork):
-        text = result.latency.text + (" noisy" if result.latency.noisy else "")
+        text = f"{result.latency_ms:.3f} ms {result.latency.spread_text}"
     else:
         text = f"failed: {result.cause[:200]}"
     return f"{steps.done} of {steps.total}: {result.name}: {text} | {steps.left()}"

@@ -114,8 +114,7 @@ def cells_of(finding: Finding) -> list[tuple[str, ...]]:
 
 def latency_text(row: MeasuredRow, unit: str = "") -> str:
     """The latency to three digits with half its spread: "12.3 ±0.4 %", and whether it is noisy."""
-    noisy = " noisy" if row.latency.noisy else ""
-    return f"{format(row.latency_ms, '#.3g').rstrip('.')}{unit} ±{50 * row.latency.spread:.1f} %{noisy}"
+    return f"{format(row.latency_ms, '#.3g').rstrip('.')}{unit} {row.latency.spread_text}"
 
 
 def verdict_of(finding: Finding) -> str:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from studies.display import FLOP, SPREAD
+from studies.facts import LatencyFacts
 from studies.papers.comparison import (
     Agreement,
     Compared,
@@ -153,11 +153,8 @@ def _accuracy(network: Compared) -> str:
     return f"{100 * network.accuracy:.1f}" + (f" ±{100 * error:.1f}" if error is not None else "")
 
 
-def _latency(latency: Any) -> str:
-    if not latency:
-        return UNKNOWN
-    noisy = " noisy" if latency.noisy else ""
-    return f"{latency.latency_ms:#.3g} ±{50 * latency.spread:.1f} %{noisy}"
+def _latency(latency: LatencyFacts | None) -> str:
+    return f"{latency.latency_ms:#.3g} {latency.spread_text}" if latency else UNKNOWN
 
 
 def _millions(count: int | None, decimals: int) -> str:

@@ -53,10 +53,9 @@ def _family(name: str, networks: Sequence[TimedNetwork], colour: str, sides: Map
 
 
 def _hover(network: TimedNetwork) -> str:
-    noisy = " noisy" if network.latency.noisy else ""
     lines = (
         bold(network.name),
-        f"{network.latency_ms:.3g} ms ±{100 * network.latency.spread / 2:.1f} %{noisy}",
+        f"{network.latency_ms:.3g} ms {network.latency.spread_text}",
         f"{network.macs / 1e6:.1f} MFLOPs, {network.params / 1e6:.2f} M params",
         f"{network.macs_per_ms / 1e6:.3g} MFLOPs/ms",
     )

@@ -38,7 +38,7 @@ def rows_of(study: ReferenceStudy) -> list[tuple[str, ...]]:
         (
             network.name,
             *_count_texts(network),
-            f"{_three_digits(network.latency_ms)} ±{100 * network.latency.spread / 2:.1f} %",
+            f"{_three_digits(network.latency_ms)} {network.latency.error_text}",
             _three_digits(network.macs_per_ms / 1e6),
             str(macs_rank),
             str(latency_rank),
