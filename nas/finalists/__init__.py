@@ -1,5 +1,6 @@
 """`python -m nas.finalists`, and the end of a search: the best networks trained anew.
 
+- `candidates`: what finalists are chosen among
 - `finish`: a search's end
 - `flags`: the command's flags
 - `plan`: which finalists, by which recipe, how often

@@ -15,14 +15,14 @@ from sqlalchemy.engine import Engine
 from nas.cli.command import INTERRUPTED, clock
 from nas.cli.heartbeat import doing
 from nas.cli.storage import storage_of
-from nas.finalists.finish import expected_of
+from nas.finalists.candidates import Candidates
 from nas.finalists.plan import FinalistsPlan
 from nas.finalists.settings import FinalistsSettings, settings_for
 from nas.finalists.summary import PROGRAM, headline, result_lines
-from nas.finalists.training import carry_out, smoothed
+from nas.finalists.training import carry_out, check_data
 from nas.search.outputs import PROVENANCE
+from nas.workers.engines import workers_for
 from search_space.errors import InputError
-from studies.finalists import choose
 from studies.storage.database import engine_of
 from studies.storage.studies import load_study, locked, open_storage, records_of, references_of
 
@@ -55,20 +55,20 @@ def _opened(url: str) -> Iterator[tuple[RDBStorage, Engine]]:
 
 
 def _run(settings: FinalistsSettings, study: Study, storage: RDBStorage, engine: Engine, most: int) -> int:
-    records = records_of(study)
+    records, references = records_of(study), records_of(references_of(study, storage))
     if not records:
         name = study.study_name
         raise InputError(f"the study {name!r} holds no evaluated architecture to train: run it with --resume")
-    choice = choose(records, *smoothed(records, settings.error), most)
-    plan = FinalistsPlan(
-        choice, tuple(records_of(references_of(study, storage))), settings.recipe, len(settings.seeds), 0.0
-    )
+    provenance = study.user_attrs.get(PROVENANCE)
+    found = Candidates(settings, tuple(records), tuple(references), provenance and provenance["data"])
+    plan = FinalistsPlan(found.choice(most), found.references, settings.recipe, len(settings.seeds), 0.0)
     print(headline(settings, plan), file=sys.stderr)
-    if PROVENANCE in study.user_attrs:
-        expected = expected_of(settings, study.user_attrs[PROVENANCE]["data"], engine)
-        seconds = expected.seconds(plan.records, plan.recipe, plan.seeds)
+    if found.data:
+        seconds = found.expected(engine).seconds(plan.records, plan.recipe, plan.seeds)
         print(f"{len(plan.records)} networks to train and to time again: about {clock(seconds)}", file=sys.stderr)
-    results = carry_out(settings, plan.records, storage, engine)
+    with workers_for(settings.search.engine, settings.search.setup) as workers:
+        check_data(settings, workers.all[0].call("data_fingerprint"))
+        results = carry_out(settings, plan.records, storage, engine, workers)
     for line in result_lines(settings, plan, results):
         print(line)
     return 1 if results.failures else 0

@@ -50,6 +50,10 @@ class FinalistsSettings:
         has_fit = self.accuracy is not None and self.accuracy.fit is not None
         return has_fit and self.recipe.to_dict() == self.search.recipe.to_dict()
 
+    def trained_by(self, recipe: Recipe, seeds: int) -> FinalistsSettings:
+        """The same for another recipe and so many seeds."""
+        return replace(self, recipe=recipe, seeds=seeds_of(self.search, seeds))
+
     def identity(self) -> dict[str, Any]:
         """What decides what the accuracies mean, as plain JSON."""
         return {
@@ -73,8 +77,13 @@ def settings_from(study: Study, search: Settings, recipe: Recipe, seeds: int) ->
         anchor_ms=study.user_attrs[ANCHOR_MS],
         accuracy=Accuracy.from_dict(kept) if kept else None,
         recipe=recipe,
-        seeds=tuple(search.seed + 1 + number for number in range(seeds)),
+        seeds=seeds_of(search, seeds),
     )
+
+
+def seeds_of(search: Settings, number: int) -> tuple[int, ...]:
+    """So many seeds for finalists, none of them the search's own."""
+    return tuple(search.seed + 1 + each for each in range(number))
 
 
 def settings_for(study: Study, url: str, flags: argparse.Namespace) -> FinalistsSettings:

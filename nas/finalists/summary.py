@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from sqlalchemy.engine import make_url
 
 from nas.cli.command import clock
+from nas.finalists.finish import FinishedRun
 from nas.finalists.plan import FinalistsPlan
 from nas.finalists.settings import FinalistsSettings
 from nas.finalists.training import Results
@@ -32,9 +33,10 @@ def headline(settings: FinalistsSettings, plan: FinalistsPlan) -> str:
     )
 
 
-def plan_line(plan: FinalistsPlan, seconds_left: float) -> str:
-    """How long the plan takes, of what is left."""
-    return f"{len(plan.records)} networks to train: about {clock(plan.seconds)} of the {clock(seconds_left)} left"
+def plan_lines(settings: FinalistsSettings, plan: FinalistsPlan, seconds_left: float) -> Iterator[str]:
+    """Who the finalists of a run are, and how long they take, of what is left."""
+    yield headline(settings, plan)
+    yield f"{len(plan.records)} networks to train: about {clock(plan.seconds)} of the {clock(seconds_left)} left"
 
 
 def longer_line(settings: Settings, plan: FinalistsPlan) -> str:
@@ -43,7 +45,7 @@ def longer_line(settings: Settings, plan: FinalistsPlan) -> str:
     return f"finalists by {how}, about {clock(plan.seconds)}: {command_line(settings)}"
 
 
-def nothing_line(settings: Settings, least: FinalistsPlan, seconds_left: float) -> str:
+def nothing_line(least: FinalistsPlan, seconds_left: float) -> str:
     """That there is no time for any training; `least` is the shortest plan."""
     names = ", ".join(record.reference or record.name for record in least.records)
     return (
@@ -62,6 +64,24 @@ def scale_for(settings: FinalistsSettings, chosen: Sequence[Record]) -> Accuracy
     if settings.accuracy is None:
         return PERCENT
     return settings.accuracy.scale(chosen, [record for record in chosen if record.reference])
+
+
+def finish_lines(finished: FinishedRun | None) -> Iterator[str]:
+    """What a run's finalists came to; None is a study that holds nothing."""
+    if finished is None:
+        yield "no finalists: nothing was evaluated"
+        return
+    settings, plan = finished.settings, finished.plan
+    if not finished.is_begun:
+        yield nothing_line(plan, finished.seconds_left)
+    elif finished.results is None:
+        flags = ("--recipe", settings.recipe.name, "--seeds", str(len(settings.seeds)), "--most")
+        line = command_line(settings.search, *flags, str(len(plan.choice.records)))
+        yield f"finalists {finished.cause}; what was trained is kept, and this goes on: {line}"
+    else:
+        yield from result_lines(settings, plan, finished.results)
+    if plan != finished.most:
+        yield longer_line(settings.search, finished.most)
 
 
 def result_lines(settings: FinalistsSettings, plan: FinalistsPlan, results: Results) -> Iterator[str]:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import random
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import inf, sqrt
 from statistics import fmean
@@ -18,7 +17,6 @@ from sqlalchemy.engine import Engine
 from nas.cli.heartbeat import Steps, doing
 from nas.finalists.plan import ExpectedSeconds, costliest_first
 from nas.finalists.settings import FinalistsSettings
-from nas.workers.engines import workers_for
 from nas.workers.protocol import Failure, Workers
 from nas.workers.trainings import Limit, train_missing
 from search_space.errors import InputError
@@ -53,12 +51,11 @@ class Results:
 
 @dataclass(frozen=True, slots=True)
 class Within:
-    """The end of a run: the workers that it has already, how long it still lasts, and what a training should take.
+    """The end of a run: how long it still lasts, and what a training should take.
 
     `others` are trained too, those that say most first, where there is time once all that is planned runs.
     """
 
-    workers: Workers
     seconds_left: Callable[[], float]
     expected: ExpectedSeconds
     others: tuple[Record, ...] = ()
@@ -82,6 +79,7 @@ def carry_out(
     chosen: Sequence[Record],
     storage: RDBStorage,
     engine: Engine,
+    workers: Workers,
     within: Within | None = None,
 ) -> Results:
     """The results of training all that the ledger lacks, and of timing them; they are the study `<name>-finalists` now.
@@ -90,32 +88,30 @@ def carry_out(
     what was trained, seeds count that all chosen networks have, and of the others those that have all of these.
 
     Raises:
-        InputError: the data are not those of the search.
         RuntimeError: all of the first trainings or timings failed.
     """
     evaluations = Evaluations(engine)
     asked = questions(settings, chosen)
     keys = {record.architecture.key() for record in chosen}
     others = [record for record in within.others if record.architecture.key() not in keys] if within else []
-    with _workers_of(settings, within) as workers:
-        limit = _limit_of(settings, (*chosen, *others), within) if within else None
-        more = [question(settings, record, seed) for record in others for seed in settings.seeds]
-        failures = train_missing((*asked, *more), workers, evaluations, limit=limit)
-        answers = evaluations.answers(settings.fingerprint)
-        undone = sum(question.digest not in answers for question in asked) - len(failures)
-        settings = replace(settings, seeds=_seeds_of_all(settings, chosen, answers)) if within else settings
-        networks = [*chosen, *others]
-        accuracies = trained(settings, networks, answers)
-        ready = [record for record in networks if record.architecture.key() in accuracies]
-        latencies = kept_latencies(settings, storage)
-        if within:
-            latencies = {record.architecture.key(): record.latency for record in ready}
-            anew, untimed = time_all(settings, _untimed(ready), workers, Ledger(engine), within.seconds_left)
-            latencies |= anew
-            failures += untimed
-        elif not {record.architecture.key() for record in ready} <= latencies.keys():
-            latencies, untimed = time_all(settings, ready, workers, Ledger(engine))
-            failures += untimed
+    limit = _limit_of(settings, (*chosen, *others), within) if within else None
+    more = [question(settings, record, seed) for record in others for seed in settings.seeds]
+    failures = train_missing((*asked, *more), workers, evaluations, limit=limit)
+    answers = evaluations.answers(settings.fingerprint)
+    undone = sum(question.digest not in answers for question in asked) - len(failures)
+    settings = replace(settings, seeds=_seeds_of_all(settings, chosen, answers)) if within else settings
+    networks = [*chosen, *others]
+    accuracies = trained(settings, networks, answers)
+    ready = [record for record in networks if record.architecture.key() in accuracies]
+    latencies = kept_latencies(settings, storage)
+    if within:
+        latencies = {record.architecture.key(): record.latency for record in ready}
+        anew, untimed = time_all(settings, _untimed(ready), workers, Ledger(engine), within.seconds_left)
+        latencies |= anew
+        failures += untimed
+    elif not {record.architecture.key() for record in ready} <= latencies.keys():
+        latencies, untimed = time_all(settings, ready, workers, Ledger(engine))
+        failures += untimed
     finalists = [
         Finalist(record, accuracies[key], latencies[key], settings.are_predicted)
         for record in ready
@@ -125,17 +121,6 @@ def carry_out(
     if finalists:
         keep_results(storage, name, settings.identity(), trials_of(finalists, settings.recipe.to_dict()))
     return Results(tuple(finalists), tuple(failures), name, undone)
-
-
-@contextmanager
-def _workers_of(settings: FinalistsSettings, within: Within | None) -> Iterator[Workers]:
-    """The run's own workers, or new ones, whose data are those of the search."""
-    if within:
-        yield within.workers
-        return
-    with workers_for(settings.search.engine, settings.search.setup) as workers:
-        _check_data(settings, workers.all[0].call("data_fingerprint"))
-        yield workers
 
 
 def _limit_of(settings: FinalistsSettings, chosen: Sequence[Record], within: Within) -> Limit:
@@ -260,7 +245,12 @@ def _measured(settings: FinalistsSettings, record: Record, latency: LatencyFacts
     )
 
 
-def _check_data(settings: FinalistsSettings, fingerprint: str) -> None:
+def check_data(settings: FinalistsSettings, fingerprint: str) -> None:
+    """Refuses other data than those of the search.
+
+    Raises:
+        InputError: the fingerprint is another one.
+    """
     if fingerprint != settings.fingerprint:
         raise InputError(
             f"finalists are trained on the study's own data: {settings.search.data.name} had fingerprint "

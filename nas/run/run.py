@@ -17,7 +17,11 @@ from sqlalchemy.engine import make_url
 
 from nas.cli.command import check_folder, clock, make_folder
 from nas.cli.heartbeat import doing
-from nas.finalists.finish import finish_run, seconds_needed
+from nas.finalists.candidates import candidates_of
+from nas.finalists.finish import FinishedRun, finish_run, seconds_needed
+from nas.finalists.plan import FinalistsPlan
+from nas.finalists.settings import FinalistsSettings
+from nas.finalists.summary import finish_lines, plan_lines
 from nas.search.accuracy import Accuracy, accuracy_for
 from nas.search.benchmark.run import run_on_table
 from nas.search.ledger_lookup import LedgerLookup, SearchedOn
@@ -114,7 +118,6 @@ def _after_search(
     retiming: Retiming,
 ) -> Iterator[str]:
     """What is printed of re-timing and finalists, once each is done in the time that the plan has for it."""
-    engine = engine_of(settings.storage)
     try:
         yield from retime(retiming, workers, seconds=keeper.left("retiming"), report=_say)
     except KeyboardInterrupt:
@@ -122,8 +125,24 @@ def _after_search(
         return
     keeper.end("retiming")
     if settings.finalists:
-        yield from finish_run(settings, study, storage, engine, workers, lambda: keeper.left("finalists"), _say).lines
+        yield from finish_lines(_finished(settings, study, storage, workers, keeper))
     keeper.end("finalists")
+
+
+def _finished(
+    settings: Settings, study: Study, storage: RDBStorage, workers: Workers, keeper: TimeKeeper
+) -> FinishedRun | None:
+    """What the finalists came to; None where there is nothing to choose among."""
+    found = candidates_of(study, references_of(study, storage), settings)
+    if found is None:
+        return None
+
+    def announce(own: FinalistsSettings, plan: FinalistsPlan) -> None:
+        for line in plan_lines(own, plan, keeper.left("finalists")):
+            _say(line)
+
+    engine = engine_of(settings.storage)
+    return finish_run(found, storage, engine, workers, lambda: keeper.left("finalists"), announce)
 
 
 def _say(line: str) -> None:
@@ -227,7 +246,8 @@ def _spare(retiming: Retiming, keeper: TimeKeeper) -> Spare | None:
 def _needs(settings: Settings, study: Study, references: Study, most_for_finalists: float) -> Needs:
     """What is known of what comes after the search, as the study stands."""
     again = to_retime(records_of(study), records_of(references))
-    finalists = seconds_needed(settings, study, references, most_for_finalists) if settings.finalists else None
+    found = candidates_of(study, references, settings) if settings.finalists else None
+    finalists = seconds_needed(found, most_for_finalists) if found else None
     return Needs(seconds_of_retiming(again) if again else None, finalists)
 
 

@@ -12,7 +12,7 @@ from builders.workers import FakeWorkers
 from optuna.storages import RDBStorage
 from optuna.study import Study
 
-import nas.finalists.training as run_module
+import nas.finalists.run as run_module
 from studies.storage.studies import open_storage, references_of
 
 

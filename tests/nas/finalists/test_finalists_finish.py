@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from builders.clock import Clock, clock_in
@@ -29,9 +29,14 @@ from optuna.storages import RDBStorage
 from optuna.study import Study
 
 from nas.finalists.__main__ import main
-from nas.finalists.finish import Finish, finish_run, seconds_needed
+from nas.finalists.candidates import candidates_of
+from nas.finalists.finish import finish_run, seconds_needed
+from nas.finalists.summary import finish_lines, plan_lines
+from nas.search.settings import Settings
 from nas.workers import trainings
 from nas.workers.protocol import Failure
+from studies.finalists import Finalist, final_front
+from studies.record import Record
 from studies.storage.database import engine_of
 from studies.storage.studies import open_study, references_of, study_names
 
@@ -47,6 +52,34 @@ def searched(study: Study) -> Study:
     """A search's study as a run leaves it."""
     study.set_user_attr("provenance", PROVENANCE)
     return study
+
+
+class Finish(NamedTuple):
+    """What a run ended with."""
+
+    lines: tuple[str, ...]
+    finalists: tuple[Finalist, ...]
+    front: tuple[Record, ...]
+
+
+def ended(
+    settings: Settings,
+    study: Study,
+    storage: RDBStorage,
+    workers: Any,
+    left: Callable[[], float],
+    text: list[str] | None = None,
+) -> Finish:
+    """What the run ends with; `text` gets what it says before."""
+    said = [] if text is None else text
+    engine = engine_of(URL)
+    found = candidates_of(study, references_of(study, storage), settings)
+    finished = found and finish_run(
+        found, storage, engine, workers, left, lambda own, plan: said.extend(plan_lines(own, plan, left()))
+    )
+    engine.dispose()
+    finalists = finished.results.finalists if finished and finished.results else ()
+    return Finish(tuple(finish_lines(finished)), finalists, tuple(final_front(finalists)))
 
 
 class Current:
@@ -79,11 +112,8 @@ def finish(searched: Study, storage: RDBStorage, workers: Current) -> Callable[.
 
     def finish(seconds_left: float | Callable[[], float]) -> tuple[Finish, list[str]]:
         text: list[str] = []
-        engine = engine_of(URL)
         left = seconds_left if callable(seconds_left) else lambda: seconds_left
-        finished = finish_run(settings_from(*MINE), searched, storage, engine, workers.get(), left, text.append)
-        engine.dispose()
-        return finished, text
+        return ended(settings_from(*MINE), searched, storage, workers.get(), left, text), text
 
     return finish
 
@@ -223,9 +253,7 @@ def test_what_is_timed_quickly_is_timed_again_while_time_is_left(
     enter(study, quick)
     timed = quick.latency.changed(latency_ms=11.0, fingerprint="abc", runtime="onnxruntime")
     workers.put(lambda *_: {"validation_accuracies": [0.9], "seconds": 2.0}, lambda *_: timed)
-    engine = engine_of(URL)
-    finished = finish_run(settings_from(*MINE), study, storage, engine, workers.get(), lambda: HOURS, lambda line: None)
-    engine.dispose()
+    finished = ended(settings_from(*MINE), study, storage, workers.get(), lambda: HOURS)
     latencies = {each.record.name: each.final.latency_ms for each in finished.finalists}
     was = {each.name: each.latency_ms for each in (*FRONT, NEAR, NEXT, REFERENCE)}
     assert latencies == {**was, quick.name: 11.0}
@@ -273,20 +301,16 @@ def test_a_resumed_run_trains_only_what_is_new(finish: Callable[..., Any], worke
 
 def test_of_a_search_that_found_nothing_there_are_no_finalists(storage: RDBStorage, workers: Current) -> None:
     empty = replace(settings_from(*MINE), study="empty")
-    engine = engine_of(URL)
     study = open_study(storage, "empty", {}, resume=False)
-    finished = finish_run(empty, study, storage, engine, workers.get(), lambda: 60.0)
-    assert finished == Finish(("no finalists: nothing was evaluated",))
-    engine.dispose()
+    finished = ended(empty, study, storage, workers.get(), lambda: 60.0)
+    assert finished == (("no finalists: nothing was evaluated",), (), ())
 
 
 def test_a_storage_of_its_own_stands_in_the_line_and_a_password_does_not(
     searched: Study, storage: RDBStorage, workers: Current
 ) -> None:
     elsewhere = replace(settings_from(*MINE), storage="postgresql+psycopg://me:secret@server/nas")
-    engine = engine_of(URL)
-    finished = finish_run(elsewhere, searched, storage, engine, workers.get(), lambda: 1.0)
-    engine.dispose()
+    finished = ended(elsewhere, searched, storage, workers.get(), lambda: 1.0)
     text = "python -m nas.finalists --study mine --storage 'postgresql+psycopg://me:***@server/nas'"
     assert finished.lines[-1].endswith(text)
 
@@ -295,13 +319,13 @@ def test_what_finalists_need_is_known_from_the_first_network_on(searched: Study,
     references = references_of(searched, storage)
 
     def trainings(most_seconds: float) -> float:
-        needed = seconds_needed(settings_from(*MINE), searched, references, most_seconds)
-        assert needed is not None
-        return needed / 1.15
+        found = candidates_of(searched, references, settings_from(*MINE))
+        assert found is not None
+        return seconds_needed(found, most_seconds) / 1.15
 
     # By LONG, which takes 3 to 4 times SHORT's 80 s: three where nothing fits, four where those fit, eighteen in hours.
     assert 3 * 3 * 80 < trainings(60.0) < 3 * 4 * 80
     assert 4 * 3 * 80 < trainings(1.15 * 4 * 4 * 80) < 4 * 4 * 80
     assert 18 * 3 * 80 < trainings(HOURS) < 18 * 4 * 80
     empty = open_study(storage, "empty", {}, resume=False)
-    assert seconds_needed(settings_from(*MINE), empty, references, HOURS) is None
+    assert candidates_of(empty, references, settings_from(*MINE)) is None
