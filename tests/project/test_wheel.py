@@ -1,6 +1,5 @@
 """What `python -m build` makes holds every file of the packages, and works where the checkout is not."""
 
-import json
 import os
 import shutil
 import subprocess
@@ -12,14 +11,10 @@ from pathlib import Path
 
 import pytest
 from builders.places import ROOT
+from builders.tables import write_table
 
 pytestmark = pytest.mark.slow
 PACKAGES = ("nas", "proxies", "search_space", "studies")
-TABLE = {
-    f"{depth}{width}": {"test_acc": [80.0 + depth + width], "flops": 10**6 * (1 + depth * width), "params": 1000}
-    for depth in range(4)
-    for width in range(4)
-}
 
 
 def done(*command: str | Path, folder: Path) -> str:
@@ -94,7 +89,7 @@ def test_the_installed_commands_help_and_cost(installed: Installed) -> None:
 
 
 def test_an_installed_search_over_a_table_writes_its_report(installed: Installed) -> None:
-    (installed.folder / "table.json").write_text(json.dumps(TABLE), encoding="utf-8")
+    write_table(installed.folder / "table.json", choices=2)
     printed = installed.run("-m", "nas.run", "--scorer", "table:table.json", "--study", "table", "--trials", "5")
     assert "5 of 16 networks scored" in printed
     assert (installed.folder / "runs/table/report.html").is_file()
