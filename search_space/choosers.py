@@ -6,6 +6,9 @@ import random
 from collections.abc import Mapping
 from typing import Any
 
+Params = Mapping[str, Any]
+"""What was chosen, by name, as an Optuna trial's `params` hold it."""
+
 
 class RandomChooser:
     """Chooses evenly at random; `params` holds what was chosen last by each name."""
@@ -42,7 +45,7 @@ class PinnedChooser(RandomChooser):
 class FixedChooser:
     """Gives back known parameters, as a trial's `params` hold them."""
 
-    def __init__(self, params: Mapping[str, Any]) -> None:
+    def __init__(self, params: Params) -> None:
         self._params = dict(params)
 
     def suggest_int(self, name: str, low: int, high: int, *, step: int = 1) -> int:

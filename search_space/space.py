@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import partial
@@ -13,6 +12,7 @@ from search_space.architecture import Architecture, Stage
 from search_space.budget import Budget
 from search_space.budget_range import BudgetRange, reach_of
 from search_space.choices import Choices
+from search_space.choosers import Params
 from search_space.cost import counts_of
 from search_space.errors import InputError
 from search_space.task import Task
@@ -102,7 +102,7 @@ class SearchSpace:
                 chosen[f"{name}_{number}"] = chooser.suggest_categorical(f"{name}_{number}", values)
         return chosen
 
-    def _choose_sizes(self, chooser: Chooser, structure: Mapping[str, Any]) -> dict[str, int]:
+    def _choose_sizes(self, chooser: Chooser, structure: Params) -> dict[str, int]:
         offered = _sizes_offered(self.task.offered(self.choices))
         chosen = {name: values[0] for name, values in offered.items()}
         most = {name: values[-1] for name, values in offered.items()}
@@ -113,14 +113,14 @@ class SearchSpace:
             chosen[name] = _choose_int(chooser, name, fitting)
         return chosen
 
-    def _fits(self, chosen: Mapping[str, Any]) -> bool:
+    def _fits(self, chosen: Params) -> bool:
         structure = _structure_of(self.choices, chosen)
         widths: list[int] = []
         for step in quanta(structure, alignment=1):
             widths.append(narrowest(structure.unit, widths[-1] if widths else structure.stem, step))
         return self._share(chosen, tuple(widths)) <= 1
 
-    def _share(self, chosen: Mapping[str, Any], widths: tuple[int, ...]) -> float:
+    def _share(self, chosen: Params, widths: tuple[int, ...]) -> float:
         architecture = _architecture_of(self.choices, chosen, widths)
         return self.budget.share(
             *counts_of(architecture, self.task.resolution, self.task.num_classes, self.task.in_channels)
@@ -143,13 +143,13 @@ def _choose_int(chooser: Chooser, name: str, values: Any) -> int:
     return chooser.suggest_int(name, values[0], values[-1], step=step)
 
 
-def _structure_of(choices: Choices, chosen: Mapping[str, Any]) -> Structure:
+def _structure_of(choices: Choices, chosen: Params) -> Structure:
     numbers = _stage_numbers(choices)
     splits = tuple(None if chosen["unit"] == "v1" else Fraction(chosen[f"split_{n}"]) for n in numbers)
     return Structure(chosen["unit"], choices.stem, tuple(chosen[f"groups_{n}"] for n in numbers), splits)
 
 
-def _architecture_of(choices: Choices, chosen: Mapping[str, Any], widths: tuple[int, ...]) -> Architecture:
+def _architecture_of(choices: Choices, chosen: Params, widths: tuple[int, ...]) -> Architecture:
     structure = _structure_of(choices, chosen)
     stages = tuple(
         Stage(chosen[f"depth_{n}"], width, groups, split, chosen[f"kernel_{n}"], chosen[f"se_{n}"])

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 from optuna.study import Study
 
 from search_space.architecture import Architecture
-from search_space.choosers import FixedChooser, RandomChooser
+from search_space.choosers import FixedChooser, Params, RandomChooser
 from search_space.cost import Cost, cost_of
 from search_space.space import SearchSpace
 from studies.calibration.accuracy_fit import AccuracyFit
@@ -51,7 +51,7 @@ class KnownAhead:
         """What a sampler may know in advance, given what these studies have measured."""
         model = self._model([record for study in studies for record in records_of(study)])
 
-        def known_of(params: Mapping[str, Any]) -> KnownObjectives | None:
+        def known_of(params: Params) -> KnownObjectives | None:
             built = self._build(params)
             if built is None:
                 return None
@@ -88,7 +88,7 @@ class KnownAhead:
             self._fitted = measured, model
         return self._fitted[1]
 
-    def _build(self, params: Mapping[str, Any]) -> tuple[Architecture, Cost] | None:
+    def _build(self, params: Params) -> tuple[Architecture, Cost] | None:
         """The architecture of these parameters and its cost; None where the budget leaves no room for them."""
         key = tuple(params.get(name) for name in self._distributions)
         if key not in self._built:
@@ -97,7 +97,7 @@ class KnownAhead:
             self._built[key] = self._suggested(params)
         return self._built[key]
 
-    def _suggested(self, params: Mapping[str, Any]) -> tuple[Architecture, Cost] | None:
+    def _suggested(self, params: Params) -> tuple[Architecture, Cost] | None:
         task = self._space.task
         try:
             architecture = self._space.suggest(_OfferedChooser(params))

@@ -15,6 +15,7 @@ import numpy as np
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 
 from search_space.budget import Budget
+from search_space.choosers import Params
 from search_space.errors import InputError
 from search_space.space import Chooser
 from studies.front import undominated
@@ -112,7 +113,7 @@ class FinishedTable:
                 code += str(chooser.suggest_categorical(name, distribution.choices))
         return code
 
-    def code_of(self, params: Mapping[str, Any]) -> str:
+    def code_of(self, params: Params) -> str:
         """The code that the parameters of `distributions` mean."""
         return "".join(str(params[name]) for name in self._names())
 
@@ -169,7 +170,7 @@ class Price:
 def ahead_of(table: FinishedTable, budget: Budget = ANY) -> Ahead:
     """What a sampler may know of the table in advance: FLOPs, of the networks that it holds and a budget allows."""
 
-    def known_of(params: Mapping[str, Any]) -> KnownObjectives | None:
+    def known_of(params: Params) -> KnownObjectives | None:
         entry = table.entries.get(table.code_of(params))
         if entry is None:
             return None

@@ -10,15 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
+from search_space.choosers import Params
+
 Array = NDArray[np.float64]
-Params = dict[str, Any]
 Space = Mapping[str, BaseDistribution]
 
 MOST_LEVELS = 8
 """A number with at most so many values is given to a regression value by value too, for it may act like a category."""
 
 
-def identity_of(params: Mapping[str, Any]) -> Hashable:
+def identity_of(params: Params) -> Hashable:
     """What tells two points apart."""
     return tuple(sorted(params.items()))
 
@@ -28,7 +29,7 @@ def draw(space: Space, rng: np.random.Generator) -> Params:
     return {name: _value(distribution, rng) for name, distribution in space.items()}
 
 
-def mutated(params: Mapping[str, Any], space: Space, rng: np.random.Generator, changes: int) -> Params:
+def mutated(params: Params, space: Space, rng: np.random.Generator, changes: int) -> Params:
     """The point with so many of its parameters changed to other values."""
     open_names = [name for name, distribution in space.items() if not distribution.single()]
     result = dict(params)
@@ -37,7 +38,7 @@ def mutated(params: Mapping[str, Any], space: Space, rng: np.random.Generator, c
     return result
 
 
-def matrix_of(points: Sequence[Mapping[str, Any]], space: Space) -> Array:
+def matrix_of(points: Sequence[Params], space: Space) -> Array:
     """The points as numbers from 0 to 1, shape (n, columns): categories a column each, numbers in one, or in both."""
     columns = [column for name, distribution in space.items() for column in _columns(name, distribution, points)]
     return np.array(columns, dtype=np.float64).T.reshape(len(points), len(columns))
@@ -66,7 +67,7 @@ def _another(distribution: BaseDistribution, value: Any, rng: np.random.Generato
     return value
 
 
-def _columns(name: str, distribution: BaseDistribution, points: Sequence[Mapping[str, Any]]) -> Iterator[list[float]]:
+def _columns(name: str, distribution: BaseDistribution, points: Sequence[Params]) -> Iterator[list[float]]:
     values = [point[name] for point in points]
     if distribution.single():
         return

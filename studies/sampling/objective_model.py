@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from optuna.distributions import BaseDistribution
 
-from studies.sampling.encoding import Params, matrix_of
+from search_space.choosers import Params
+from studies.sampling.encoding import matrix_of
 from studies.sampling.regressions import Constant, Ridge, Surrogate, best_surrogate
 
 Array = NDArray[np.float64]

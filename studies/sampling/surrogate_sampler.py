@@ -19,8 +19,9 @@ from optuna.search_space import IntersectionSearchSpace
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
+from search_space.choosers import Params
 from studies.optuna_internals import FIXED_PARAMS
-from studies.sampling.encoding import Params, draw, identity_of, matrix_of, mutated
+from studies.sampling.encoding import draw, identity_of, matrix_of, mutated
 from studies.sampling.expected_improvement import expected_improvement
 from studies.sampling.objective_model import KnownObjectives, ObjectiveModel, Point
 
@@ -45,7 +46,7 @@ KnownOf = Callable[[Mapping[str, Any]], KnownObjectives | None]
 """Parameters -> what is known of that point; None for what is no point of the problem at all."""
 
 
-def nothing_known(params: Mapping[str, Any]) -> KnownObjectives:
+def nothing_known(params: Params) -> KnownObjectives:
     """That the known objectives have to be learned from what was measured."""
     return KnownObjectives(None)
 
@@ -111,10 +112,10 @@ class SurrogateSampler(BaseSampler):
             if not pool:
                 return {}
             if pool[0].known.expected is None:
-                return self._stratified(pool, history, search_space)
+                return dict(self._stratified(pool, history, search_space))
         signs = np.array([1.0 if each is StudyDirection.MINIMIZE else -1.0 for each in study.directions])
         model = self._model(history, signs, search_space)
-        return self._best(model, history, search_space)
+        return dict(self._best(model, history, search_space))
 
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
@@ -123,7 +124,7 @@ class SurrogateSampler(BaseSampler):
         seed = zlib.crc32(f"{self._seed} {trial.number} {param_name}".encode())
         return RandomSampler(seed=seed).sample_independent(study, trial, param_name, param_distribution)
 
-    def _point(self, params: Mapping[str, Any]) -> Point | None:
+    def _point(self, params: Params) -> Point | None:
         known = self._known_of(params)
         if known is None:
             return None
