@@ -20,6 +20,7 @@ from proxies.latency.machine import device_facts, fingerprint
 from proxies.latency.measure import Latency, Prepared, Timing, compare
 from proxies.latency.runtimes import RUNTIMES
 from search_space.errors import InputError
+from studies.facts import LatencyFacts
 from studies.ledger.latency_queue import DONE, FAILED, Answer, Job, LatencyQueue
 from studies.storage.database import engine_of
 
@@ -113,7 +114,7 @@ class Agent:
         started = time.monotonic()
         answer = self._answer(job, folder)
         text = self._with_retries(lambda: self._queue.finish(job, self._name, answer), RETRY_SECONDS)
-        outcome = f"{answer.result['latency_ms']:.3f} ms" if answer.result else f"failed: {answer.cause}"
+        outcome = f"{LatencyFacts(answer.result).latency_ms:.3f} ms" if answer.result else f"failed: {answer.cause}"
         late = "" if text else ", which nobody waits for any more"
         self._report(f"job {job.id}: {outcome}{late}, {time.monotonic() - started:.0f} s")
         return True
