@@ -15,8 +15,8 @@ from search_space.cost import Cost, cost_of
 from search_space.space import SearchSpace
 from studies.calibration.accuracy_fit import AccuracyFit
 from studies.calibration.accuracy_prior import CLASSES, RESOLUTION
-from studies.latency.model import LEAST_MEASUREMENTS
-from studies.latency.prior import ENOUGH, ExpectedLatency, expected_latency
+from studies.latency.model import LEAST_MEASUREMENTS, ExpectedLatency
+from studies.latency.prior import ENOUGH, expected_latency
 from studies.record import Record
 from studies.sampling.objective_model import KnownObjectives
 from studies.sampling.samplers import Ahead

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass, field
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,15 +44,13 @@ class Errors:
 
 
 @dataclass(frozen=True, slots=True)
-class LatencyModel:
-    """Milliseconds by kind of work, for networks of one task on one device; `errors` are leave-one-out."""
+class ExpectedLatency:
+    """Milliseconds by kind of work, for networks of one task on one device."""
 
     ms_by_work: Mapping[str, float] = field(hash=False)
     block: int
     resolution: int
     classes: int
-    measurements: int
-    errors: Errors
 
     def predict_ms(self, architecture: Architecture) -> float:
         """The latency that the architecture is expected to have."""
@@ -61,6 +60,14 @@ class LatencyModel:
         """The same by kind of work."""
         work = work_of(architecture, self.block, self.resolution, self.classes)
         return {kind: self.ms_by_work.get(kind, 0.0) * amount for kind, amount in work.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class LatencyModel(ExpectedLatency):
+    """The same fitted to so many measurements; `errors` are leave-one-out."""
+
+    measurements: int
+    errors: Errors
 
     def ms_by_layer(self, architecture: Architecture) -> dict[str, float]:
         """The same by layer, named as in `Cost.layers`; what every network takes, the stem included, under "stem"."""
@@ -149,7 +156,8 @@ def unseen_errors(works: Mapping[int, Array], measured_ms: Array, count: int, dr
     return Errors(median, within_5, within_10, worst, tau)
 
 
-def work_of(architecture: Architecture, block: int, resolution: int, classes: int) -> dict[str, float]:
+@lru_cache(maxsize=4096)
+def work_of(architecture: Architecture, block: int, resolution: int, classes: int) -> Mapping[str, float]:
     """How much of each kind of work the architecture takes for one image, in millions; `FLOPS_ALONE` knows but one."""
     work = {EVERY_NETWORK: 1.0}
     if block == FLOPS_ALONE:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Any
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from search_space.architecture import Architecture
 from search_space.errors import InputError
 from search_space.presets import PRESETS
-from studies.latency.model import fit, matrix_of, rates_of, work_of
+from studies.latency.model import ExpectedLatency, fit, matrix_of, rates_of
 
 SCHEMA = 1
 FOLDER, FILE = "shipped", "onnxruntime-amd-epyc.json"
@@ -49,27 +49,15 @@ class LatencyPrior:
         kinds, work = matrix_of(self.architectures, self.block, self.resolution, self.classes)
         rates = dict(zip(kinds, rates_of(work, np.asarray(self.ratios)).tolist(), strict=True))
 
+        here = ExpectedLatency(rates, self.block, self.resolution, self.classes)
+        there = replace(here, resolution=resolution, classes=classes)
+
         def grows(architecture: Architecture) -> float:
-            there = _predicted(rates, architecture, self.block, resolution, classes)
-            return there / _predicted(rates, architecture, self.block, self.resolution, self.classes)
+            return there.predict_ms(architecture) / here.predict_ms(architecture)
 
         anchors = grows(PRESETS[ANCHOR])
         growths = [grows(architecture) / anchors for architecture in self.architectures]
         return np.asarray(np.multiply(self.ratios, growths))
-
-
-@dataclass(frozen=True, slots=True)
-class ExpectedLatency:
-    """Milliseconds by kind of work on a device, for networks of one task, by the prior and its own latencies."""
-
-    ms_by_work: Mapping[str, float] = field(hash=False)
-    block: int
-    resolution: int
-    classes: int
-
-    def predict_ms(self, architecture: Architecture) -> float:
-        """The latency that the architecture is expected to have."""
-        return _predicted(self.ms_by_work, architecture, self.block, self.resolution, self.classes)
 
 
 def expected_latency(
@@ -90,10 +78,7 @@ def expected_latency(
         return ExpectedLatency(own.ms_by_work, own.block, resolution, classes)
     prior = prior or shipped_prior()
     ratios = _ratios_at(prior, resolution, classes)
-    all_architectures = (*prior.architectures, *architectures)
-    works = [_work(architecture, prior.block, resolution, classes) for architecture in all_architectures]
-    kinds = sorted({kind for work in works for kind in work})
-    matrix = np.array([[work.get(kind, 0.0) for kind in kinds] for work in works])
+    kinds, matrix = matrix_of((*prior.architectures, *architectures), prior.block, resolution, classes)
     measured_ms = np.concatenate([anchor_ms * ratios, np.asarray(latencies_ms, dtype=np.float64)])
     weights = np.concatenate([np.full(len(ratios), COUNTS_AS / len(ratios)), np.ones(len(architectures))])
     rates = rates_of(matrix, measured_ms, weights)
@@ -136,15 +121,3 @@ def prior_from(text: str, name: str) -> LatencyPrior:
 @lru_cache(maxsize=8)
 def _ratios_at(prior: LatencyPrior, resolution: int, classes: int) -> Array:
     return prior.ratios_at(resolution, classes)
-
-
-@lru_cache(maxsize=4096)
-def _work(architecture: Architecture, block: int, resolution: int, classes: int) -> dict[str, float]:
-    return work_of(architecture, block, resolution, classes)
-
-
-def _predicted(
-    rates: Mapping[str, float], architecture: Architecture, block: int, resolution: int, classes: int
-) -> float:
-    work = work_of(architecture, block, resolution, classes)
-    return sum(rates.get(kind, 0.0) * amount for kind, amount in work.items())
