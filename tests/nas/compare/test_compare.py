@@ -103,7 +103,7 @@ def calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Call]:
     return asked
 
 
-def settings_from(*flags: str) -> CompareSettings:
+def compare_settings(*flags: str) -> CompareSettings:
     return settings_of(make_parser().parse_args(flags))
 
 
@@ -181,14 +181,14 @@ def test_a_failure_costs_its_network_alone(
 
 
 def test_nothing_named_means_the_first_set() -> None:
-    assert len(settings_from().networks) == 19
-    assert [each.name for each in settings_from("v2-1.0x").networks] == ["v2-1.0x"]
-    both = settings_from("mobilenet-v2", "--set", "v1-2").networks
+    assert len(compare_settings().networks) == 19
+    assert [each.name for each in compare_settings("v2-1.0x").networks] == ["v2-1.0x"]
+    both = compare_settings("mobilenet-v2", "--set", "v1-2").networks
     assert (len(both), both[0].name) == (16, "mobilenet-v2")
 
 
 def test_a_network_of_two_names_is_compared_once() -> None:
-    assert [each.name for each in settings_from("v2-0.5x+se", "v2-se-0.5x").networks] == ["v2-0.5x+se"]
+    assert [each.name for each in compare_settings("v2-0.5x+se", "v2-se-0.5x").networks] == ["v2-0.5x+se"]
 
 
 @pytest.mark.parametrize(
@@ -207,25 +207,25 @@ def test_flags_that_cannot_be_used_are_told(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError, match=text):
-        settings_from(*flags)
+        compare_settings(*flags)
     assert not list(tmp_path.iterdir())
 
 
 def test_a_studys_front_is_compared_on_its_data_by_its_recipe_unless_told(tmp_path: Path) -> None:
     of_study = {"data": "cifar10", "image_size": 24, "resolution": 160, "classes": 12, "seed": 5}
     url = kept_study(tmp_path, {**of_study, "recipe": RECIPES["long"].to_dict(), "runtime": "onnxruntime"})
-    found = settings_from("mobilenet-v2", "--study", "one", "--storage", url)
+    found = compare_settings("mobilenet-v2", "--study", "one", "--storage", url)
     assert [each.name for each in found.networks] == [*(record.name for record in FRONT), "mobilenet-v2"]
     assert (found.data, found.task) == (DataSource("cifar10", image_size=24), Task(160, 12))
     assert (found.recipe, found.seeds, found.storage) == (RECIPES["long"], (5,), url)
-    text = settings_from("--study", "one", "--storage", url, "--pick", "best", "--recipe", "short", "--seed", "1")
+    text = compare_settings("--study", "one", "--storage", url, "--pick", "best", "--recipe", "short", "--seed", "1")
     assert (text.networks[0].name, text.recipe, text.seeds) == (FRONT[-1].name, RECIPES["short"], (1,))
 
 
 def test_a_study_of_backbones_is_refused(tmp_path: Path) -> None:
     url = kept_study(tmp_path, {"data": "cifar10", "classes": 0})
     with pytest.raises(InputError, match="classifiers are compared, and the study 'one' is of backbones"):
-        settings_from("--study", "one", "--storage", url)
+        compare_settings("--study", "one", "--storage", url)
 
 
 def test_two_files_of_one_name_are_refused(tmp_path: Path) -> None:
@@ -235,7 +235,7 @@ def test_two_files_of_one_name_are_refused(tmp_path: Path) -> None:
         files.append(tmp_path / str(number) / "net.json")
         files[-1].write_text(json.dumps(PRESETS[name].to_dict()))
     with pytest.raises(InputError, match="two are called 'net': rename a file"):
-        settings_from(*map(str, files))
+        compare_settings(*map(str, files))
 
 
 def test_the_parser_needs_no_torch() -> None:
