@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import math
 import os
-import re
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -147,19 +145,6 @@ def make_folder(path: Path) -> Path:
             f"the output folder must be one that can be written, got {str(path)!r}: {error.strerror}"
         ) from error
     return path
-
-
-def parse_time(flag: str, text: str) -> float:
-    """The seconds that "90s", "10m" or "2h", given with the flag, stand for.
-
-    Raises:
-        InputError: not such a time.
-    """
-    match = re.fullmatch(r"([0-9]*\.?[0-9]+)([smh])", text.strip().lower())
-    seconds = float(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2]] if match else 0.0
-    if not seconds > 0 or math.isinf(seconds):
-        raise InputError(f"{flag} must be a number above 0 with s, m or h, such as 10m; got {text!r}")
-    return seconds
 
 
 def clock(seconds: float) -> str:

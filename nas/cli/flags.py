@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import math
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -48,6 +50,15 @@ def one_of(names: Iterable[str]) -> Callable[[str], str]:
         return text
 
     return name
+
+
+def duration(text: str) -> float:
+    """A flag's type: the seconds that "90s", "10m" or "2h" stand for."""
+    match = re.fullmatch(r"([0-9]*\.?[0-9]+)([smh])", text.strip().lower())
+    seconds = float(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2]] if match else 0.0
+    if not seconds > 0 or math.isinf(seconds):
+        raise argparse.ArgumentTypeError(f"must be a number above 0 with s, m or h, such as 10m; got {text!r}")
+    return seconds
 
 
 def add_seed_flag(parser: Parser, of_what: str, default: int | None = 0) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 from sqlalchemy.exc import OperationalError
 
-from nas.cli.command import parse_time
+from nas.cli.command import clock
 from proxies.latency.machine import device_facts, fingerprint
 from proxies.latency.measure import Latency, Prepared, Timing, compare
 from proxies.latency.runtimes import RUNTIMES
@@ -32,7 +32,6 @@ RETRY_SECONDS = 600.0
 
 def serve(flags: argparse.Namespace) -> int:
     """The exit status of an agent with these flags, once it ends."""
-    idle_seconds = None if flags.idle is None else parse_time("--idle", flags.idle)
 
     def report(line: str) -> None:
         print(line, file=sys.stderr, flush=True)
@@ -40,8 +39,8 @@ def serve(flags: argparse.Namespace) -> int:
     queue = LatencyQueue(engine_of(flags.storage))
     agent = Agent(queue, flags.device, report)
     report(f"device {flags.device!r} ({device_facts()['processor']}) serves {flags.storage}; Ctrl-C ends it")
-    measured = agent.serve(idle_seconds=idle_seconds)
-    report(f"no work for {flags.idle}: {measured} networks measured")
+    measured = agent.serve(idle_seconds=flags.idle)
+    report(f"no work for {clock(flags.idle)}: {measured} networks measured")
     return 0
 
 

@@ -18,7 +18,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from nas.cli.command import check_folder, clock, make_folder, parse_time
+from nas.cli.command import check_folder, clock, make_folder
 from nas.cli.heartbeat import doing
 from nas.latency.flags import CONDITIONS
 from proxies.latency.protocol import TIMINGS
@@ -63,12 +63,11 @@ Taken = dict[tuple[str, str, str], list[LatencyFacts]]
 def check(flags: argparse.Namespace) -> int:
     """The exit status of a check with these flags."""
     conditions, depths = _listed(flags, "conditions", CONDITIONS), _listed(flags, "depths", tuple(TIMINGS))
-    seconds = parse_time("--time", flags.time)
     check_runtime(flags.runtime, flags.device)
     check_folder(flags.out)
     taken: Taken = {}
     try:
-        _measure_all(flags, conditions, depths, seconds, taken)
+        _measure_all(flags, conditions, depths, flags.time, taken)
     except KeyboardInterrupt:
         print("stopped; what was measured:", file=sys.stderr)
     repeated = [Repeated(name, condition, depth, tuple(all_)) for (condition, depth, name), all_ in taken.items()]

@@ -15,6 +15,7 @@ from nas.cli.flags import (
     add_space_flag,
     add_task_flags,
     at_least,
+    duration,
 )
 from proxies.latency.protocol import TIMINGS
 from proxies.latency.setup import DEFAULT_RUNTIME
@@ -26,7 +27,12 @@ FILTERS = ("device", "runtime", "precision", "resolution", "batch_size", "classe
 
 def _check(parser: Parser) -> None:
     add = parser.add_argument
-    add("--time", default="5m", help="how long it may take, such as 5m; Ctrl-C ends it earlier with what there is")
+    add(
+        "--time",
+        type=duration,
+        default="5m",
+        help="how long it may take, such as 5m; Ctrl-C ends it earlier with what there is",
+    )
     add("--repeats", type=at_least(2), default=10, help="most measurements of each network in each condition")
     add(
         "--conditions", default=",".join(CONDITIONS), help="quiet: as the machine is; loaded: work on every core beside"
@@ -87,7 +93,7 @@ def _agent(parser: Parser) -> None:
     add = parser.add_argument
     add("--storage", required=True, help="database URL of the study that asks")
     add("--device", required=True, help="the name that searches call this device by, with --latency-from")
-    add("--idle", help="end after this long without work, such as 1h (default: serve until stopped)")
+    add("--idle", type=duration, help="end after this long without work, such as 1h (default: serve until stopped)")
 
 
 def _list(parser: Parser) -> None:

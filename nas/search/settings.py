@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nas.cli.command import Parser, parse_time
+from nas.cli.command import Parser
 from nas.cli.flags import (
     add_data_flags,
     add_recipe_flags,
@@ -24,6 +24,8 @@ from nas.cli.flags import (
     check_device,
     choices_of,
     data_of,
+    duration,
+    one_of,
     task_of,
 )
 from nas.workers.cores import default_workers
@@ -38,7 +40,7 @@ from search_space.budget import Budget
 from search_space.choices import Choices
 from search_space.errors import InputError
 from search_space.task import CLASSIFICATION, Task
-from studies.sampling.sampler_names import DEFAULT_SAMPLER, SAMPLER_NAMES, check_sampler
+from studies.sampling.sampler_names import DEFAULT_SAMPLER, SAMPLER_NAMES
 
 TRAINING, TABLE = "training", "table"
 """What scores candidates: a training of each, or a table of finished ones."""
@@ -130,18 +132,18 @@ def add_flags(parser: Parser) -> None:
     add("--budget", help="upper bounds, such as 140mflops, 2.3mparams, 5ms, joined by commas")
     add("--latency-budget", help="upper bound on latency, such as 5ms: the same as in --budget")
     add("--trials", type=at_least(1), help="stop when the study holds this many different networks")
-    add("--time", default=DEFAULT_TIME, help="how long the whole run takes: 90s, 10m, 2h")
+    add("--time", type=duration, default=DEFAULT_TIME, help="how long the whole run takes: 90s, 10m, 2h")
     add_data_flags(parser)
     add_task_flags(parser, "budget and latency hold")
     add_worker_flags(parser, "evaluate")
     add_runtime_flag(parser)
     add("--latency-device", help="where that is: cpu or cuda (default: as --device, if the runtime runs there)")
     add("--latency-from", metavar="NAME", help="measure on the device whose `nas.latency agent` has this name")
-    add("--latency-timeout", default="10m", help="how long to wait for that device, for one network")
+    add("--latency-timeout", type=duration, default="10m", help="how long to wait for that device, for one network")
     batch = "measure images a second at this batch too (default: 64 on a GPU, else 0)"
     add("--throughput-batch", type=at_least(0), help=batch)
     add_space_flag(parser)
-    add("--sampler", default=DEFAULT_SAMPLER, help=f"one of {', '.join(SAMPLER_NAMES)}")
+    add("--sampler", type=one_of(SAMPLER_NAMES), default=DEFAULT_SAMPLER, help=f"one of {', '.join(SAMPLER_NAMES)}")
     add_seed_flag(parser, "seed of the search and of every training")
     add("--scorer", default=TRAINING, help="training, or table:FILE to search over finished trainings in seconds")
     add("--engine", default="local", help=f"what runs them: {', '.join(ENGINES)}")
@@ -162,7 +164,6 @@ def settings_of(flags: argparse.Namespace) -> Settings:
     _check_scorer(flags.scorer)
     budget = _budget_of(flags.budget, flags.latency_budget, is_needed=flags.scorer == TRAINING)
     data = data_of(flags)
-    check_sampler(flags.sampler)
     check_engine(flags.engine)
     if flags.engine == "local":  # else the coordinating machine need not have the GPU
         check_device(flags.device)
@@ -185,7 +186,7 @@ def settings_of(flags: argparse.Namespace) -> Settings:
         engine=flags.engine,
         finalists=flags.finalists,
         trials=flags.trials,
-        seconds=parse_time("--time", flags.time),
+        seconds=flags.time,
         study=study,
         storage=flags.storage or f"sqlite:///{out / 'study.db'}",
         out=out,
@@ -270,7 +271,7 @@ def _latency_of(flags: argparse.Namespace) -> LatencySetup:
         runtime=flags.runtime,
         device=device,
         remote=flags.latency_from,
-        timeout_seconds=parse_time("--latency-timeout", flags.latency_timeout),
+        timeout_seconds=flags.latency_timeout,
         throughput_batch=batch if batch is not None else GPU_THROUGHPUT_BATCH if device == "cuda" else 0,
     )
 

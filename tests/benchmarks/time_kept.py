@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from nas.cli.command import parse_time
+from nas.cli.flags import duration
 from nas.run.run import TIME_PLAN
 from studies.storage.studies import FINALISTS, load_study, open_storage, records_of, references_of, study_names
 
@@ -53,7 +53,7 @@ def main() -> int:
     parser.add_argument("--time", required=True, help="of the run, such as 9m")
     parser.add_argument("--out", default="runs/time-kept", help="the run's folder")
     own, others = parser.parse_known_args()
-    seconds = parse_time("--time", own.time)
+    seconds = duration(own.time)
     study = ["--study", "time-kept"]
     watched = watch(["--time", own.time, "--out", own.out, *study, *others])
     print(f"took {watched.seconds:.1f} s of {seconds:.0f} s: {100 * watched.seconds / seconds:.1f} %")

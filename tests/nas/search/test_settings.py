@@ -9,7 +9,8 @@ import pytest
 from builders.places import ROOT
 from builders.settings import settings_from
 
-from nas.cli.command import Parser, parse_time
+from nas.cli.command import Parser
+from nas.cli.flags import duration
 from nas.search import settings as settings_module
 from nas.search.settings import add_flags, settings_of
 from nas.workers.cores import default_workers
@@ -42,7 +43,7 @@ def image_folder(folder: Path) -> Path:
     ],
 )
 def test_a_time_is_a_number_with_its_unit(text: str, seconds: float) -> None:
-    assert parse_time("--time", text) == seconds
+    assert duration(text) == seconds
 
 
 @pytest.mark.parametrize(
@@ -51,7 +52,7 @@ def test_a_time_is_a_number_with_its_unit(text: str, seconds: float) -> None:
 )
 def test_what_is_no_time_is_refused(text: str) -> None:
     with pytest.raises(InputError, match=r"^--time must be a number above 0 with s, m or h, such as 10m; got "):
-        parse_time("--time", text)
+        settings_from(f"--time={text}")
 
 
 # Defaults and names
@@ -74,7 +75,7 @@ def test_a_budget_is_all_that_a_run_needs() -> None:
         "onnxruntime",
     )
     assert (settings.trials, settings.resume, settings.data.download) == (None, False, False)
-    assert settings.seconds == parse_time("--time", settings_module.DEFAULT_TIME)
+    assert settings.seconds == duration(settings_module.DEFAULT_TIME)
 
 
 def test_the_study_is_named_after_budget_and_data() -> None:
