@@ -329,7 +329,7 @@ def test_a_study_s_picks_are_trained_timed_told_and_drawn(
     [
         ((), "named by --study, or networks by --train-only"),
         (("--train-only", "v2-1.0x", "--cores", "99"), "--cores must be some of"),
-        (("--train-only", "resnet-9000"), "a network to compare is a preset"),
+        (("--train-only", "resnet-9000"), "a network is a preset"),
     ],
 )
 def test_bad_flags_are_told_in_one_line(
