@@ -16,12 +16,7 @@ def add_flags(parser: Parser) -> None:
     add("--port", type=int, default=8080, help="the port to listen on; 0 takes a free one")
 
 
-COMMAND = Command(
-    "nas.dashboard",
-    "Starts optuna-dashboard on a kept study.",
-    add_flags,
-    "nas.dashboard.run:serve",
-)
+COMMAND = Command("nas.dashboard", "Starts optuna-dashboard on a kept study.", add_flags, "nas.dashboard.run:serve")
 main, make_parser = COMMAND.main, COMMAND.make_parser
 
 if __name__ == "__main__":

@@ -34,10 +34,7 @@ def add_flags(parser: Parser) -> None:
 
 
 COMMAND = Command(
-    "nas.export",
-    "Writes networks in the formats that programs take.",
-    add_flags,
-    "nas.export.run:export",
+    "nas.export", "Writes networks in the formats that programs take.", add_flags, "nas.export.run:export"
 )
 main, make_parser = COMMAND.main, COMMAND.make_parser
 

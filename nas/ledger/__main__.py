@@ -39,12 +39,7 @@ def _add_filters(parser: Parser) -> None:
     add("--until", help="only what was taken before this time, or on this day or before it")
 
 
-COMMAND = Command(
-    "nas.ledger",
-    __doc__,
-    add_flags,
-    "nas.ledger.run:run",
-)
+COMMAND = Command("nas.ledger", __doc__, add_flags, "nas.ledger.run:run")
 main, make_parser = COMMAND.main, COMMAND.make_parser
 
 if __name__ == "__main__":

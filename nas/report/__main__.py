@@ -18,10 +18,7 @@ def add_flags(parser: Parser) -> None:
 
 
 COMMAND = Command(
-    "nas.report",
-    "Writes the report of a kept study: one page, offline.",
-    add_flags,
-    "nas.report.run:report",
+    "nas.report", "Writes the report of a kept study: one page, offline.", add_flags, "nas.report.run:report"
 )
 main, make_parser = COMMAND.main, COMMAND.make_parser
 
