@@ -23,9 +23,9 @@ def test_a_task_knows_its_row() -> None:
 
 
 def test_a_task_is_told_in_words() -> None:
-    assert Task(64, 10).summary == "64 px, 10 classes"
-    assert "416 px" in replace(TASKS[DETECTION_BACKBONE], resolution=416).summary
-    assert "strides 8, 16 and 32" in TASKS[DETECTION_BACKBONE].summary
+    assert Task(64, 10).description == "64 px, 10 classes"
+    assert "416 px" in replace(TASKS[DETECTION_BACKBONE], resolution=416).description
+    assert "strides 8, 16 and 32" in TASKS[DETECTION_BACKBONE].description
 
 
 def test_a_backbone_is_offered_no_head() -> None:

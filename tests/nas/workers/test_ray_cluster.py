@@ -183,6 +183,7 @@ def test_what_keeps_a_worker_from_being_made_is_told_in_one_line(
 
 PARENT = """
 import sys
+import time
 from nas.workers.ray_cluster import RayWorkers
 from processes.ray_nodes import ECHO, settings
 if __name__ == "__main__":
@@ -191,7 +192,8 @@ if __name__ == "__main__":
         workers.all[0].send("sleep", 3600.0)
         try:
             print(*pids, flush=True)
-            sys.stdin.readline()
+            while True:  # a read that is just about to block would not be ended by Ctrl-C
+                time.sleep(0.1)
         except KeyboardInterrupt:
             print(workers.all[1].call("sleep", 0.0), flush=True)
         sys.stdin.readline()

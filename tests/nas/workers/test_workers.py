@@ -25,7 +25,7 @@ ORPHANS = """
 import sys
 from builders.settings import setup_from
 from processes.evaluators import Sleeps, pids
-from nas.workers.local import Workers
+from nas.workers.local import LocalWorkers
 if __name__ == "__main__":
     with LocalWorkers(setup_from("--workers", "2")) as workers:
         for worker in workers.all:
