@@ -168,6 +168,10 @@ def _check_reach(budget: Budget, reach: BudgetRange, task: Task) -> None:
     for unit, bound, smallest, largest in bounds:
         if bound is not None and not smallest <= bound <= largest:
             raise InputError(
-                f"the budget {str(budget)!r} is out of this space's reach, {smallest / 1e6:.4g} to {largest / 1e6:.4g} "
-                f"M{unit} at {task.description}: change it, or the choices with a space file"
+                f"the budget {str(budget)!r} is out of this space's reach, {_millions(smallest)} to "
+                f"{_millions(largest)} M{unit} at {task.description}: change it, or the choices with a space file"
             )
+
+
+def _millions(count: int) -> str:
+    return f"{count / 1e6:.4g}" if count < 1e10 else f"{count / 1e6:,.0f}"

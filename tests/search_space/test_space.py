@@ -186,7 +186,8 @@ def test_an_unreachable_budget_is_refused_with_the_range(text: str) -> None:
     message = str(error.value)
     count = "params" if text in ("1kparams", "1000gparams") else "macs"
     for end in ("smallest", "largest"):
-        assert f"{getattr(reach, f'{end}_{count}') / 1e6:.4g}" in message
+        millions = getattr(reach, f"{end}_{count}") / 1e6
+        assert (f"{millions:.4g}" if millions < 10_000 else f"{millions:,.0f}") in message
     assert str(Budget.parse(text)) in message
     assert "\n" not in message
 
