@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,11 +14,13 @@ from torch import Tensor, nn
 
 from search_space.architecture import Architecture
 from search_space.errors import InputError
+from search_space.reading import Fields, parse_json, shown
 
 SUFFIX = ".safetensors"
 KEY = "shufflenet_nas"
 """The one key of the file's metadata: of several the order in the file would change from time to time."""
 SCHEMA = 1
+MOST_CLASSES, MOST_CHANNELS, MOST_STRIDE, LARGEST_SIDE = 10**6, 1000, 4, 10**5
 CLASSIFIER_TENSORS = 2
 """Weight and bias, the last ones of a network."""
 
@@ -46,16 +47,27 @@ class TrainedFor:
         return {"schema": SCHEMA, "architecture": self.architecture.to_dict(), **fields}
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> TrainedFor:
-        """What `to_dict` gave."""
+    def read(cls, data: Fields) -> TrainedFor:
+        """What `to_dict` gave.
+
+        Raises:
+            InputError: a field is missing, or is none that it gives.
+        """
+        classes, mean, std = data.rows("classes", MOST_CLASSES), data.rows("mean"), data.rows("std")
+        channels = data.whole("channels", 1, MOST_CHANNELS)
+        if not all(isinstance(name, str) for name in classes):
+            raise InputError(f"'classes' in {data.where} must be names, got {shown(classes)}")
+        for name, values in (("mean", mean), ("std", std)):
+            if len(values) != channels or not all(type(value) in (int, float) for value in values):
+                raise InputError(f"{name!r} in {data.where} must be a number for each channel, got {shown(values)}")
         return cls(
-            architecture=Architecture.from_dict(data["architecture"]),
-            classes=tuple(data["classes"]),
-            channels=data["channels"],
-            stem_stride=data["stem_stride"],
-            image_size=data["image_size"],
-            mean=tuple(data["mean"]),
-            std=tuple(data["std"]),
+            architecture=Architecture.from_dict(data.value("architecture")),
+            classes=tuple(classes),
+            channels=channels,
+            stem_stride=data.whole("stem_stride", 1, MOST_STRIDE),
+            image_size=data.whole("image_size", 1, LARGEST_SIDE),
+            mean=tuple(mean),
+            std=tuple(std),
         )
 
 
@@ -65,14 +77,17 @@ def read_trained_for(path: Path) -> TrainedFor:
     Raises:
         InputError: the file cannot be read, or `write_weights` has not written it.
     """
+    rule = "weights must be a file that nas.train has written"
     try:
         with safe_open(path, framework="pt") as file:
-            data = json.loads((file.metadata() or {})[KEY])
+            text = (file.metadata() or {})[KEY]
     except (OSError, SafetensorError, KeyError) as error:
-        raise InputError(f"weights must be a file that nas.train has written, and {str(path)!r} is not") from error
-    if data["schema"] != SCHEMA:
-        raise InputError(f"weights must be of schema {SCHEMA}, got {data['schema']!r} in {str(path)!r}")
-    return TrainedFor.from_dict(data)
+        raise InputError(f"{rule}, and {str(path)!r} is not") from error
+    where = f"what {str(path)!r} says of itself"
+    data = Fields(parse_json(text, rule, where), where)
+    if data.value("schema") != SCHEMA:
+        raise InputError(f"weights must be of schema {SCHEMA}, got {shown(data.value('schema'))} in {str(path)!r}")
+    return TrainedFor.read(data)
 
 
 def tensors_of(path: Path) -> dict[str, Tensor]:

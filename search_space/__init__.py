@@ -13,6 +13,7 @@
 - `hand_designed`: networks that are no architectures of the space, by name
 - `plan`: the structure of every unit, once, as data
 - `presets`: the published networks
+- `reading`: files that others wrote, read within bounds
 - `space`: architectures suggested within a budget
 - `task`: what a network is for: classes, or a detector's backbone
 - `widths`: widths solved for a cost

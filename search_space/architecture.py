@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from typing import Any
 
 from search_space.errors import InputError
+from search_space.reading import shown
 
 SCHEMA = 1
 UNITS = ("v1", "v2")
@@ -17,6 +19,11 @@ ACTIVATIONS = ("relu", "hardswish")
 KERNELS = (3, 5, 7)
 LARGEST_DENOMINATOR = 8
 NUM_STAGES = 3
+LARGEST_DEPTH, LARGEST_WIDTH = 200, 8192
+LARGEST_SUM = 2**32
+"""The most that depth x width x width of all stages may come to: twice the weights of a network, or 8 GB of them.
+
+What lies beyond these bounds is a mistake or an attack, and is refused where it is read."""
 BOTTLENECK = 4
 """A v1 unit's inner width is a quarter of its output (Zhang 2017, sec. 3.3)."""
 
@@ -43,9 +50,9 @@ class Stage:
         for name in ("depth", "width", "groups"):
             _require_int(name, getattr(self, name), at_least=1)
         if not _is_int(self.kernel) or self.kernel not in KERNELS:
-            raise InputError(f"kernel must be one of {_listed(KERNELS)}, got {self.kernel!r}")
+            raise InputError(f"kernel must be one of {_listed(KERNELS)}, got {shown(self.kernel)}")
         if not isinstance(self.se, bool):
-            raise InputError(f"se must be true or false, got {self.se!r}")
+            raise InputError(f"se must be true or false, got {shown(self.se)}")
         if self.split is not None:
             _check_split(self.split)
 
@@ -101,11 +108,15 @@ class Architecture:
         """
         _check_keys("an architecture", data, required=("schema", "unit", "stem", "head", "stages"), optional=_OPTIONS)
         if type(data["schema"]) is not int or data["schema"] != SCHEMA:
-            raise InputError(f"schema must be {SCHEMA}, got {data['schema']!r}: this version reads no other")
+            raise InputError(f"schema must be {SCHEMA}, got {shown(data['schema'])}: this version reads no other")
         if not isinstance(data["stages"], list | tuple):
-            raise InputError(f"stages must be a list of {NUM_STAGES} stages, got {data['stages']!r}")
+            raise InputError(f"stages must be a list of {NUM_STAGES} stages, got {shown(data['stages'])}")
+        if len(data["stages"]) != NUM_STAGES:
+            raise InputError(f"an architecture has {NUM_STAGES} stages, got {len(data['stages'])}")
         fields = {name: value for name, value in data.items() if name not in ("schema", "stages")}
-        return cls(**fields, stages=tuple(_stage_from_dict(row) for row in data["stages"]))
+        stages = tuple(_stage_from_dict(row) for row in data["stages"])
+        _check_size(data, stages)
+        return cls(**fields, stages=stages)
 
     def key(self) -> str:
         """16 hexadecimal digits that name the architecture: the same in every process, version and order of keys."""
@@ -127,12 +138,12 @@ def parse_split(text: Any) -> Fraction:
     Raises:
         InputError: not a fraction between 0 and 1 with a denominator up to 8.
     """
-    try:
-        split = Fraction(text) if isinstance(text, str) else None
+    try:  # of few characters: the number that an exponent stands for may have millions of digits
+        split = Fraction(text) if isinstance(text, str) and re.fullmatch(r"[0-9./]{1,20}", text) else None
     except (ValueError, ZeroDivisionError):
         split = None
     if split is None:
-        raise InputError(f'split must be a fraction in quotes, such as "1/2", got {text!r}')
+        raise InputError(f'split must be a fraction in quotes, such as "1/2", got {shown(text)}')
     _check_split(split)
     return split
 
@@ -144,7 +155,7 @@ def _check_split(split: Fraction) -> None:
 
 def _stage_from_dict(row: Any) -> Stage:
     if not isinstance(row, Mapping):
-        raise InputError(f"a stage must be an object with depth and width, got {row!r}")
+        raise InputError(f"a stage must be an object with depth and width, got {shown(row)}")
     _check_keys("a stage", row, required=("depth", "width"), optional=("groups", "split", "kernel", "se"))
     fields = dict(row)
     if fields.get("split") is not None:
@@ -152,23 +163,35 @@ def _stage_from_dict(row: Any) -> Stage:
     return Stage(**fields)
 
 
+def _check_size(data: Mapping[str, Any], stages: tuple[Stage, ...]) -> None:
+    """Refuses what a file may state and no machine holds."""
+    for name in ("stem", "head"):
+        _require_int(name, data[name], at_least=0, at_most=LARGEST_WIDTH)
+    for number, stage in enumerate(stages, start=2):
+        _require_int(f"stage {number}: depth", stage.depth, at_least=1, at_most=LARGEST_DEPTH)
+        for name in ("width", "groups"):
+            _require_int(f"stage {number}: {name}", getattr(stage, name), at_least=1, at_most=LARGEST_WIDTH)
+    if (size := sum(stage.depth * stage.width**2 for stage in stages)) > LARGEST_SUM:
+        raise InputError(f"depth x width x width of all stages must come to at most {LARGEST_SUM}, got {size}")
+
+
 def _check_keys(what: str, data: Mapping[str, Any], *, required: tuple[str, ...], optional: tuple[str, ...]) -> None:
     if not isinstance(data, Mapping):
-        raise InputError(f"{what} must be a JSON object, got {data!r}")
+        raise InputError(f"{what} must be a JSON object, got {shown(data)}")
     if missing := [name for name in required if name not in data]:
-        raise InputError(f"{what} needs the key {missing[0]!r}; it has {_listed(sorted(map(str, data)))}")
+        raise InputError(f"{what} needs the key {missing[0]!r}; it has {shown(sorted(map(str, data)))}")
     if unknown := [name for name in data if name not in required + optional]:
-        raise InputError(f"{what} has no key {unknown[0]!r}; it may have {_listed(required + optional)}")
+        raise InputError(f"{what} has no key {shown(unknown[0])}; it may have {_listed(required + optional)}")
 
 
 def _check_options(architecture: Architecture) -> None:
     if architecture.unit not in UNITS:
-        raise InputError(f"unit must be one of {_listed(UNITS)}, got {architecture.unit!r}")
+        raise InputError(f"unit must be one of {_listed(UNITS)}, got {shown(architecture.unit)}")
     if architecture.activation not in ACTIVATIONS:
-        raise InputError(f"activation must be one of {_listed(ACTIVATIONS)}, got {architecture.activation!r}")
+        raise InputError(f"activation must be one of {_listed(ACTIVATIONS)}, got {shown(architecture.activation)}")
     for name in ("residual", "pre_depthwise", "shuffle"):
         if not isinstance(getattr(architecture, name), bool):
-            raise InputError(f"{name} must be true or false, got {getattr(architecture, name)!r}")
+            raise InputError(f"{name} must be true or false, got {shown(getattr(architecture, name))}")
     for name in ("residual", "pre_depthwise"):
         if architecture.unit == "v1" and getattr(architecture, name):
             raise InputError(f"{name} belongs to the v2 unit; with unit 'v1' it must be false")
@@ -208,9 +231,11 @@ def _require_divides(channels: int, groups: int, what: str) -> None:
         raise InputError(f"{what} must be a multiple of groups = {groups}, got {channels}")
 
 
-def _require_int(name: str, value: Any, *, at_least: int) -> None:
+def _require_int(name: str, value: Any, *, at_least: int, at_most: int | None = None) -> None:
     if not _is_int(value) or value < at_least:
-        raise InputError(f"{name} must be a whole number of at least {at_least}, got {value!r}")
+        raise InputError(f"{name} must be a whole number of at least {at_least}, got {shown(value)}")
+    if at_most is not None and value > at_most:
+        raise InputError(f"{name} must be at most {at_most}, got {shown(value)}")
 
 
 def _is_int(value: Any) -> bool:

@@ -11,8 +11,22 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from search_space.architecture import ACTIVATIONS, KERNELS, NUM_STAGES, UNITS, parse_split
+from search_space.architecture import (
+    ACTIVATIONS,
+    KERNELS,
+    LARGEST_DEPTH,
+    LARGEST_SUM,
+    LARGEST_WIDTH,
+    NUM_STAGES,
+    UNITS,
+    parse_split,
+)
 from search_space.errors import InputError
+from search_space.reading import read_toml, shown
+
+MOST_VALUES = 100
+"""The most that are offered for one choice: combinations of pairs of them are tried when a space is made."""
+LARGEST_STEM, LARGEST_GROUPS, LARGEST_GROWTH, LARGEST_ALIGNMENT = 1024, 1024, 10_000, 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +60,7 @@ class Choices:
         Raises:
             InputError: no readable TOML file, a key that is missing or unknown, or a value no unit can be built with.
         """
-        try:
-            data = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError) as error:
-            raise InputError(f"the space file {str(path)!r} cannot be read ({error}): give a TOML file") from error
-        except tomllib.TOMLDecodeError as error:
-            raise InputError(f"the space file {str(path)!r} is not TOML: {error}") from error
-        return _choices_from(data, str(path))
+        return _choices_from(read_toml(Path(path), "a space is a TOML file"), str(path))
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Choices:
@@ -73,20 +81,34 @@ def _plain(value: Any) -> Any:
 def _choices_from(data: Mapping[str, Any], where: str) -> Choices:
     names = [field.name for field in fields(Choices)]
     if unknown := [name for name in data if name not in names]:
-        raise InputError(f"{where}: there is no key {unknown[0]!r}; a space has {', '.join(names)}")
+        raise InputError(f"{where}: there is no key {shown(unknown[0])}; a space has {', '.join(names)}")
     if missing := [name for name in names if name not in data]:
         raise InputError(f"{where}: the key {missing[0]!r} is missing; copy it from the default space")
     try:
-        return Choices(**{name: _CHECKS[name](name, data[name]) for name in names})
+        choices = Choices(**{name: _CHECKS[name](name, data[name]) for name in names})
+        _check_size(choices)
+        return choices
     except InputError as error:
         raise InputError(f"{where}: {error}") from error
 
 
+def _check_size(choices: Choices) -> None:
+    """Refuses what no machine holds: see `search_space.architecture.LARGEST_SUM`."""
+    largest = sum(depths[-1] for depths in choices.depths) * choices.max_width**2
+    if largest > LARGEST_SUM:
+        raise InputError(
+            f"the largest depths, summed, x max_width x max_width must come to at most {LARGEST_SUM}, got {largest}: "
+            "lower max_width"
+        )
+
+
 def _listed(name: str, value: Any) -> list[Any]:
     if not isinstance(value, list) or not value:
-        raise InputError(f"{name} must be a list of at least one value, got {value!r}")
-    if len({repr(item) for item in value}) < len(value):
-        raise InputError(f"{name} must not repeat a value, got {value!r}")
+        raise InputError(f"{name} must be a list of at least one value, got {shown(value)}")
+    if len(value) > MOST_VALUES:
+        raise InputError(f"{name} must hold at most {MOST_VALUES} values, got {len(value)}")
+    if len({shown(item) for item in value}) < len(value):
+        raise InputError(f"{name} must not repeat a value, got {shown(value)}")
     return value
 
 
@@ -94,35 +116,35 @@ def _among(allowed: tuple[Any, ...]) -> Any:
     def check(name: str, value: Any) -> tuple[Any, ...]:
         for item in _listed(name, value):
             if type(item) is not type(allowed[0]) or item not in allowed:
-                raise InputError(f"{name} must be among {', '.join(map(str, allowed))}, got {item!r}")
+                raise InputError(f"{name} must be among {', '.join(map(str, allowed))}, got {shown(item)}")
         return tuple(value)
 
     return check
 
 
-def _integer(at_least: int) -> Any:
+def _integer(at_least: int, at_most: int) -> Any:
     def check(name: str, value: Any) -> int:
         if type(value) is not int or value < at_least:
-            raise InputError(f"{name} must be a whole number of at least {at_least}, got {value!r}")
+            raise InputError(f"{name} must be a whole number of at least {at_least}, got {shown(value)}")
+        if value > at_most:
+            raise InputError(f"{name} must be at most {at_most}, got {shown(value)}")
         return value
 
     return check
 
 
-def _integers(at_least: int) -> Any:
+def _integers(at_least: int, at_most: int) -> Any:
     def check(name: str, value: Any) -> tuple[int, ...]:
-        return tuple(sorted(_integer(at_least)(name, item) for item in _listed(name, value)))
+        return tuple(sorted(_integer(at_least, at_most)(name, item) for item in _listed(name, value)))
 
     return check
 
 
-def _even(at_least: int, at_most: int | None = None) -> Any:
+def _even(at_least: int, at_most: int) -> Any:
     def check(name: str, value: Any) -> tuple[int, ...]:
-        values: tuple[int, ...] = _integers(at_least)(name, value)
-        if at_most is not None and values[-1] > at_most:
-            raise InputError(f"{name} must be at most {at_most}, got {values[-1]}")
+        values: tuple[int, ...] = _integers(at_least, at_most)(name, value)
         if len({b - a for a, b in pairwise(values)}) > 1:
-            raise InputError(f"{name} must be evenly spaced, such as 2, 4, 6; got {value!r}")
+            raise InputError(f"{name} must be evenly spaced, such as 2, 4, 6; got {shown(value)}")
         return values
 
     return check
@@ -134,34 +156,34 @@ def _splits(name: str, value: Any) -> tuple[Fraction, ...]:
     except InputError as error:
         raise InputError(f"{name}: {error}") from error
     if len(set(splits)) < len(splits):
-        raise InputError(f"{name} must not repeat a ratio, got {value!r}")
+        raise InputError(f"{name} must not repeat a ratio, got {shown(value)}")
     return splits
 
 
 def _kernels(name: str, value: Any) -> tuple[int, ...]:
     _among(KERNELS)(name, value)
-    kernels: tuple[int, ...] = _even(1)(name, value)
+    kernels: tuple[int, ...] = _even(1, max(KERNELS))(name, value)
     return kernels
 
 
 def _depths(name: str, value: Any) -> tuple[tuple[int, ...], ...]:
     if not isinstance(value, list) or len(value) != NUM_STAGES:
-        raise InputError(f"{name} must hold {NUM_STAGES} lists, one a stage; got {value!r}")
-    return tuple(_even(1)(name, item) for item in value)
+        raise InputError(f"{name} must hold {NUM_STAGES} lists, one a stage; got {shown(value)}")
+    return tuple(_even(1, LARGEST_DEPTH)(name, item) for item in value)
 
 
 _CHECKS: dict[str, Any] = {
     "units": _among(UNITS),
-    "stem": _integer(1),
-    "groups": _integers(1),
+    "stem": _integer(1, LARGEST_STEM),
+    "groups": _integers(1, LARGEST_GROUPS),
     "splits": _splits,
     "kernels": _kernels,
     "se": _among((False, True)),
     "depths": _depths,
-    "growths_percent": _even(1),
-    "heads": _even(0),
+    "growths_percent": _even(1, LARGEST_GROWTH),
+    "heads": _even(0, LARGEST_WIDTH),
     "activations": _among(ACTIVATIONS),
-    "fills_percent": _even(1, at_most=100),
-    "alignment": _integer(1),
-    "max_width": _integer(1),
+    "fills_percent": _even(1, 100),
+    "alignment": _integer(1, LARGEST_ALIGNMENT),
+    "max_width": _integer(1, LARGEST_WIDTH),
 }

@@ -7,7 +7,6 @@ MFLOPs.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,6 +24,7 @@ from search_space.baseline_units import unit_and_macs, width_for
 from search_space.errors import InputError
 from search_space.hand_designed import HandDesigned
 from search_space.presets import PRESETS
+from search_space.reading import read_json
 
 FOUND, UNITS = "found", "unit of V1's table 4"
 ROUNDED: Mapping[str, tuple[int, int]] = MappingProxyType(
@@ -125,15 +125,13 @@ def named_architectures(texts: Iterable[str]) -> list[tuple[str, Architecture]]:
 
 
 def _read(path: Path) -> Architecture:
+    if not path.exists():
+        raise InputError(f"an architecture is a JSON file or a preset, and {str(path)!r} is neither: No such file")
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(
-            f"an architecture is a JSON file or a preset, and {str(path)!r} is neither: {error.strerror}"
-        ) from error
-    except ValueError as error:
-        raise InputError(f"an architecture is a JSON file, and {str(path)!r} is not JSON: {error}") from error
-    return Architecture.from_dict(data)
+        return Architecture.from_dict(read_json(path, "an architecture is a JSON file"))
+    except InputError as error:
+        named = str(error) if repr(str(path)) in str(error) else f"{str(path)!r}: {error}"
+        raise InputError(named) from error
 
 
 def _changed(architecture: Architecture, changes: list[str]) -> Architecture:

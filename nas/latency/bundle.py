@@ -9,7 +9,6 @@ import math
 import shutil
 import sys
 import tempfile
-import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, fields
 from importlib.resources import files
@@ -25,6 +24,7 @@ from search_space.architecture import Architecture
 from search_space.errors import InputError
 from search_space.files import write_json
 from search_space.presets import ANCHOR, PRESETS
+from search_space.reading import LARGE, Fields, parse_json, read_bytes, read_json, read_zipped, shown
 from search_space.task import Task
 from studies.facts import LatencyFacts
 from studies.ledger.latencies import Ledger, Measured
@@ -34,6 +34,11 @@ BUNDLE_SCHEMA = 1
 SCRIPT = "measure.py"
 CARRIED = ("protocol.py", "machine.py", "output_check.py", "onnx_session.py")
 """Files of `proxies` that need neither torch nor the rest of this project: a bundle holds them as they are."""
+
+A_FILE = "what a device measured comes as a JSON file beside its bundle"
+FINGERPRINT = "[0-9a-f]{1,64}"
+LONGEST_CAUSE = 10_000
+MOST_ROUNDS, MOST_CLASSES, LARGEST_SIDE = 10**9, 10**7, 10**6
 
 
 def bundle(flags: argparse.Namespace) -> int:
@@ -127,86 +132,101 @@ def _identity_of(rows: Any) -> str:
 def import_results(flags: argparse.Namespace) -> int:
     """The exit status of an import with these flags."""
     results, manifest = _read_results(flags.results), _read_manifest(flags.bundle)
-    measurements = list(_measurements(results, manifest, flags.device or results["fingerprint"], flags.results))
+    device = flags.device or results.text("fingerprint", pattern=FINGERPRINT)
+    measurements = list(_measurements(results, manifest, device))
+    failures = results.fields("failures")
+    causes = {network: failures.text(network, longest=LONGEST_CAUSE) for network in failures.plain}
+    processor = results.fields("device").text("processor")
     new = Ledger(engine_of(flags.storage)).add(measurements)
-    device = f"{results['device']['processor']} ({flags.device or results['fingerprint']})"
-    print(f"{new} of {len(measurements)} latencies of {device} are new in {flags.storage}")
-    for network, cause in results["failures"].items():
+    print(f"{new} of {len(measurements)} latencies of {processor} ({device}) are new in {flags.storage}")
+    for network, cause in causes.items():
         print(f"not measured: {network}: {cause}")
     return 0
 
 
-def _read_results(path: Path) -> dict[str, Any]:
-    results = _read_json(path, lambda: path.read_text(encoding="utf-8"))
-    if results.get("schema") != RESULTS_SCHEMA:
-        raise InputError(f"results must be of schema {RESULTS_SCHEMA}, got {results.get('schema')!r} in {str(path)!r}")
-    if sealed(results) != results:
+def _read_results(path: Path) -> Fields:
+    results = _object(read_json(path, A_FILE, LARGE), path)
+    if results.plain.get("schema") != RESULTS_SCHEMA:
+        schema = shown(results.plain.get("schema"))
+        raise InputError(f"results must be of schema {RESULTS_SCHEMA}, got {schema} in {str(path)!r}")
+    if sealed(results.plain) != results.plain:
         raise InputError(f"results must be as the device wrote them, and {str(path)!r} was changed: measure anew")
     return results
 
 
-def _read_manifest(path: Path) -> dict[str, Any]:
-    def text() -> str:
-        if path.is_dir():
-            return (path / MANIFEST).read_text(encoding="utf-8")
-        with zipfile.ZipFile(path) as archive:
-            return archive.read(MANIFEST).decode()
-
-    manifest = _read_json(path, text)
-    if manifest.get("bundle") != _identity_of(manifest.get("networks")):
+def _read_manifest(path: Path) -> Fields:
+    if path.is_dir():
+        content = read_bytes(path / MANIFEST, A_FILE, LARGE)
+    else:
+        content = read_zipped(path, MANIFEST, A_FILE, LARGE)
+    manifest = _object(parse_json(content, A_FILE, f"{MANIFEST} in {str(path)!r}"), path)
+    if manifest.plain.get("bundle") != _identity_of(manifest.plain.get("networks")):
         raise InputError(f"a bundle must be as it was written, and {str(path)!r} was changed: bundle anew")
     return manifest
 
 
-def _read_json(path: Path, text: Any) -> dict[str, Any]:
-    try:
-        content = json.loads(text())
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
-        raise InputError(f"{str(path)!r} must be a file of a bundle that can be read: {error}") from error
-    if not isinstance(content, dict):
-        raise InputError(f"{str(path)!r} must hold a JSON object")
-    return content
+def _object(content: Any, path: Path) -> Fields:
+    return Fields(content, repr(str(path)))
 
 
-def _measurements(
-    results: Mapping[str, Any], manifest: Mapping[str, Any], device: str, path: Path
-) -> Iterator[Measured]:
-    if results["bundle"] != manifest["bundle"]:
+def _measurements(results: Fields, manifest: Fields, device: str) -> Iterator[Measured]:
+    if results.value("bundle") != manifest.value("bundle"):
         raise InputError(
-            f"results must be of the bundle given, and those in {str(path)!r} are of another: check --bundle"
+            f"results must be of the bundle given, and those in {results.where} are of another: check --bundle"
         )
-    rows = {row["network"]: row for row in manifest["networks"]}
-    scale = results["readings"].get(manifest["reference"])
+    rows = {row.text("network"): row for row in manifest.objects("networks")}
+    readings = dict(results.each("readings"))
+    scale = readings.get(manifest.text("reference"))
     if scale is None:
-        raise InputError(f"results must hold the reference's own latency, and {str(path)!r} does not: measure anew")
-    for network, reading in results["readings"].items():
-        if network not in rows or reading["sha256"] != rows[network]["sha256"]:
-            raise InputError(f"results must match what was bundled, and {network} in {str(path)!r} does not")
-        yield _measured(rows[network], reading, scale["p10_ms"], results, manifest, device)
+        raise InputError(f"results must hold the reference's own latency, and {results.where} does not: measure anew")
+    for network, reading in readings.items():
+        if network not in rows or reading.value("sha256") != rows[network].value("sha256"):
+            raise InputError(f"results must match what was bundled, and {shown(network)} in {results.where} does not")
+        yield _measured(rows[network], _values(reading), _values(scale)["p10_ms"], results, manifest, device)
+
+
+def _values(reading: Fields) -> dict[str, Any]:
+    """A reading's values by name, each of its type."""
+    found: dict[str, Any] = {}
+    for field in fields(Reading):
+        if field.type == "bool":
+            found[field.name] = reading.flag(field.name)
+        elif field.type == "int":
+            found[field.name] = reading.whole(field.name, 1, MOST_ROUNDS)
+        elif field.type == "str":
+            found[field.name] = reading.text(field.name)
+        elif field.type == "float | None" and reading.value(field.name) is None:
+            found[field.name] = None
+        else:
+            found[field.name] = reading.number(field.name)
+    return found
 
 
 def _measured(
-    row: Mapping[str, Any],
-    reading: Mapping[str, Any],
+    row: Fields,
+    values: Mapping[str, Any],
     reference_ms: float,
-    results: Mapping[str, Any],
-    manifest: Mapping[str, Any],
+    results: Fields,
+    manifest: Fields,
     device: str,
 ) -> Measured:
-    values = {field.name: reading[field.name] for field in fields(Reading)}
     if not all(0 < values[name] < math.inf for name in ("ratio", "p10_ms", "reference_p10_ms")):
-        raise InputError(f"a latency must be a time above 0, got {values['p10_ms']!r} for {row['name']}")
+        raise InputError(f"a latency must be a time above 0, got {values['p10_ms']!r} for {row.text('name')}")
+    shape = row.rows("shape", 4)
+    if len(shape) != 4 or not all(type(side) is int and 0 < side <= LARGEST_SIDE for side in shape):
+        raise InputError(f"'shape' in {row.where} must be 4 whole numbers above 0, got {shown(shape)}")
     latency = {
         **values,
         "latency_ms": values["ratio"] * reference_ms,
         "reference_ms": reference_ms,
-        "runs": manifest["timing"]["runs"],
-        **{name: results[name] for name in ("runtime", "runtime_version", "fingerprint")},
-        "device": results["device"]["processor"],
+        "runs": manifest.fields("timing").whole("runs", 1, MOST_ROUNDS),
+        **{name: results.text(name) for name in ("runtime", "runtime_version", "fingerprint")},
+        "device": results.fields("device").text("processor"),
         "threads": 1,
         "precision": "float32",
-        "batch_size": row["shape"][0],
-        "resolution": row["shape"][-1],
+        "batch_size": shape[0],
+        "resolution": shape[-1],
     }
-    architecture = Architecture.from_dict(row["architecture"])
-    return Measured(row["network"], manifest["classes"], device, "bundle", LatencyFacts(latency), architecture)
+    architecture = Architecture.from_dict(row.value("architecture"))
+    classes = manifest.whole("classes", 0, MOST_CLASSES)
+    return Measured(row.text("network"), classes, device, "bundle", LatencyFacts(latency), architecture)

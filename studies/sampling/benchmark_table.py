@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import random
 from collections.abc import Mapping, Sequence
@@ -17,13 +16,14 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, IntD
 from search_space.budget import Budget
 from search_space.choosers import Params
 from search_space.errors import InputError
+from search_space.reading import LARGE, Fields, read_json, shown
 from search_space.space import Chooser
 from studies.front import undominated
 from studies.sampling.expected_improvement import hypervolume
 from studies.sampling.objective_model import KnownObjectives
 from studies.sampling.samplers import Ahead
 
-FIELDS = ("test_acc", "flops", "params")
+MOST_TRAININGS, LONGEST_CODE = 1000, 100
 ANY = Budget()
 REFERENCE_PERCENTILE = 95
 
@@ -68,10 +68,7 @@ class FinishedTable:
         Raises:
             InputError: it cannot be read, or is no such table; the message names the first entry that is wrong.
         """
-        try:
-            data = json.loads(Path(path).read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-            raise InputError(f"a table is a JSON file of finished trainings; {str(path)!r}: {error}") from error
+        data = read_json(Path(path), "a table is a JSON file of finished trainings", LARGE)
         if not isinstance(data, dict) or len(data) < 2:
             raise InputError(f"a table is a JSON object of two networks or more, by code; {str(path)!r} is none")
         return cls.from_dict(data)
@@ -84,10 +81,12 @@ class FinishedTable:
             InputError: as `from_file`.
         """
         length = len(next(iter(data)))
+        if length > LONGEST_CODE:
+            raise InputError(f"a table's code has at most {LONGEST_CODE} characters, and the first one has {length}")
         for code in data:
             if len(code) != length or not length:
                 raise InputError(
-                    f"all codes of a table must be as long as the first, {length} characters; got {code!r}"
+                    f"all codes of a table must be as long as the first, {length} characters; got {shown(code)}"
                 )
         raw = {code: _checked(code, row) for code, row in data.items()}
         # One number says it for the whole table: an accuracy above 1 is a percentage.
@@ -134,14 +133,14 @@ def _distribution(alphabet: str) -> BaseDistribution:
 
 
 def _checked(code: str, row: Any) -> tuple[list[float], int, int]:
-    try:
-        accuracies = [float(accuracy) for accuracy in row["test_acc"]]
-        macs, params = int(row["flops"]), int(row["params"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"every network of a table has {', '.join(FIELDS)}; {code!r} is wrong: {error!r}") from error
-    if not accuracies or not all(math.isfinite(each) and 0 <= each <= 100 for each in accuracies):
-        raise InputError(f"test_acc is a list of accuracies from 0 to 100; that of {code!r} is {row['test_acc']!r}")
-    return accuracies, macs, params
+    fields = Fields(row, f"the network {shown(code)} of a table")
+    accuracies = fields.rows("test_acc", MOST_TRAININGS)
+    if not accuracies or not all(type(each) in (int, float) and 0 <= each <= 100 for each in accuracies):
+        raise InputError(
+            f"test_acc is a list of accuracies from 0 to 100; that of {shown(code)} is {shown(row['test_acc'])}"
+        )
+    macs, params = (int(fields.number(name, least=0)) for name in ("flops", "params"))
+    return [float(each) for each in accuracies], macs, params
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@
 - `images`: folders of noise in classes
 - `layer_counts`: multiply-adds as others count them
 - `measurements`: what the pages of comparisons, references and guidelines are drawn from
+- `mutations`: a valid file in hundreds of wrong forms
 - `pages`: pages as text, and the page of a small study
 - `places`: folders of the project and beside it
 - `records`: records, and how a study comes to hold them

@@ -50,7 +50,7 @@ def test_flops_are_known_ahead_of_what_the_table_holds_and_the_budget_allows() -
     ("data", "text"),
     [
         ({"1a": ROW, "22a": ROW}, "'22a'"),
-        ({"1a": ROW, "2a": {"flops": 1, "params": 1}}, "'2a' is wrong"),
+        ({"1a": ROW, "2a": {"flops": 1, "params": 1}}, "'2a' of a table needs the key 'test_acc'"),
         ({"1a": ROW, "2a": {**ROW, "test_acc": []}}, "test_acc"),
         ({"1a": ROW, "2a": {**ROW, "test_acc": [101.0]}}, "101"),
         ({"1a": ROW}, "two networks"),
