@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import io
-import json
 import subprocess
 import sys
 import tempfile
@@ -17,6 +16,7 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 from nas.cli.storage import storage_of
 from search_space.architecture import Architecture
 from search_space.errors import InputError
+from search_space.files import write_json
 from studies.optuna_internals import id_of_study
 from studies.storage.studies import load_study, open_storage
 
@@ -80,8 +80,7 @@ def untrained_onnx(architecture: dict[str, Any], folder: Path) -> Path:
     """
     if not (made := sorted(folder.glob("*.onnx"))):
         folder.mkdir(parents=True, exist_ok=True)
-        file = folder / f"{Architecture.from_dict(architecture).short_name}.json"
-        file.write_text(json.dumps(architecture), encoding="utf-8")
+        file = write_json(folder / f"{Architecture.from_dict(architecture).short_name}.json", architecture)
         line = [sys.executable, "-m", "nas.export", str(file), "--format", "onnx", "--untrained", "--no-latency"]
         done = subprocess.run([*line, "--out", str(folder)], capture_output=True, text=True, check=False)
         if done.returncode:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -13,6 +12,7 @@ from nas.search.provenance import commit_of
 from proxies.data.names import EMBEDDED
 from search_space.architecture import Architecture
 from search_space.cost import cost_of
+from search_space.files import write_json, write_text
 from studies.display import stage_text
 from studies.report.rendering import render_text
 
@@ -30,10 +30,8 @@ def write_card(exported: Exported, files: Files, folder: Path) -> list[Path]:
     """The two files of the card: Markdown for people, and the same facts as JSON."""
     facts = facts_of(exported, files)
     name = exported.network.name
-    card, data = folder / f"{name}.card.md", folder / f"{name}.card.json"
-    card.write_text(card_text(facts), encoding="utf-8")
-    data.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
-    return [card, data]
+    card = write_text(folder / f"{name}.card.md", card_text(facts))
+    return [card, write_json(folder / f"{name}.card.json", facts)]
 
 
 def facts_of(exported: Exported, files: Files) -> dict[str, Any]:

@@ -6,7 +6,6 @@ import argparse
 import hashlib
 import json
 import math
-import shutil
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -22,7 +21,7 @@ from proxies.latency.bundle_script import MANIFEST, RESULTS_SCHEMA, sealed
 from proxies.latency.protocol import DEFAULT_TIMING, Reading
 from search_space.architecture import Architecture
 from search_space.errors import InputError
-from search_space.files import write_json
+from search_space.files import PARTIAL, replacing, write_json, write_text
 from search_space.presets import ANCHOR, PRESETS
 from search_space.reading import LARGE, Fields, parse_json, read_bytes, read_json, read_zipped, shown
 from search_space.task import Task
@@ -49,16 +48,23 @@ def bundle(flags: argparse.Namespace) -> int:
     make_folder(flags.out.parent)
     chosen = {ANCHOR: PRESETS[ANCHOR], **dict(_chosen(flags))}
     architectures = {name: task.deployed(architecture) for name, architecture in chosen.items()}
-    with tempfile.TemporaryDirectory() as scratch:
+    with tempfile.TemporaryDirectory(prefix=PARTIAL, dir=flags.out.parent) as scratch:
         folder = Path(scratch, "bundle")
         _write_bundle(folder, architectures, task)
         if flags.out.suffix == ".zip":
-            shutil.make_archive(str(flags.out.with_suffix("")), "zip", folder)
+            with replacing(flags.out) as partial:
+                _zip(folder, partial)
         else:
-            shutil.move(folder, flags.out)
+            folder.rename(flags.out)
     print(f"wrote {flags.out}: {len(architectures)} networks; on the device, in that folder:")
     print(f"  python -m pip install onnxruntime && python {SCRIPT}")
     return 0
+
+
+def _zip(folder: Path, path: Path) -> None:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for file in sorted(folder.rglob("*")):
+            archive.write(file, file.relative_to(folder))
 
 
 def _chosen(flags: argparse.Namespace) -> Iterator[tuple[str, Architecture]]:
@@ -118,11 +124,10 @@ def _copy_script(folder: Path) -> None:
     ours, package = files("proxies.latency"), folder / "proxies" / "latency"
     package.mkdir(parents=True)
     for each in (package.parent, package):
-        (each / "__init__.py").write_text('"""What the measuring protocol needs."""\n', encoding="utf-8")
+        write_text(each / "__init__.py", '"""What the measuring protocol needs."""\n')
     for name in CARRIED:
-        (package / name).write_text(ours.joinpath(name).read_text(encoding="utf-8"), encoding="utf-8")
-    script = ours.joinpath("bundle_script.py").read_text(encoding="utf-8")
-    (folder / SCRIPT).write_text(script, encoding="utf-8")
+        write_text(package / name, ours.joinpath(name).read_text(encoding="utf-8"))
+    write_text(folder / SCRIPT, ours.joinpath("bundle_script.py").read_text(encoding="utf-8"))
 
 
 def _identity_of(rows: Any) -> str:

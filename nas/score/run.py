@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,6 +22,7 @@ from nas.workers.trainings import train_missing
 from proxies.training.recipes import RECIPES
 from search_space.architecture import Architecture
 from search_space.cost import cost_of
+from search_space.files import write_json
 from search_space.presets import ANCHOR, PRESETS
 from studies.display import FLOP
 from studies.facts import TrainingFacts
@@ -73,14 +73,15 @@ def run(flags: argparse.Namespace) -> int:
         return INTERRUPTED
     accuracy = accuracy_for(setup, fingerprint)
     scores = list(_scores(networks, asked, evaluations.answers(fingerprint), accuracy))
+    if flags.json is not None:
+        content = {"data": setup.data.name, "recipe": setup.recipe.name, "accuracy": accuracy.summary}
+        rows = {"is_level_known": accuracy.is_level_known, "scores": [asdict(score) for score in scores]}
+        write_json(flags.json, {**content, **rows})
     if scores:
         print(render_scores(scores, accuracy))
     for failure in failures:
         print(f"failed: {failure}")
     if flags.json is not None:
-        content = {"data": setup.data.name, "recipe": setup.recipe.name, "accuracy": accuracy.summary}
-        rows = {"is_level_known": accuracy.is_level_known, "scores": [asdict(score) for score in scores]}
-        flags.json.write_text(json.dumps({**content, **rows}, indent=1) + "\n", encoding="utf-8")
         print(f"wrote {flags.json}")
     return 1 if failures else 0
 

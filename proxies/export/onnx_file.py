@@ -11,6 +11,7 @@ import onnx
 from proxies.export.network import ExportedNetwork, Options
 from proxies.latency.onnx_session import session_of
 from proxies.onnx_graph import INPUT, OUTPUT, model_of
+from search_space.files import write_whole
 from search_space.plan import plan_of
 
 
@@ -24,7 +25,8 @@ def write_onnx(network: ExportedNetwork, file: Path, options: Options) -> None:
     shape = (options.batch, about.channels, about.image_size, about.image_size)
     layers = dict(network.module.named_modules())
     model = model_of(plan, layers, shape, opset=options.opset, metadata=network.metadata())
-    onnx.save(onnx.shape_inference.infer_shapes(model, data_prop=True), file)  # viewers show shapes that are written
+    shown = onnx.shape_inference.infer_shapes(model, data_prop=True)  # viewers show shapes that are written
+    write_whole(file, shown.SerializeToString())
 
 
 def load_onnx(file: Path, network: ExportedNetwork) -> Callable[[Any], Any]:

@@ -13,6 +13,7 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 from proxies.export.network import ExportedNetwork, Options
 from proxies.export.onnx_file import write_onnx
 from proxies.onnx_graph import INPUT
+from search_space.files import replacing
 
 
 class _Images(CalibrationDataReader):  # type: ignore[misc]
@@ -34,13 +35,13 @@ def write_int8(network: ExportedNetwork, file: Path, options: Options) -> None:
 
     The range of activations is that of the calibration images (ONNX Runtime's static quantisation, QDQ).
     """
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, replacing(file) as partial:
         plain, prepared = Path(folder, "plain.onnx"), Path(folder, "prepared.onnx")
         write_onnx(network, plain, options)
         quant_pre_process(str(plain), str(prepared), skip_symbolic_shape=True)
         quantize_static(
             str(prepared),
-            str(file),
+            str(partial),
             _Images(network, options.batch or 1),
             quant_format=QuantFormat.QDQ,
             per_channel=True,

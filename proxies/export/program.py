@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import torch
 
 from proxies.export.network import ExportedNetwork, Options
+from search_space.files import write_whole
 
 
 def write_program(network: ExportedNetwork, file: Path, options: Options) -> None:
@@ -17,7 +19,9 @@ def write_program(network: ExportedNetwork, file: Path, options: Options) -> Non
     example = torch.zeros(options.batch or 2, about.channels, about.image_size, about.image_size)
     shapes = None if options.batch else ({0: torch.export.Dim("n")},)
     program = torch.export.export(network.module, (example,), dynamic_shapes=shapes)
-    torch.export.save(program, file, extra_files=network.metadata())
+    content = io.BytesIO()
+    torch.export.save(program, content, extra_files=network.metadata())
+    write_whole(file, content.getvalue())
 
 
 def load_program(file: Path, network: ExportedNetwork) -> Callable[[Any], Any]:

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from proxies.export.network import ExportedNetwork, Options
 from proxies.export.python_source import source_of
+from search_space import files
 
 
 def write_json(network: ExportedNetwork, file: Path, options: Options) -> None:
     """Writes the architecture as JSON of schema 1."""
-    file.write_text(json.dumps(network.about.architecture.to_dict(), indent=1) + "\n", encoding="utf-8")
+    files.write_json(file, network.about.architecture.to_dict())
 
 
 def write_py(network: ExportedNetwork, file: Path, options: Options) -> None:
     """Writes a Python module that needs torch alone, whose `build()` takes the weights."""
     about = network.about
     source = source_of(about.architecture, about.image_size, len(about.classes), about.channels, about.stem_stride)
-    file.write_text(source, encoding="utf-8")
+    files.write_text(file, source)

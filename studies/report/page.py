@@ -17,6 +17,7 @@ import plotly.graph_objects as go
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
+from search_space.files import write_text
 from studies.report.rendering import asset, render
 
 
@@ -63,8 +64,7 @@ def write_page(
         script=asset("page.js"),
         plotly=Markup(get_plotlyjs()) if any(section.has_figures for section in present) else "",
     )
-    path.write_text(page, encoding="utf-8")
-    return path
+    return write_text(path, page)
 
 
 def section(

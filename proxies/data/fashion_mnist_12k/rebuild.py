@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from proxies.data.fashion_mnist_12k import CLASSES, FILE_NAME
+from search_space.files import write_whole
 
 SEED = 2017
 TRAIN_PER_CLASS = 1000
@@ -53,7 +54,7 @@ def main() -> None:
     parser.add_argument("--source", type=Path, required=True, help="folder with Fashion-MNIST's train-*-ubyte.gz files")
     parser.add_argument("--output", type=Path, default=Path(__file__).with_name(FILE_NAME), help="file to write")
     options = parser.parse_args()
-    options.output.write_bytes(rebuild(options.source))
+    write_whole(options.output, rebuild(options.source))
 
 
 if __name__ == "__main__":

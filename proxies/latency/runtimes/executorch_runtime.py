@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import copy
+import io
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from proxies.latency.protocol import core_timed
 from proxies.latency.runtimes.loaded import Loaded, Shape
+from search_space.files import write_whole
 
 if TYPE_CHECKING:
     from torch import nn
@@ -25,8 +27,9 @@ def write_pte(network: nn.Module, file: Path, shape: Shape, device: str) -> None
 
         program = torch.export.export(with_pools_unpadded(network), (torch.zeros(shape),))
         lowered = to_edge_transform_and_lower(program, partitioner=[XnnpackPartitioner()]).to_executorch()
-    with file.open("wb") as out:
-        lowered.write_to_file(out)
+    content = io.BytesIO()
+    lowered.write_to_file(content)
+    write_whole(file, content.getvalue())
 
 
 def load_pte(file: Path, shape: Shape, device: str, example: Any) -> Loaded:
