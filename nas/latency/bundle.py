@@ -8,6 +8,7 @@ import json
 import math
 import sys
 import tempfile
+import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, fields
 from importlib.resources import files
