@@ -7,8 +7,9 @@
 - `latency`: latency measured in processes of its own
 - `network`: a plan as a torch module
 - `onnx_graph`: a plan as an ONNX model
-- `pretrained`: weights from files, and networks that take them
+- `pretrained`: weights from files, and what they are for
 - `references`: hand-designed networks to compare with
+- `state_dict`: weights by name, into a network
 - `training`: the one training loop and what it is made of
 - `ultralytics_backbone`: any architecture as a YOLO's backbone
 - `weights`: trained weights as a safetensors file

@@ -15,6 +15,8 @@ from torchvision.ops import FeaturePyramidNetwork
 from torchvision.ops.feature_pyramid_network import LastLevelP6P7
 
 from proxies.network import build
+from proxies.pretrained import weights_of
+from proxies.state_dict import CLASSIFIER, HEAD, load_by_name
 from search_space.architecture import NUM_STAGES, Architecture
 from search_space.errors import InputError
 from search_space.plan import NO_CLASSIFIER, Plan, plan_of
@@ -67,13 +69,7 @@ def backbone_of(
     """
     backbone = Backbone(architecture, in_channels, seed=seed)
     if pretrained is not None:
-        from proxies.pretrained import tensors_of
-
-        given = tensors_of(Path(pretrained)) if isinstance(pretrained, Path | str) else pretrained
-        # Files of our own have another order than the network; torchvision's names are others.
-        classes = len(given[next((name for name in given if name.startswith("classifier.")), list(given)[-1])])
-        network = build(architecture, classes, in_channels, STEM_STRIDE, pretrained=given)
-        backbone.load_state_dict({name: network.state_dict()[name] for name in backbone.state_dict()})
+        load_by_name(backbone, weights_of(pretrained), without=(HEAD, CLASSIFIER))
     return backbone
 
 

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 from torchvision.ops import SqueezeExcitation
 
-from proxies.pretrained import load_by_name, load_torchvision_weights, tensors_of
+from proxies.pretrained import weights_of
+from proxies.state_dict import load_by_name
 from search_space.architecture import Architecture
 from search_space.plan import Branch, Layer, Plan, Unit, plan_of
 
@@ -90,14 +91,15 @@ def build(
 
     For `NO_CLASSIFIER` it ends with the last stage; `proxies.backbone` gives the maps of all of them.
     Its submodules bear the names of the plan's units: stem, stage2.0, ..., head, classifier. `pretrained` are weights
-    for just this network: a state dict, torchvision's of the same preset or one of our own, or the file of one.
+    for just this network, taken by name: a state dict, torchvision's of the same preset or one of our own, a checkpoint
+    that holds one, or the file of either.
 
     Raises:
         InputError: a task that no network can be planned for, or weights that cannot be read or are of another network.
     """
     network = network_of(plan_of(architecture, num_classes, in_channels, stem_stride), seed)
     if pretrained is not None:
-        _load(network, pretrained)
+        load_by_name(network, weights_of(pretrained))
     return network
 
 
@@ -116,12 +118,6 @@ def network_of(plan: Plan, seed: int = 0) -> PlannedNetwork:
                     network.add_module(stage, nn.Sequential())
                 network.get_submodule(stage).add_module(position, UnitModule(unit))
     return network
-
-
-def _load(network: nn.Module, pretrained: Mapping[str, Tensor] | Path | str) -> None:
-    tensors = tensors_of(Path(pretrained)) if isinstance(pretrained, Path | str) else pretrained
-    load = load_by_name if set(tensors) == set(network.state_dict()) else load_torchvision_weights
-    load(network, tensors, classifier=True)
 
 
 def _chain(layers: tuple[Layer, ...]) -> nn.Sequential:

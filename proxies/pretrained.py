@@ -1,7 +1,8 @@
-"""Weights from files, our own and torchvision's: read, and copied into a network that fits them."""
+"""Weights from files, our own and others': what is in them, and what they are for."""
 
 from __future__ import annotations
 
+from argparse import Namespace
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -10,19 +11,19 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
-from torch import Tensor, nn
+from torch import nn
 
+from proxies.state_dict import CLASSIFIER, Weights, load_by_name, weights_in
 from search_space.architecture import Architecture
 from search_space.errors import InputError
+from search_space.plan import STEM_STRIDES
 from search_space.reading import Fields, parse_json, shown
 
 SUFFIX = ".safetensors"
 KEY = "shufflenet_nas"
 """The one key of the file's metadata: of several the order in the file would change from time to time."""
 SCHEMA = 1
-MOST_CLASSES, MOST_CHANNELS, MOST_STRIDE, LARGEST_SIDE = 10**6, 1000, 4, 10**5
-CLASSIFIER_TENSORS = 2
-"""Weight and bias, the last ones of a network."""
+MOST_CLASSES, MOST_CHANNELS, LARGEST_SIDE = 10**6, 1000, 10**5
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,16 +56,25 @@ class TrainedFor:
         """
         classes, mean, std = data.rows("classes", MOST_CLASSES), data.rows("mean"), data.rows("std")
         channels = data.whole("channels", 1, MOST_CHANNELS)
-        if not all(isinstance(name, str) for name in classes):
+        if not classes or not all(isinstance(name, str) for name in classes):
             raise InputError(f"'classes' in {data.where} must be names, got {shown(classes)}")
         for name, values in (("mean", mean), ("std", std)):
             if len(values) != channels or not all(type(value) in (int, float) for value in values):
                 raise InputError(f"{name!r} in {data.where} must be a number for each channel, got {shown(values)}")
+        if min(std) < 0:
+            raise InputError(f"'std' in {data.where} must be 0 or more, got {shown(std)}")
+        stem_stride = data.whole("stem_stride", min(STEM_STRIDES), max(STEM_STRIDES))
+        if stem_stride not in STEM_STRIDES:
+            raise InputError(f"'stem_stride' in {data.where} must be one of {STEM_STRIDES}, got {stem_stride}")
+        try:
+            architecture = Architecture.from_dict(data.value("architecture"))
+        except InputError as error:
+            raise InputError(f"'architecture' in {data.where}: {error}") from error
         return cls(
-            architecture=Architecture.from_dict(data.value("architecture")),
+            architecture=architecture,
             classes=tuple(classes),
             channels=channels,
-            stem_stride=data.whole("stem_stride", 1, MOST_STRIDE),
+            stem_stride=stem_stride,
             image_size=data.whole("image_size", 1, LARGEST_SIDE),
             mean=tuple(mean),
             std=tuple(std),
@@ -90,74 +100,64 @@ def read_trained_for(path: Path) -> TrainedFor:
     return TrainedFor.read(data)
 
 
-def tensors_of(path: Path) -> dict[str, Tensor]:
-    """The tensors by name in a file of `write_weights`, or in the file of a state dict of torchvision's (.pth).
+def trained_for_in(path: Path) -> TrainedFor | None:
+    """What the weights in the file are for, where it says so; None for those of other programs.
 
     Raises:
-        InputError: the file cannot be read.
+        InputError: `write_weights` has written the file, and it is damaged.
     """
-    if path.suffix != SUFFIX:
-        return _torch_tensors(path)
-    read_trained_for(path)
-    return dict(load_file(path))
+    if not _is_safetensors(path) or KEY not in _metadata(path):
+        return None
+    return read_trained_for(path)
 
 
-def load_by_name(network: nn.Module, theirs: Mapping[str, Tensor], *, classifier: bool) -> None:
-    """Copies weights of our own into the network, but its classifier's where `classifier` is False.
+def weights_of(given: Mapping[str, Any] | Path | str) -> Weights:
+    """The weights in a state dict, or in a file: of `write_weights`, other safetensors, or torch's own (.pth, .pt).
 
     Raises:
-        InputError: they are those of another architecture.
+        InputError: the file cannot be read, or there are no weights.
     """
-    ours = network.state_dict()
-    names = list(ours) if classifier else list(ours)[:-CLASSIFIER_TENSORS]
-    left_out = set(ours).difference(names)
-    if lone := sorted((set(names) ^ set(theirs)) - left_out):
-        where = "it" if lone[0] in ours else "the file"
-        raise InputError(f"weights must be those of this architecture: only {where} has {lone[0]}")
-    for name in names:
-        if ours[name].shape != theirs[name].shape:
-            shapes = f"{name} is {tuple(ours[name].shape)}, in the file {tuple(theirs[name].shape)}"
-            raise InputError(f"weights must be those of this architecture: {shapes}")
-        ours[name] = theirs[name]
-    network.load_state_dict(ours)
+    if isinstance(given, Mapping):
+        return weights_in(given, "this state dict")
+    path = Path(given)
+    if not _is_safetensors(path):
+        return weights_in(_unpickled(path), repr(str(path)))
+    _metadata(path)
+    return weights_in(load_file(path), repr(str(path)))
 
 
-def _torch_tensors(path: Path) -> dict[str, Tensor]:
-    """The state dict in a file of `torch.save`."""
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # unpickling what was never pickled may raise any
-        raise InputError(
-            f"weights must be a file of nas.train ({SUFFIX}) or a state dict of torchvision's (.pth), "
-            f"and {str(path)!r} cannot be read as one"
-        ) from error
-    if not isinstance(content, dict) or not content or not all(isinstance(each, Tensor) for each in content.values()):
-        raise InputError(f"weights must be a state dict, tensors by name, and {str(path)!r} holds something else")
-    return content
-
-
-def load_torchvision_weights(network: nn.Module, state_dict: Mapping[str, Tensor], *, classifier: bool = True) -> None:
+def load_torchvision_weights(network: nn.Module, state_dict: Mapping[str, Any], *, classifier: bool = True) -> None:
     """Copies the weights of one of torchvision's ShuffleNetV2 into our network of the same preset.
 
-    Our layers stand in the order of theirs, so weights are matched by position and checked by shape. With
-    `classifier=False` the last linear layer keeps its own weights: for a start from pretrained weights with other
-    classes.
+    They are found by their names, in whatever order they come, and checked by shape. With `classifier=False` the last
+    linear layer keeps its own weights: for a start from pretrained weights with other classes.
 
     Raises:
         InputError: weights of another architecture.
     """
-    ours = network.state_dict()
-    theirs = list(state_dict.items())
-    names = list(ours)
-    if not classifier:
-        names, theirs = names[:-2], theirs[:-2]
-    if len(names) != len(theirs):
-        raise InputError(f"weights must be those of this architecture: it has {len(names)} tensors, got {len(theirs)}")
-    for name, (their_name, value) in zip(names, theirs, strict=True):
-        if ours[name].shape != value.shape:
-            raise InputError(
-                f"weights must be those of this architecture: {name} is {tuple(ours[name].shape)}, "
-                f"{their_name} {tuple(value.shape)}"
-            )
-        ours[name] = value
-    network.load_state_dict(ours)
+    load_by_name(network, weights_of(state_dict), without=() if classifier else (CLASSIFIER,))
+
+
+def _is_safetensors(path: Path) -> bool:
+    return path.suffix.lower() == SUFFIX
+
+
+def _metadata(path: Path) -> dict[str, str]:
+    """What a safetensors file says of itself."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            return file.metadata() or {}
+    except (OSError, SafetensorError) as error:
+        raise InputError(f"weights must be in a safetensors file that can be read, and {str(path)!r} cannot") from error
+
+
+def _unpickled(path: Path) -> Any:
+    """What is in a file of `torch.save`: tensors and plain values alone, never code."""
+    try:
+        with torch.serialization.safe_globals([Namespace]):  # the flags, in checkpoints of torchvision's own script
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # unpickling what was never pickled may raise any
+        raise InputError(
+            f"weights must be a file of nas.train ({SUFFIX}) or a state dict of torchvision's (.pth), "
+            f"and {str(path)!r} cannot be read as one: write it with torch.save(network.state_dict(), FILE)"
+        ) from error

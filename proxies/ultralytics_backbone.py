@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from proxies.backbone import Backbone, FeatureMaps, backbone_of
-from proxies.pretrained import SUFFIX, read_trained_for
+from proxies.pretrained import trained_for_in
 from search_space.architecture import Architecture
 from search_space.errors import InputError
 
@@ -91,7 +91,7 @@ def _weights(maps: ShuffleNASBackbone, file: Path) -> dict[str, Tensor]:
 
     Exact but for the border: the padding was the mean colour and is black. Grey is the mean of colours.
     """
-    about = read_trained_for(file) if file.suffix == SUFFIX else None
+    about = trained_for_in(file)
     mean, std = (torch.tensor(each) for each in ((about.mean, about.std) if about else IMAGENET))
     state = backbone_of(maps.architecture, len(mean), pretrained=file).state_dict()
     kernel = state[CONVOLUTION] / std[:, None, None]

@@ -134,7 +134,7 @@ def _start(settings: TrainSettings, trainer: Trainer) -> str | None:
     """What was taken from --weights-from, which the moving average starts at as well; None without it."""
     if settings.weights_from is None:
         return None
-    text = start_from(trainer.network, settings.weights_from)
+    text = start_from(trainer.network, settings.weights_from, trainer.data.classes)
     trainer.trained_network.load_state_dict(trainer.network.state_dict())
     return text
 

@@ -181,7 +181,7 @@ def test_torchvisions_weights_of_another_architecture_are_a_mistake(tmp_path: Pa
     torch.save(torchvision.models.shufflenet_v2_x1_0(num_classes=5).state_dict(), tmp_path / "theirs.pth")
     with pytest.raises(InputError, match=r"theirs\.pth' cannot be started from: .*\(24, 24.*\(58, 24"):
         start_from(build(PRESETS["v2-0.5x"], 5), tmp_path / "theirs.pth")
-    with pytest.raises(InputError, match=r"tensors, got \d+"):
+    with pytest.raises(InputError, match=r"only it has stage2\.\S+ and \d+ more, only the file has stage2\.\S+ and"):
         start_from(build(PRESETS["v1-0.5x-g3"], 5), tmp_path / "theirs.pth")
 
 
@@ -192,9 +192,11 @@ def test_torchvisions_weights_of_another_architecture_are_a_mistake(tmp_path: Pa
         lambda path: path.write_bytes(b""),
         lambda path: torch.save([torch.zeros(2)], path),
         lambda path: torch.save({}, path),
-        lambda path: torch.save({"state_dict": {"w": torch.zeros(2)}}, path),
+        lambda path: torch.save({"epoch": 3, "optimizer": {"lr": 0.1}}, path),
+        lambda path: torch.save({"mine": {"w": torch.zeros(2)}, "yours": {"w": torch.zeros(2)}}, path),
+        lambda path: torch.save(nn.Linear(1, 1), path),
     ],
-    ids=["text", "empty", "list", "no tensors", "wrapped"],
+    ids=["text", "empty", "list", "no tensors", "no state dict", "several", "a pickled network"],
 )
 def test_what_holds_no_weights_is_a_mistake_that_names_it(tmp_path: Path, make: Any) -> None:
     path = tmp_path / "theirs.pth"
