@@ -21,7 +21,7 @@ class Guidelines:
     as out, for the same multiply-adds and groups: 1 at best. `grouped_share` (G2): share of the multiply-adds that
     stands in grouped 1x1 convolutions. `kernels` (G3): layers and joins that are run one after the other.
     `element_wise_share` (G4): share of the memory access of what computes little on what it reads: depthwise
-    convolutions, which the paper counts among these, shuffles, poolings and joins.
+    convolutions, which the paper counts among these, squeeze-and-excitation, shuffles, poolings and joins.
     """
 
     channel_imbalance: float
@@ -58,4 +58,4 @@ def _balanced_access(layer: Layer, row: LayerCost) -> float:
 
 
 def _is_element_wise(layer: Layer | None) -> bool:
-    return layer is None or layer.is_depthwise or layer.kind not in ("conv", "linear", "se")
+    return layer is None or layer.is_depthwise or layer.kind not in ("conv", "linear")

@@ -26,7 +26,8 @@ _NOTE = (
     "The four guidelines of ShuffleNet V2 (Ma 2018, sec. 2), read off each network's plan; less is faster. G1: memory "
     "access of the 1x1 convolutions over what even channels would need. G2: share of the FLOPs in grouped 1x1 "
     "convolutions. G3: layers and joins run one after the other. G4: share of the memory access of depthwise "
-    "convolutions, shuffles, poolings and joins. In words: beside the reference of nearest latency."
+    "convolutions, squeeze-and-excitation, shuffles, poolings and joins. In words: beside the reference of nearest "
+    "latency."
 )
 
 
