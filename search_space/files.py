@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -175,6 +176,12 @@ def _refusal(path: Path, error: OSError | ValueError) -> InputError:
 def _suffix_of(path: Path) -> str:
     """The path's ending, by which libraries tell formats; "" where it is too long for one."""
     return path.suffix if len(os.fsencode(path.suffix)) <= _LONGEST_SUFFIX else ""
+
+
+def digest_of(path: Path) -> str:
+    """The SHA-256 of the file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _sync(path: Path) -> None:

@@ -9,7 +9,7 @@ import re
 import tomllib
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from reprlib import Repr
 from struct import Struct
@@ -231,10 +231,27 @@ class Fields:
             self._refuse(name, "true or false", value)
         return bool(value)
 
+    def one_of(self, name: str, values: Collection[str]) -> str:
+        """One of these texts."""
+        value = self.value(name)
+        if not isinstance(value, str) or value not in values:
+            self._refuse(name, f"one of {', '.join(values)}", value)
+        return str(value)
+
+    def numbers(self, name: str, least: float, most: float, longest: int = 10_000) -> tuple[float, ...]:
+        """A list of at most so many numbers between the bounds."""
+        rows = self.rows(name, longest)
+        return tuple(Fields({name: row}, self.where).number(name, least, most) for row in rows)
+
+    def wholes(self, name: str, least: int, most: int, longest: int = 10_000) -> tuple[int, ...]:
+        """A list of at most so many whole numbers between the bounds."""
+        rows = self.rows(name, longest)
+        return tuple(Fields({name: row}, self.where).whole(name, least, most) for row in rows)
+
     def rows(self, name: str, most: int = 10_000) -> list[Any]:
         """A list of at most so many values."""
         value = self.value(name)
-        if not isinstance(value, list) or len(value) > most:
+        if not isinstance(value, list | tuple) or len(value) > most:
             self._refuse(name, f"a list of at most {most} values", value)
         return list(value)
 

@@ -1,6 +1,7 @@
 """`python -m nas.latency SUBCOMMAND`: latencies without a search.
 
 - `agent`: measures on a device what searches elsewhere ask for
+- `agent_jobs`: what a search may ask of an agent
 - `bundle`: networks to be measured where this project is not
 - `check`: how well latencies repeat
 - `flags`: each subcommand's flags

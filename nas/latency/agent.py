@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import tempfile
 import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,11 @@ from typing import Any
 from sqlalchemy.exc import OperationalError
 
 from nas.cli.command import clock
+from nas.latency.agent_jobs import LONGEST_SECONDS, SentNetwork, is_sha256, job_of
 from proxies.latency.machine import device_facts, fingerprint
-from proxies.latency.measure import Latency, Prepared, Timing, compare
-from proxies.latency.runtimes import RUNTIMES
+from proxies.latency.measure import Latency, Prepared, check_runtime, compare
+from proxies.latency.plain_onnx import check_plain_onnx, onnx_package
+from proxies.latency.runtimes import AGENT_RUNTIMES, RUNTIMES
 from search_space.errors import InputError
 from studies.facts import LatencyFacts
 from studies.ledger.latency_queue import DONE, FAILED, Answer, Job, LatencyQueue
@@ -28,6 +31,9 @@ POLL_SECONDS = 0.5
 BEAT_SECONDS = 5.0
 RETRY_SECONDS = 600.0
 """How long a database that cannot be reached is tried again."""
+MOST_FILES = 4
+"""Files that an agent keeps for the jobs that come: the references of two batches, and one candidate of each."""
+LONGEST_CAUSE = 1000
 
 
 def serve(flags: argparse.Namespace) -> int:
@@ -36,6 +42,7 @@ def serve(flags: argparse.Namespace) -> int:
     def report(line: str) -> None:
         print(line, file=sys.stderr, flush=True)
 
+    onnx_package()
     queue = LatencyQueue(engine_of(flags.storage))
     agent = Agent(queue, flags.device, report)
     report(f"device {flags.device!r} ({device_facts()['processor']}) serves {flags.storage}; Ctrl-C ends it")
@@ -45,7 +52,10 @@ def serve(flags: argparse.Namespace) -> int:
 
 
 class Agent:
-    """Measures what a queue asks of one device, until it is stopped."""
+    """Measures what a queue asks of one device, until it is stopped.
+
+    It does for whoever can write to the queue's database what `nas.latency.agent_jobs` lets through, and nothing else.
+    """
 
     def __init__(self, queue: LatencyQueue, device: str, report: Callable[[str], None]) -> None:
         self._queue = queue
@@ -66,14 +76,15 @@ class Agent:
         self._with_retries(self._register, retry_seconds)
         threading.Thread(target=self._beat, daemon=True).start()
         measured, idle_since = 0, time.monotonic()
-        with tempfile.TemporaryDirectory(prefix="shufflenet-nas-agent-") as folder:
+        with tempfile.TemporaryDirectory(prefix="shufflenet-nas-agent-") as folder:  # which nobody else may enter
+            files = NetworkFiles(Path(folder), self._queue.file)
             while idle_seconds is None or time.monotonic() - idle_since < idle_seconds:
                 if self._over.is_set():
                     raise InputError(
                         f"each device has one agent, and another one now speaks for {self._device!r}: "
                         "give this one another --device"
                     )
-                if self._with_retries(lambda: self._serve_one(Path(folder)), retry_seconds):
+                if self._with_retries(lambda: self._serve_one(files), retry_seconds):
                     measured, idle_since = measured + 1, time.monotonic()
                 else:
                     time.sleep(POLL_SECONDS)
@@ -81,7 +92,7 @@ class Agent:
 
     def _register(self) -> bool:
         facts = device_facts()
-        runtimes = [name for name, row in RUNTIMES.items() if row.version()]
+        runtimes = [name for name in AGENT_RUNTIMES if RUNTIMES[name].version()]
         self._queue.register(
             self._device, self._name, {**facts, "fingerprint": fingerprint(facts), "runtimes": runtimes}
         )
@@ -106,45 +117,92 @@ class Agent:
             except OperationalError:
                 continue  # the main loop meets it too, and reports it
 
-    def _serve_one(self, folder: Path) -> bool:
+    def _serve_one(self, files: NetworkFiles) -> bool:
         job = self._queue.claim(self._device, self._name)
         if job is None:
             return False
         started = time.monotonic()
-        answer = self._answer(job, folder)
+        answer = self._answer(job, files)
         text = self._with_retries(lambda: self._queue.finish(job, self._name, answer), RETRY_SECONDS)
         outcome = f"{LatencyFacts(answer.result).latency_ms:.3f} ms" if answer.result else f"failed: {answer.cause}"
         late = "" if text else ", which nobody waits for any more"
         self._report(f"job {job.id}: {outcome}{late}, {time.monotonic() - started:.0f} s")
         return True
 
-    def _answer(self, job: Job, folder: Path) -> Answer:
+    def _answer(self, job: Job, files: NetworkFiles) -> Answer:
         try:
-            return Answer(DONE, self._measure(job.request, folder).to_dict())
+            return Answer(DONE, self._measure(job.request, files).to_dict())
         except OperationalError:
             raise
         except Exception as error:  # whatever it is, it is the cause of that trial's failure, and the agent goes on
-            return Answer(FAILED, cause=f"{type(error).__name__}: {' '.join(str(error).split())}")
+            return Answer(FAILED, cause=_line_of(error))
 
-    def _measure(self, request: Mapping[str, Any], folder: Path) -> Latency:
-        candidate, reference = (self._received(request[name], folder) for name in ("candidate", "reference"))
+    def _measure(self, request: Any, files: NetworkFiles) -> Latency:
+        job = job_of(request)
+        check_runtime(job.candidate.network.runtime, job.candidate.network.device)
         try:
             return compare(
-                candidate,
-                reference,
-                timing=Timing(**request["timing"]),
-                reference_ms=request["reference_ms"],
-                seed=request["seed"],
+                files.of(job.candidate),
+                files.of(job.reference),
+                timing=job.timing,
+                reference_ms=job.reference_ms,
+                seed=job.seed,
+                longest_seconds=LONGEST_SECONDS,
             )
         finally:
-            if candidate.file != reference.file:
-                Path(candidate.file).unlink()
+            files.drop(job.candidate.sha256, unless=job.reference.sha256)
 
-    def _received(self, network: Mapping[str, Any], folder: Path) -> Prepared:
-        """The network in a file of this device; the reference's file is fetched once and stays."""
-        fields = dict(network)
-        sha256 = fields.pop("sha256")
-        file = folder / (sha256 + RUNTIMES[fields["runtime"]].suffix)
-        if not file.exists():
-            file.write_bytes(self._queue.file(sha256))
-        return replace(Prepared.from_dict(fields), file=str(file))
+
+class NetworkFiles:
+    """The files of networks in a folder that is this process's own; `content_of` gives what has a SHA-256.
+
+    A reference's file is fetched once and stays, as long as it is among the last `MOST_FILES`.
+    """
+
+    def __init__(self, folder: Path, content_of: Callable[[str], bytes]) -> None:
+        self._folder, self._content_of = folder, content_of
+        self._kept: list[str] = []
+
+    def of(self, sent: SentNetwork) -> Prepared:
+        """The network in a file of this device.
+
+        Raises:
+            InputError: the file refers to something outside of itself.
+            LookupError: it is not there, or damaged.
+        """
+        if sent.sha256 not in self._kept:
+            content = self._content_of(sent.sha256)
+            check_plain_onnx(content)
+            for old in self._kept[: 1 - MOST_FILES]:
+                self.drop(old)
+            self._write(self._path(sent.sha256), content)
+            self._kept.append(sent.sha256)
+        return replace(sent.network, file=str(self._path(sent.sha256)))
+
+    def drop(self, sha256: str, unless: str = "") -> None:
+        """Removes the file, if it is one of those written here and not `unless`."""
+        if sha256 in self._kept and sha256 != unless:
+            self._kept.remove(sha256)
+            self._path(sha256).unlink(missing_ok=True)
+
+    @staticmethod
+    def _write(path: Path, content: bytes) -> None:
+        # Never through a link, nor onto a file that is there.
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            try:
+                file.write(content)
+                file.flush()
+            except OSError:  # a full disk
+                path.unlink()
+                raise
+
+    def _path(self, sha256: str) -> Path:
+        if not is_sha256(sha256):
+            raise InputError("a file is named by its SHA-256")
+        return self._folder / f"{sha256}.onnx"
+
+
+def _line_of(error: Exception) -> str:
+    """The error in a line that any database and terminal takes."""
+    text = " ".join(f"{type(error).__name__}: {error}".split())[:LONGEST_CAUSE]
+    return "".join(character if character.isprintable() else "?" for character in text)

@@ -10,7 +10,7 @@ from optuna.study import Study
 from nas.cli.command import check_folder, make_folder
 from nas.cli.storage import storage_of
 from nas.search.benchmark.problem import codes_of
-from nas.search.benchmark.run import digest_of
+from nas.search.benchmark.run import table_digest
 from nas.search.outputs import analysis_of, findings_of, write_findings
 from search_space.budget import Budget
 from search_space.errors import InputError
@@ -55,7 +55,7 @@ def table_of(study: Study, path: Path | None) -> FinishedTable | None:
             f"the study {name!r} searched a finished table, whose numbers its storage does not hold: add --table FILE"
         )
     table = FinishedTable.from_file(path)
-    if digest_of(path) != digest:
+    if table_digest(path) != digest:
         raise InputError(
             f"the study {name!r} searched another table than {str(path)!r}: give the file that it searched"
         )

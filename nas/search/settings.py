@@ -33,7 +33,7 @@ from nas.workers.engines import ENGINES, check_engine
 from nas.workers.setup import EvaluatorSetup
 from proxies.data.names import check_images
 from proxies.data.source import DataSource
-from proxies.latency.runtimes import RUNTIMES, check_runtime
+from proxies.latency.runtimes import AGENT_RUNTIMES, check_runtime
 from proxies.latency.setup import LatencySetup
 from proxies.training.recipes import RECIPES, Recipe
 from search_space.budget import Budget
@@ -46,7 +46,6 @@ TRAINING, TABLE = "training", "table"
 """What scores candidates: a training of each, or a table of finished ones."""
 DEFAULT_TIME = "9m"
 GPU_THROUGHPUT_BATCH = 64
-ONNX = ".onnx"
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,7 +294,6 @@ def check_remote(device: str | None, runtime: str) -> None:
     Raises:
         InputError: it takes no ONNX file.
     """
-    if device is None or (RUNTIMES[runtime].suffix == ONNX and "cpu" in RUNTIMES[runtime].devices):
-        return
-    able = ", ".join(name for name, row in RUNTIMES.items() if row.suffix == ONNX and "cpu" in row.devices)
-    raise InputError(f"networks go to another device as ONNX files, which {able} read; got --runtime {runtime}")
+    if device is not None and runtime not in AGENT_RUNTIMES:
+        able = ", ".join(AGENT_RUNTIMES)
+        raise InputError(f"networks go to another device as ONNX files, which {able} read; got --runtime {runtime}")

@@ -8,9 +8,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from hashlib import file_digest
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -23,6 +21,7 @@ from proxies.training.trainer import Trainer
 from proxies.training.validation import evaluate
 from search_space.architecture import Architecture
 from search_space.cost import cost_of
+from search_space.files import digest_of
 from search_space.widths import scaled
 
 PACKAGES = ("torch", "torchvision", "numpy", "safetensors")
@@ -107,14 +106,6 @@ def _no_test_because(data: str) -> str:
 def trained_architecture(settings: TrainSettings) -> Architecture:
     """The architecture whose weights are trained: narrower than the user's where the recipe says so."""
     return scaled(settings.architecture, settings.recipe.channel_scale)
-
-
-def digest_of(path: Path | None) -> str | None:
-    """The SHA-256 of the file, in hexadecimal; None for none."""
-    if path is None:
-        return None
-    with path.open("rb") as file:
-        return file_digest(file, "sha256").hexdigest()
 
 
 @contextmanager

@@ -14,7 +14,7 @@ import torch
 
 from nas.cli.command import make_folder
 from nas.cli.heartbeat import doing
-from nas.train.result import digest_of, result_of, trained_architecture
+from nas.train.result import result_of, trained_architecture
 from nas.train.settings import TrainSettings
 from proxies.data.load import ImageData
 from proxies.data.test_images import HeldOut
@@ -25,7 +25,7 @@ from proxies.training.result import TrainingError
 from proxies.training.trainer import Trainer
 from proxies.weights import start_from, write_weights
 from search_space.errors import InputError
-from search_space.files import write_json
+from search_space.files import digest_of, write_json
 
 _CPU_IS_FULL = "DefaultCPUAllocator"
 """Stands in torch's RuntimeError for a CPU's memory; a GPU's has a class of its own."""
@@ -148,7 +148,7 @@ def _identity(settings: TrainSettings, data: ImageData) -> dict[str, Any]:
         "image size": data.image_size,
         **{f"recipe {name}": value for name, value in settings.recipe.to_dict().items()},
         "seed": settings.seed,
-        "weights-from": digest_of(settings.weights_from),
+        "weights-from": settings.weights_from and digest_of(settings.weights_from),
         "device": settings.device,
         "processes": settings.world,
     }

@@ -54,7 +54,8 @@ class RemoteDevice:
 
     def _sent(self, network: Prepared) -> dict[str, Any]:
         content = Path(network.file).read_bytes()
-        return {**asdict(network), "sha256": self.queue.put_file(content)}
+        # The file's name here is nobody else's business.
+        return {**asdict(network), "file": "", "sha256": self.queue.put_file(content)}
 
     def _wait(self, job: int) -> Answer:
         started = changed = time.monotonic()

@@ -6,6 +6,7 @@
 - `measure`: networks prepared and compared
 - `onnx_session`: an ONNX file in ONNX Runtime
 - `output_check`: whether a runtime computes what torch computes
+- `plain_onnx`: whether an ONNX file refers to nothing but itself
 - `process`: the program of a measuring process
 - `protocol`: rounds, series and what they amount to
 - `runtimes`: what runs a network where it is timed

@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
@@ -23,6 +24,7 @@ from proxies.latency.runtimes import RUNTIMES, Shape, check_runtime
 from proxies.latency.runtimes.torch_eager import outputs_of
 from proxies.latency.timing_core import timing_core
 from search_space.errors import InputError
+from search_space.files import digest_of
 
 if TYPE_CHECKING:
     import torch
@@ -104,7 +106,9 @@ def prepare(
     shape = (batch_size, in_channels, *((resolution, resolution) if isinstance(resolution, int) else resolution))
     written = _with_statistics_of_noise(copy.deepcopy(network).cpu().eval(), shape, seed)
     row.write(written, file, shape, device)
-    return Prepared(str(file), shape, runtime, device, expected_of(written, shape, row.precision, seed))
+    expected = expected_of(written, shape, row.precision, seed)
+    sha256 = "" if row.suffix == ".onnx" else digest_of(file)
+    return Prepared(str(file), shape, runtime, device, expected, sha256)
 
 
 def expected_of(network: nn.Module, shape: Shape, precision: str, seed: int) -> Expected:
@@ -144,6 +148,7 @@ def compare(
     timing: Timing = DEFAULT_TIMING,
     reference_ms: float | None = None,
     seed: int = 0,
+    longest_seconds: float = math.inf,
 ) -> Latency:
     """The candidate's latency, scaled by the reference timed in the same rounds; fresh processes measure both.
 
@@ -152,16 +157,20 @@ def compare(
 
     Raises:
         InputError: the two networks are prepared differently, or `reference_ms` is not a positive time.
-        RuntimeError: a measuring process died, or a network does not compute what torch does.
+        RuntimeError: a measuring process died, or a network does not compute what torch does, or it all takes over
+            `longest_seconds`.
     """
     ours, theirs = (f"{network.runtime} on {network.device}" for network in (candidate, reference))
     if ours != theirs:
         raise InputError(f"both networks must be prepared alike; {ours} and {theirs} came: prepare one of them anew")
     if reference_ms is not None and not 0 < reference_ms < math.inf:
         raise InputError(f"reference_ms must be a time above 0; {reference_ms} came: give the reference's, or None")
+    deadline = time.monotonic() + longest_seconds
     with timing_core() as core:
         request = Request(candidate, reference, timing, seed, core)
-        reading = measure_until_steady(lambda number: _series_elsewhere(replace(request, seed=seed + number)), timing)
+        reading = measure_until_steady(
+            lambda number: _series_elsewhere(replace(request, seed=seed + number), deadline - time.monotonic()), timing
+        )
     return latency_of(reading, request, reference_ms)
 
 
@@ -188,8 +197,9 @@ def latency_of(reading: Reading, request: Request, reference_ms: float | None) -
     )
 
 
-def _series_elsewhere(request: Request) -> Series:
+def _series_elsewhere(request: Request, seconds_left: float) -> Series:
     """The series of a process of its own: nothing of this one's threads, memory or imports is in its way."""
+    longest = min(LONGEST_SECONDS, max(0.0, seconds_left))
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OMP_NUM_THREADS": str(THREADS)}
     try:
         finished = subprocess.run(
@@ -199,10 +209,11 @@ def _series_elsewhere(request: Request) -> Series:
             text=True,
             env=environment,
             check=False,
-            timeout=LONGEST_SECONDS,
+            timeout=longest,
         )
     except subprocess.TimeoutExpired as error:
-        raise RuntimeError(f"the measuring process was killed: it took over {LONGEST_SECONDS} s") from error
+        limit = f"it took over {longest} s" if longest == LONGEST_SECONDS else "its measurement took too long in all"
+        raise RuntimeError(f"the measuring process was killed: {limit}") from error
     if finished.returncode:
         raise RuntimeError(f"the measuring process died: {_last_words(finished)}")
     return Series.from_dict(json.loads(finished.stdout.splitlines()[-1]))

@@ -15,17 +15,22 @@ from proxies.latency.machine import StealCounter, load_average, pin_to, raise_pr
 from proxies.latency.output_check import Expected, example
 from proxies.latency.protocol import Series, Timing, take_rounds
 from proxies.latency.runtimes import RUNTIMES, Loaded, Shape
+from proxies.latency.runtimes.own_files import check_own_file
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """A network in the file that its runtime reads, for inputs of `shape`, `(n, c, h, w)`, on the device."""
+    """A network in the file that its runtime reads, for inputs of `shape`, `(n, c, h, w)`, on the device.
+
+    `sha256` is that of the file where it is no ONNX file: what is read must be what was written.
+    """
 
     file: str
     shape: Shape
     runtime: str
     device: str
     expected: Expected
+    sha256: str = ""
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> Prepared:
@@ -71,6 +76,8 @@ def take_series(request: Request) -> Series:
 
 def _checked(network: Prepared) -> Loaded:
     """The network as it will be timed, after it has shown that it computes the right thing."""
+    if RUNTIMES[network.runtime].suffix != ".onnx":
+        check_own_file(Path(network.file), network.sha256)
     given = example(network.shape, network.expected.seed)
     loaded = RUNTIMES[network.runtime].load(Path(network.file), network.shape, network.device, given)
     network.expected.check(loaded.outputs())

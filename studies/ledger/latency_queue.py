@@ -17,13 +17,18 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    cast,
     delete,
+    func,
     insert,
     select,
     update,
 )
 from sqlalchemy.exc import IntegrityError
 
+MOST_FILE_BYTES = 2**29
+"""How large a network's file may be: 128 million parameters in float32."""
+MOST_REQUEST_CHARACTERS = 4_000_000
 WAITING, TAKEN, DONE, FAILED = "waiting", "taken", "done", "failed"
 
 _metadata = MetaData()
@@ -57,10 +62,10 @@ TABLES = tuple(_metadata.tables)
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One request for a device; `request` is plain JSON that names its files by their SHA-256."""
+    """One request for a device; `request` is what its JSON holds, whoever wrote it, None where that is too long."""
 
     id: int
-    request: Mapping[str, Any] = field(hash=False)
+    request: Any = field(hash=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +85,13 @@ class LatencyQueue:
         _metadata.create_all(engine)
 
     def put_file(self, content: bytes) -> str:
-        """The SHA-256 under which the content is kept, once however often it is put."""
+        """The SHA-256 under which the content is kept, once however often it is put.
+
+        Raises:
+            ValueError: it is larger than any file may be.
+        """
+        if len(content) > MOST_FILE_BYTES:
+            raise ValueError(f"a file must have {MOST_FILE_BYTES} bytes at the most, and this one has {len(content)}")
         name = hashlib.sha256(content).hexdigest()
         with self._engine.connect() as connection:
             if connection.scalar(select(_files.c.sha256).where(_files.c.sha256 == name)):
@@ -96,10 +107,16 @@ class LatencyQueue:
         """The content kept under this SHA-256.
 
         Raises:
-            LookupError: there is none, or it is damaged.
+            LookupError: there is none, or it is damaged or too large.
         """
+        mine = _files.c.sha256 == sha256
         with self._engine.connect() as connection:
-            content = connection.scalar(select(_files.c.content).where(_files.c.sha256 == sha256))
+            size = connection.scalar(select(func.length(_files.c.content)).where(mine))
+            if size is not None and size > MOST_FILE_BYTES:
+                raise LookupError(
+                    f"the file {sha256[:12]} must have {MOST_FILE_BYTES} bytes at the most, it has {size}"
+                )
+            content = connection.scalar(select(_files.c.content).where(mine))
         if content is None or hashlib.sha256(content).hexdigest() != sha256:
             raise LookupError(f"the storage must hold the file {sha256[:12]} whole; it is missing or damaged")
         return bytes(content)
@@ -117,12 +134,13 @@ class LatencyQueue:
 
     def claim(self, device: str, agent: str) -> Job | None:
         """The oldest job that waits for the device, now this agent's and nobody else's; None where none waits."""
-        waiting = select(_jobs.c.id, _jobs.c.request).where(_jobs.c.device == device, _jobs.c.state == WAITING)
+        waiting = select(_jobs.c.id).where(_jobs.c.device == device, _jobs.c.state == WAITING)
         with self._engine.begin() as connection:
-            for number, request in connection.execute(waiting.order_by(_jobs.c.id)).all():
+            for number in connection.scalars(waiting.order_by(_jobs.c.id)).all():
                 mine = update(_jobs).where(_jobs.c.id == number, _jobs.c.state == WAITING)
                 if connection.execute(mine.values(state=TAKEN, agent=agent)).rowcount == 1:
-                    return Job(number, request)
+                    is_short = func.length(cast(_jobs.c.request, Text)) <= MOST_REQUEST_CHARACTERS
+                    return Job(number, connection.scalar(select(_jobs.c.request).where(_jobs.c.id == number, is_short)))
         return None
 
     def finish(self, job: Job, agent: str, answer: Answer) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -41,10 +42,19 @@ def engine_options(url: str) -> dict[str, Any]:
     """What SQLAlchemy's `create_engine` is given with the URL; what the URL itself says stands."""
     parsed = parsed_url(url)
     if parsed.get_backend_name() == "sqlite":
-        return {"connect_args": {"timeout": SQLITE_SECONDS}}
+        # SQLite takes any text for JSON; a server looks at it.
+        return {"connect_args": {"timeout": SQLITE_SECONDS}, "json_deserializer": parsed_json}
     is_libpq = parsed.get_backend_name() == "postgresql" and parsed.get_driver_name().startswith("psycopg")
     given = {name: value for name, value in LIBPQ.items() if is_libpq and name not in parsed.query}
     return {"connect_args": given, "pool_pre_ping": True}
+
+
+def parsed_json(text: str) -> Any:
+    """What the JSON text holds; None for one that is none, so that a damaged row is one row that is wrong."""
+    try:
+        return json.loads(text)
+    except (ValueError, TypeError, RecursionError):
+        return None
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import shlex
 import signal
 import time
@@ -21,7 +20,7 @@ from nas.search.provenance import environment
 from nas.search.settings import Settings
 from nas.workers.engines import workers_for
 from search_space.errors import InputError
-from search_space.files import write_json
+from search_space.files import digest_of, write_json
 from studies.record import KEY
 from studies.report.benchmark_page import write_table_report
 from studies.sampling.benchmark_table import FinishedTable, Price
@@ -61,14 +60,14 @@ def run_on_table(settings: Settings, path: Path) -> int:
     return 0
 
 
-def digest_of(path: Path) -> str:
+def table_digest(path: Path) -> str:
     """What tells the file from others, as a study of it keeps it."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+    return digest_of(path)[:16]
 
 
 def _identity_of(settings: Settings, path: Path) -> dict[str, Any]:
     return {
-        "table": digest_of(path),
+        "table": table_digest(path),
         "budget": str(settings.budget),
         "sampler": settings.sampler,
         "seed": settings.seed,

@@ -6,6 +6,7 @@
 - `ncnn_runtime`: ncnn
 - `onnx_file`: ONNX Runtime
 - `openvino_runtime`: OpenVINO
+- `own_files`: files that only this user can have written
 - `torch_compiled`: torch, compiled ahead of time
 - `torch_eager`: torch as it is
 """
@@ -25,7 +26,7 @@ from search_space.errors import InputError
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["RUNTIMES", "Loaded", "Runtime", "Shape", "check_runtime"]
+__all__ = ["AGENT_RUNTIMES", "RUNTIMES", "Loaded", "Runtime", "Shape", "check_runtime"]
 
 
 @dataclass(frozen=True)
@@ -105,6 +106,9 @@ RUNTIMES: dict[str, Runtime] = {
     ),
 }
 """Name -> runtime. A name says the precision where it is not float32."""
+AGENT_RUNTIMES = ("onnxruntime", "openvino", "openvino-bf16")
+"""In what an agent times networks that others send: what reads ONNX files, which hold numbers and no program. A file of
+torch, of `torch.compile` or of ExecuTorch can run whatever its writer likes."""
 
 
 def check_runtime(name: str, device: str) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from proxies.latency.runtimes.loaded import Loaded, Shape
+from proxies.latency.runtimes.own_files import check_own_file
 from proxies.latency.runtimes.torch_eager import loaded
 from search_space.errors import InputError
 
@@ -43,6 +44,7 @@ def load_package(file: Path, shape: Shape, device: str, example: Any) -> Loaded:
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
     torch.backends.cudnn.allow_tf32 = False  # as in torch_eager
+    check_own_file(file)  # for it holds a library, which is loaded
     # Without the events that keep threads apart, which no capture allows.
     network = torch._inductor.aoti_load_package(str(file), run_single_threaded=True)
     x = _laid_out(torch.from_numpy(example), device)

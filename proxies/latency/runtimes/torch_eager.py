@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from proxies.latency.protocol import Timed, core_timed
 from proxies.latency.runtimes.loaded import Loaded, Shape
+from proxies.latency.runtimes.own_files import check_own_file
 
 if TYPE_CHECKING:
     import torch
@@ -48,6 +49,7 @@ def forward_of(file: Path, device: str, example: Any) -> Forward:
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
     torch.backends.cudnn.allow_tf32 = False  # a GPU would else round the convolutions' inputs, and call it float32
+    check_own_file(file)  # for a pickle is a program
     network = torch.load(file, map_location=device, weights_only=False).to(memory_format=torch.channels_last)
     x = torch.from_numpy(example).to(device, memory_format=torch.channels_last)
 

@@ -74,7 +74,7 @@ def test_a_network_that_fails_on_the_device_is_told_with_its_cause_and_the_agent
     lines: list[str] = []
     reference = prepared(tmp_path, 4)
     wrong = dataclasses.replace(
-        prepared(tmp_path, 8), expected=dataclasses.replace(reference.expected, values=(1e9,) * 1000)
+        prepared(tmp_path, 8), expected=dataclasses.replace(reference.expected, values=((1e9,) * 1000,))
     )
     thread = serving(queue, lines)
     device = RemoteDevice(queue, "pi", timeout_seconds=60)

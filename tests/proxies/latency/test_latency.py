@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -15,16 +16,18 @@ from torchvision.models import shufflenet_v2_x0_5
 
 from proxies.backbone import deployed
 from proxies.latency import measure as latency
+from proxies.latency import process
 from proxies.latency.measure import Latency, Prepared, Timing, check_runtime, compare, latency_of, prepare
 from proxies.latency.output_check import Expected, WrongOutput, example
 from proxies.latency.process import Request
 from proxies.latency.protocol import Reading
-from proxies.latency.runtimes import RUNTIMES
+from proxies.latency.runtimes import RUNTIMES, own_files
 from proxies.latency.runtimes.torch_eager import forward_of
 from proxies.network import build
 from search_space import PRESETS, Budget, SearchSpace
 from search_space.choosers import RandomChooser
 from search_space.errors import InputError
+from search_space.files import digest_of
 from search_space.plan import NO_CLASSIFIER
 
 SHORT = Timing(processes=2, max_processes=2, rounds=2, runs=5, warmup_runs=2, least_rounds=2, tolerance=1.0)
@@ -133,9 +136,37 @@ class Crash:
 def test_a_runtime_that_crashes_its_process_is_an_error_that_names_the_signal(tmp_path: Path) -> None:
     file = tmp_path / "network.pt"
     torch.save(Crash(), file)
-    crashing = dataclasses.replace(request().candidate, file=str(file), runtime="torch")
+    crashing = dataclasses.replace(request().candidate, file=str(file), runtime="torch", sha256=digest_of(file))
     with pytest.raises(RuntimeError, match=r"the measuring process died: killed by signal 11 \(segmentation fault\)"):
         compare(crashing, crashing, timing=SHORT)
+
+
+def checked(prepared: Prepared) -> None:
+    """Loads the network as a measuring process does."""
+    Request.from_dict(json.loads(json.dumps(dataclasses.asdict(dataclasses.replace(request(), candidate=prepared)))))
+    process._checked(prepared)
+
+
+def test_a_pickle_that_is_not_the_one_that_was_written_is_not_read(tmp_path: Path) -> None:
+    prepared = prepare(network(4), tmp_path / "network", resolution=32, runtime="torch")
+    checked(prepared)
+    torch.save(Crash(), prepared.file)
+    with pytest.raises(InputError, match="has another content now"):
+        checked(prepared)
+    with pytest.raises(InputError, match="has another content now"):
+        checked(dataclasses.replace(prepared, sha256=""))
+
+
+def test_a_pickle_in_a_folder_that_others_may_enter_is_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepared = prepare(network(4), tmp_path / "network", resolution=32, runtime="torch")
+    folders = [each for each in Path(prepared.file).resolve().parents if each.stat().st_uid == os.getuid()]
+    modes = {each: each.stat().st_mode for each in folders if not each.stat().st_mode & 0o077}
+    monkeypatch.setattr(own_files, "user_id", lambda: os.getuid() + 1)
+    with pytest.raises(InputError, match="must lie in a folder that nobody else may enter"):
+        forward_of(Path(prepared.file), "cpu", example(prepared.shape, 0))
+    assert modes  # else it would not have been read before either
 
 
 @pytest.mark.slow
@@ -264,3 +295,10 @@ def test_networks_prepared_for_different_runtimes_are_refused() -> None:
     prepared = request().candidate
     with pytest.raises(InputError, match="onnxruntime on cpu and torch on cpu came"):
         compare(prepared, dataclasses.replace(prepared, runtime="torch"))
+
+
+@pytest.mark.slow
+def test_a_measurement_as_a_whole_ends_in_time_too(tmp_path: Path) -> None:
+    prepared = prepare(network(4), tmp_path / "network", resolution=32)
+    with pytest.raises(RuntimeError, match="was killed: its measurement took too long in all"):
+        compare(prepared, prepared, timing=SHORT, longest_seconds=0.2)
