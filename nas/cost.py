@@ -15,8 +15,9 @@ from rich.table import Table
 
 from nas.cli.architectures import NETWORKS, named_network
 from nas.cli.command import Parser, run_command
-from nas.cli.flags import add_task_flags, task_of
+from nas.cli.flags import Number, add_task_flags, between, task_of
 from search_space.architecture import Architecture
+from search_space.bounds import CHANNELS, CLASSES, RESOLUTIONS
 from search_space.cost import Cost, cost_of
 from search_space.errors import InputError
 from search_space.hand_designed import HandDesigned
@@ -41,9 +42,10 @@ def make_parser() -> Parser:
     )
     add = parser.add_argument
     add("networks", nargs="+", metavar="NETWORK", help=f"{NETWORKS}; presets are {', '.join(PRESETS)}")
-    add_task_flags(parser, "the cost holds")
-    add("--channels", type=int, default=3, help="channels of the input")
-    add("--stem-stride", type=int, default=4, help=f"stride of the stem: {', '.join(map(str, STEM_STRIDES))}")
+    add_task_flags(parser, "the cost holds", replace(RESOLUTIONS, least=1), replace(CLASSES, least=1))
+    add("--channels", type=Number(CHANNELS), default=3, help="channels of the input")
+    strides = between(min(STEM_STRIDES), max(STEM_STRIDES))
+    add("--stem-stride", type=strides, default=4, help=f"stride of the stem: {', '.join(map(str, STEM_STRIDES))}")
     add("--layers", action="store_true", help="print every layer")
     add("--verify", action="store_true", help="build the network and count it with fvcore as well")
     return parser
@@ -51,7 +53,7 @@ def make_parser() -> Parser:
 
 def show_cost(flags: argparse.Namespace) -> int:
     """The exit status of the command with these flags: 1 where fvcore counts otherwise."""
-    task = replace(task_of(flags, least_resolution=1, least_classes=1), in_channels=flags.channels)
+    task = replace(task_of(flags), in_channels=flags.channels)
     if task.num_classes == NO_CLASSIFIER and flags.stem_stride != max(STEM_STRIDES):
         raise InputError(f"a backbone has the published stem, of stride 4; got --stem-stride {flags.stem_stride}")
     named = [(text, named_network(text).network) for text in flags.networks]

@@ -2,6 +2,7 @@
 
 - `architecture`: an architecture as a frozen value, to and from JSON
 - `baseline_units`: units of other networks, to compare ShuffleNet's with
+- `bounds`: the least and the most of each number that comes from outside
 - `budget`: limits on FLOPs, parameters and latency
 - `budget_range`: the least and the most that the space's networks cost
 - `choices`: which values a search chooses among

@@ -16,6 +16,7 @@ from functools import cache
 from math import gcd
 from types import MappingProxyType
 
+from search_space.bounds import plain
 from search_space.budget import Budget
 from search_space.cost import unit_sums
 from search_space.errors import InputError
@@ -91,7 +92,7 @@ def width_for(unit: str, macs: int) -> int:
     """The width of stage 4 at which the network's multiply-adds come nearest to `macs`.
 
     Raises:
-        InputError: there is no such unit, or its narrowest network costs more than twice as much.
+        InputError: there is no such unit, or its networks cost more than twice as much, or less than half.
     """
     if unit not in OTHER_UNITS:
         raise InputError(f"a unit must be one of {', '.join(OTHER_UNITS)}; got {unit!r}")
@@ -105,7 +106,12 @@ def width_for(unit: str, macs: int) -> int:
             break
     if least > macs:
         raise InputError(
-            f"{unit} networks of {macs / 1e6:g} MFLOPs must exist, and the narrowest has twice that: ask for more"
+            f"{unit} networks of {plain(macs / 1e6)} MFLOPs must exist, and the narrowest has twice that: ask for more"
+        )
+    if best + step >= _MOST_WIDTH and 2 * least > macs:
+        raise InputError(
+            f"{unit} networks of {plain(macs / 1e6)} MFLOPs must exist, and the widest has less than half that: "
+            "ask for less"
         )
     return best
 

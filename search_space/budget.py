@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, fields
-from decimal import Decimal
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
 
+from search_space.bounds import Bounds, plain
 from search_space.errors import InputError
+from search_space.reading import shown
 
 _SCALES = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
 _TIMES_MS = {"us": Decimal("1e-3"), "ms": Decimal(1), "s": Decimal(1000)}
-_LARGEST = 10**15
+_COUNTS = Bounds(1, 10**15)
 """No bound is larger: up to here every whole number is written and read exactly."""
+_TIMES = Bounds(1e-9, 10**15, is_whole=False)
 _QUANTITY = re.compile(
-    r"([0-9]*\.?[0-9]+(?:e[0-9]+)?)\s*(?:([kmg]?)\s*(flops|params)|(us|ms|s))", re.ASCII | re.IGNORECASE
+    r"((?:[0-9]+(?:\.[0-9]+)?|\.[0-9]+)(?:e[+-]?[0-9]+)?)\s*(?:([kmg]?)\s*(flops|params)|(us|ms|s))",
+    re.ASCII | re.IGNORECASE,
 )
+_LONGEST = 60
+"""Characters of a number with its unit."""
+_MOST_DIGITS = 40
+"""A number of more digits before its point is beyond all bounds, and too long to compute with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +34,9 @@ class Budget:
     latency_ms: float | None = None
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if value is not None and not 0 < value <= _LARGEST:
-                raise InputError(f"a budget's {field.name} must be above 0 and at most {_LARGEST:.0e}, got {value!r}")
+        for name, bounds in (("macs", _COUNTS), ("params", _COUNTS), ("latency_ms", _TIMES)):
+            if (value := getattr(self, name)) is not None:
+                bounds.check(f"a budget's {name}", value)
 
     @classmethod
     def parse(cls, text: str) -> Budget:
@@ -50,7 +57,7 @@ class Budget:
     def __str__(self) -> str:
         """The budget as `parse` takes it back."""
         parts = [f"{_scaled(value)}{unit}" for value, unit in ((self.macs, "flops"), (self.params, "params")) if value]
-        return ",".join(parts + ([f"{self.latency_ms:.15g}ms"] if self.latency_ms else []))
+        return ",".join(parts + ([f"{plain(self.latency_ms)}ms"] if self.latency_ms else []))
 
     def allows(self, macs: int, params: int) -> bool:
         """Whether a network of these counts is within the bounds that are known before anything is built."""
@@ -62,19 +69,27 @@ class Budget:
 
 
 def _parse_part(part: str, text: str) -> tuple[str, float]:
-    match = _QUANTITY.fullmatch(part)
+    match = _QUANTITY.fullmatch(part) if len(part) <= _LONGEST else None
     if match is None:
         raise InputError(
-            f"a budget is a number with a unit, such as 140mflops, 2.3mparams or 5ms, joined by commas; got {text!r}"
+            "a budget is a number with a unit, such as 140mflops, 2.3mparams or 5ms, joined by commas; "
+            f"got {shown(text)}"
         )
-    number, scale, count, time = match.groups()
-    if time:
-        name, value = "latency_ms", Decimal(number) * _TIMES_MS[time.lower()]
+    written, scale, count, time = match.groups()
+    try:
+        number = Decimal(written)
+    except InvalidOperation:  # an exponent of twenty digits
+        number = Decimal("Infinity")
+    bounds = _TIMES if time else _COUNTS
+    if not number.is_finite() or number.adjusted() > _MOST_DIGITS:
+        value = number
     else:
-        name, value = {"flops": "macs", "params": "params"}[count.lower()], Decimal(number) * _SCALES[scale.lower()]
-    if not (0 if time else 1) <= value <= _LARGEST or not value:
-        raise InputError(f"a budget must be above 0 and at most {_LARGEST:.0e}, got {part!r} in {text!r}")
-    return name, float(value) if time else int(value)
+        value = number * (_TIMES_MS[time.lower()] if time else _SCALES[scale.lower()])
+    if not bounds.least <= (float(value) if time else value) <= bounds.most:
+        limits = f"{plain(bounds.least)} to {plain(bounds.most)}"
+        unit = "ms" if time else count.lower()
+        raise InputError(f"a budget must be above 0, from {limits} {unit}, got {part!r} in {shown(text)}")
+    return ("latency_ms", float(value)) if time else ({"flops": "macs", "params": "params"}[count.lower()], int(value))
 
 
 def _scaled(value: int) -> str:

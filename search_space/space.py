@@ -168,10 +168,14 @@ def _check_reach(budget: Budget, reach: BudgetRange, task: Task) -> None:
     for unit, bound, smallest, largest in bounds:
         if bound is not None and not smallest <= bound <= largest:
             raise InputError(
-                f"the budget {str(budget)!r} is out of this space's reach, {_millions(smallest)} to "
-                f"{_millions(largest)} M{unit} at {task.description}: change it, or the choices with a space file"
+                f"the budget {str(budget)!r} is out of this space's reach, {_millions(smallest, up=True)} to "
+                f"{_millions(largest, up=False)} M{unit} at {task.description}: change it, or the choices with a space "
+                "file"
             )
 
 
-def _millions(count: int) -> str:
-    return f"{count / 1e6:.4g}" if count < 1e10 else f"{count / 1e6:,.0f}"
+def _millions(count: int, *, up: bool) -> str:
+    """The count in millions to four digits, rounded to where the budget is within reach."""
+    step = 10 ** max(0, min(6, len(str(count)) - 4))
+    rounded = -(-count // step) * step if up else count // step * step
+    return f"{rounded / 1e6:,.6f}".rstrip("0").rstrip(".")

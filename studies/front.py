@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
+from search_space.bounds import plain
 from search_space.errors import InputError
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def pick(front: Sequence[Record], name: str, max_latency_ms: float | None = None
         raise InputError("there is nothing to pick: the front is empty")
     fitting = [record for record in front if max_latency_ms is None or record.latency_ms <= max_latency_ms]
     if not fitting:
-        reached = f"the fastest takes {front[0].latency_ms:.3g} ms"
+        reached = f"the fastest takes {plain(front[0].latency_ms, 3)} ms"
         raise InputError(f"no network of the front takes at most {max_latency_ms} ms: {reached}")
     if name in PICKS:
         return {"fastest": fitting[0], "best": fitting[-1], "knee": _knee(fitting)}[name]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from nas.cli.command import Parser
 from nas.cli.flags import (
+    Number,
     add_classifier_flags,
     add_data_flags,
     add_epochs_flag,
@@ -16,18 +17,19 @@ from nas.cli.flags import (
     add_seed_flag,
     add_space_flag,
     add_worker_flags,
-    at_least,
     check_device,
     choices_of,
     data_of,
+    seeds_from,
     with_epochs,
 )
 from nas.cli.storage import CALIBRATIONS
-from nas.workers.cores import default_workers
+from nas.workers.cores import workers_here
 from nas.workers.setup import EvaluatorSetup
 from proxies.data.names import FOLDER, folder_path
 from proxies.data.source import DataSource
 from proxies.training.recipes import PROXIES, RECIPES, Recipe
+from search_space.bounds import NETWORKS, SEED_COUNTS
 from search_space.budget import Budget
 from search_space.errors import InputError
 from search_space.space import SearchSpace
@@ -78,14 +80,17 @@ def add_flags(parser: Parser) -> None:
     add_space_flag(parser)
     add_classifier_flags(parser, "the budget holds")
     fully = "how many are trained fully, spread over the budget"
-    add("--architectures", type=at_least(LEAST_ARCHITECTURES), default=24, help=fully)
-    add("--equal", type=int, default=0, metavar="N", help="N beside them that all use the whole budget")
+    networks = Number(replace(NETWORKS, least=LEAST_ARCHITECTURES))
+    add("--architectures", type=networks, default=24, help=fully)
+    beside = "N beside them that all use the whole budget"
+    add("--equal", type=Number(replace(NETWORKS, least=0)), default=0, metavar="N", help=beside)
     add("--at-equal-flops", action="store_true", help="let all use the whole budget, and none be spread over it")
-    add("--records", type=int, help="how many get the short trainings, as many more of --equal (default: no more)")
+    short = "how many get the short trainings, as many more of --equal (default: no more)"
+    add("--records", type=networks, help=short)
     add_recipe_flags(parser, "full", "what the scores are held against")
     add_epochs_flag(parser)
     add("--proxies", default=",".join(PROXIES), help="the short trainings to try, joined by commas")
-    add("--seeds", type=at_least(1), default=2, help="full trainings of each architecture, one a seed")
+    add("--seeds", type=Number(SEED_COUNTS), default=2, help="full trainings of each architecture, one a seed")
     add_seed_flag(parser, "seed of the draws and the first one of the trainings")
     add_worker_flags(parser)
     add("--storage", default=CALIBRATIONS, help="database URL that keeps trainings and calibrations")
@@ -118,9 +123,9 @@ def settings_of(flags: argparse.Namespace) -> CalibrationSettings:
         extra=records - flags.architectures,
         full=full,
         proxies=proxies,
-        seeds=tuple(range(flags.seed, flags.seed + flags.seeds)),
+        seeds=seeds_from(flags.seed, flags.seeds),
         device=flags.device,
-        workers=flags.workers or default_workers(flags.device),
+        workers=workers_here(flags.workers, flags.device),
         storage=flags.storage,
         out=flags.out or Path("runs", f"calibration-{_label(flags.data)}"),
     )

@@ -11,6 +11,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Never
 
+from search_space.bounds import plain
 from search_space.errors import InputError
 
 INTERRUPTED = 130
@@ -18,11 +19,13 @@ INTERRUPTED = 130
 
 
 class _Defaults(argparse.ArgumentDefaultsHelpFormatter):
-    """Prints the defaults that say something."""
+    """Prints the defaults that say something, and the bounds of numbers."""
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
         silent = action.default is None or action.default is False
-        return action.help if silent else super()._get_help_string(action)
+        text = action.help if silent else super()._get_help_string(action)
+        bounds = getattr(action.type, "bounds", None)
+        return f"{text}; {plain(bounds.least)} to {plain(bounds.most)}" if bounds else text
 
 
 class Parser(argparse.ArgumentParser):

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import math
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nas.cli.command import Parser
@@ -15,9 +14,20 @@ from proxies.data.source import DataSource
 from proxies.latency.runtimes import RUNTIMES
 from proxies.latency.setup import DEFAULT_RUNTIME
 from proxies.training.recipes import RECIPES, Recipe
+from search_space.bounds import (
+    CLASSES,
+    EPOCHS,
+    IMAGE_SIZES,
+    PROCESSES,
+    RESOLUTIONS,
+    SECONDS,
+    SEEDS,
+    Bounds,
+)
 from search_space.choices import Choices
 from search_space.errors import InputError
 from search_space.plan import NO_CLASSIFIER
+from search_space.reading import shown
 from search_space.task import CLASSIFICATION, TASKS, Task
 
 DEVICES = ("cpu", "cuda")
@@ -27,17 +37,27 @@ WORKERS = "default: one a core, but for one from four cores on, where latencies 
 # What a flag takes
 
 
-def at_least(least: int) -> Callable[[str], int]:
-    """A flag's type: a whole number from `least` on."""
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A flag's type: a number within bounds, or one of a few `words` in its place."""
 
-    def whole(text: str) -> int:
-        number = int(text)
-        if number < least:
-            raise argparse.ArgumentTypeError(f"must be at least {least}, got {number}")
-        return number
+    bounds: Bounds
+    words: tuple[str, ...] = ()
 
-    whole.__name__ = "int"  # argparse names it where a text is no number
-    return whole
+    def __call__(self, text: str) -> float | str:
+        """The number, or the word, that a command line gives."""
+        if text in self.words:
+            return text
+        try:
+            return self.bounds.read("", text)
+        except InputError as error:
+            of_words = f", or {', '.join(self.words)}" if self.words else ""
+            raise argparse.ArgumentTypeError(f"{str(error).strip()}{of_words}") from error
+
+
+def between(least: int, most: int) -> Number:
+    """A flag's type: a whole number from `least` to `most`."""
+    return Number(Bounds(least, most))
 
 
 def one_of(names: Iterable[str]) -> Callable[[str], str]:
@@ -54,16 +74,28 @@ def one_of(names: Iterable[str]) -> Callable[[str], str]:
 
 def duration(text: str) -> float:
     """A flag's type: the seconds that "90s", "10m" or "2h" stand for."""
-    match = re.fullmatch(r"([0-9]*\.?[0-9]+)([smh])", text.strip().lower())
+    match = re.fullmatch(r"([0-9]{1,12}(?:\.[0-9]{1,12})?|\.[0-9]{1,12})([smh])", text.strip().lower(), re.ASCII)
     seconds = float(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2]] if match else 0.0
-    if not seconds > 0 or math.isinf(seconds):
-        raise argparse.ArgumentTypeError(f"must be a number above 0 with s, m or h, such as 10m; got {text!r}")
+    if seconds < SECONDS.least:
+        raise argparse.ArgumentTypeError(f"must be a number above 0 with s, m or h, such as 10m; got {shown(text)}")
+    if seconds > SECONDS.most:
+        raise argparse.ArgumentTypeError(f"must be at most {SECONDS.most / 3600:.0f}h, got {shown(text)}")
     return seconds
 
 
 def add_seed_flag(parser: Parser, of_what: str, default: int | None = 0) -> None:
     """Adds --seed."""
-    parser.add_argument("--seed", type=at_least(0), default=default, help=of_what)
+    parser.add_argument("--seed", type=Number(SEEDS), default=default, help=of_what)
+
+
+def seeds_from(first: int, count: int) -> tuple[int, ...]:
+    """So many seeds, counted on from the first.
+
+    Raises:
+        InputError: the last one is no seed any more.
+    """
+    SEEDS.check("the last of --seeds, counted on from --seed,", first + count - 1)
+    return tuple(range(first, first + count))
 
 
 # Images and trainings
@@ -76,7 +108,7 @@ def add_data_flags(parser: Parser, default: str | None = EMBEDDED) -> None:
     add("--data", default=default, help=f"{EMBEDDED}, a torchvision set such as cifar10, or folder:PATH{or_none}")
     add_data_place_flags(parser)
     help_ = "train on images of this many pixels (default: the data's own)"
-    add("--image-size", type=at_least(8), help=help_)
+    add("--image-size", type=Number(IMAGE_SIZES), help=help_)
 
 
 def add_data_place_flags(parser: Parser) -> None:
@@ -104,7 +136,7 @@ def add_recipe_flags(parser: Parser, default: str | None, how: str = "how networ
 
 def add_epochs_flag(parser: Parser) -> None:
     """Adds --epochs, which changes the recipe."""
-    parser.add_argument("--epochs", type=at_least(1), help="shorten or lengthen that recipe")
+    parser.add_argument("--epochs", type=Number(EPOCHS), help="shorten or lengthen that recipe")
 
 
 def with_epochs(recipe: Recipe, epochs: int | None) -> Recipe:
@@ -116,7 +148,7 @@ def add_worker_flags(parser: Parser, do: str = "train", device: str | None = "cp
     """Adds --device and --workers; `or_none` says what the device is where the flag has no default."""
     add = parser.add_argument
     add("--device", type=one_of(DEVICES), default=device, help=f"where networks are trained: cpu, cuda{or_none}")
-    add("--workers", type=at_least(1), help=f"processes that {do}, one thread each ({WORKERS})")
+    add("--workers", type=Number(PROCESSES), help=f"processes that {do}, one thread each ({WORKERS})")
 
 
 def check_device(device: str) -> None:
@@ -137,43 +169,44 @@ def check_device(device: str) -> None:
 # What networks are for
 
 
-def add_task_flags(parser: Parser, holds: str) -> None:
+def add_task_flags(parser: Parser, holds: str, resolutions: Bounds = RESOLUTIONS, classes: Bounds = CLASSES) -> None:
     """Adds --task, --resolution and --classes, which say at what that `holds` is."""
     sizes = ", ".join(f"{task.resolution} for {name}" for name, task in TASKS.items())
-    classes = TASKS[CLASSIFICATION].num_classes
+    usual = TASKS[CLASSIFICATION].num_classes
     add = parser.add_argument
     add("--task", type=one_of(TASKS), default=CLASSIFICATION, help=f"what networks are for: {', '.join(TASKS)}")
-    add("--resolution", type=int, help=f"pixels of the square image at which {holds} (default: {sizes})")
-    add("--classes", type=int, help=f"classes at which {holds} (default: {classes}; a backbone has none)")
+    pixels = f"pixels of the square image at which {holds} (default: {sizes})"
+    add("--resolution", type=Number(resolutions), help=pixels)
+    of_task = f"classes at which {holds} (default: {usual}; a backbone has none)"
+    add("--classes", type=Number(classes), help=of_task)
 
 
-def task_of(flags: argparse.Namespace, *, least_resolution: int = 32, least_classes: int = 2) -> Task:
+def task_of(flags: argparse.Namespace) -> Task:
     """The task that the flags mean; what they leave open is as in `TASKS`.
 
     Raises:
-        InputError: it has no classes and some were given, or a number is too small.
+        InputError: it has no classes and some were given.
     """
     usual = TASKS[flags.task]
-    resolution = usual.resolution if flags.resolution is None else flags.resolution
-    classes = usual.num_classes if flags.classes is None else flags.classes
-    if resolution < least_resolution:
-        raise InputError(f"--resolution must be at least {least_resolution}, got {resolution}")
-    if usual.num_classes == NO_CLASSIFIER and classes != NO_CLASSIFIER:
-        raise InputError(f"--task {flags.task} has no classifier and so no classes; got {classes}: leave --classes out")
-    if usual.num_classes != NO_CLASSIFIER and classes < least_classes:
-        raise InputError(f"--classes must be at least {least_classes}, got {classes}")
-    return Task(resolution, classes)
+    if usual.num_classes == NO_CLASSIFIER and flags.classes is not None:
+        raise InputError(
+            f"--task {flags.task} has no classifier and so no classes; got {flags.classes}: leave --classes out"
+        )
+    return Task(flags.resolution or usual.resolution, flags.classes or usual.num_classes)
 
 
 def add_classifier_flags(parser: Parser, holds: str, *, has_defaults: bool = True) -> None:
     """Adds --resolution and --classes, of commands that know classifiers alone."""
     usual = TASKS[CLASSIFICATION]
-    for flag, least, default in (("--resolution", 32, usual.resolution), ("--classes", 2, usual.num_classes)):
+    for flag, bounds, default in (
+        ("--resolution", RESOLUTIONS, usual.resolution),
+        ("--classes", CLASSES, usual.num_classes),
+    ):
         what = f"{'pixels' if flag == '--resolution' else 'classes'} at which {holds}"
         if has_defaults:
-            parser.add_argument(flag, type=at_least(least), default=default, help=what)
+            parser.add_argument(flag, type=Number(bounds), default=default, help=what)
         else:
-            parser.add_argument(flag, type=at_least(least), help=f"{what} (default: {default})")
+            parser.add_argument(flag, type=Number(bounds), help=f"{what} (default: {default})")
 
 
 def add_space_flag(parser: Parser) -> None:

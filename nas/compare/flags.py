@@ -7,6 +7,7 @@ from pathlib import Path
 from nas.cli.architectures import NETWORKS
 from nas.cli.command import Parser
 from nas.cli.flags import (
+    Number,
     add_classifier_flags,
     add_data_flags,
     add_epochs_flag,
@@ -14,9 +15,9 @@ from nas.cli.flags import (
     add_runtime_flag,
     add_seed_flag,
     add_worker_flags,
-    at_least,
 )
 from nas.compare.networks import ALL, SETS
+from search_space.bounds import SEED_COUNTS
 from studies.front import PICKS
 
 COMPARISONS = "sqlite:///runs/comparisons.db"
@@ -36,7 +37,7 @@ def add_flags(parser: Parser) -> None:
     add_data_flags(parser, default=None)
     add_recipe_flags(parser, None, "how each is trained")
     add_epochs_flag(parser)
-    add("--seeds", type=at_least(1), default=1, help="trainings of each network, one a seed")
+    add("--seeds", type=Number(SEED_COUNTS), default=1, help="trainings of each network, one a seed")
     add_seed_flag(parser, "the first of the seeds (default: 0)", default=None)
     add_classifier_flags(parser, "costs and latencies hold", has_defaults=False)
     add_worker_flags(parser, device=None, or_none=" (default: cpu)")

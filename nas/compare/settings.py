@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from nas.cli.architectures import FOUND, NamedNetwork, named_network
-from nas.cli.flags import check_device, with_epochs
+from nas.cli.flags import check_device, seeds_from, with_epochs
 from nas.cli.storage import storage_of
 from nas.compare.flags import COMPARISONS, DEFAULT_SET
 from nas.compare.networks import networks_of
 from nas.search.outputs import findings_of
-from nas.workers.cores import default_workers
+from nas.workers.cores import workers_here
 from nas.workers.setup import EvaluatorSetup
 from proxies.data.names import EMBEDDED, check_images
 from proxies.data.source import DataSource
@@ -90,11 +90,11 @@ def settings_of(flags: argparse.Namespace) -> CompareSettings:
         budget=_budget(flags.budget),
         data=DataSource(chosen["data"], flags.data_root, chosen["image_size"], flags.download),
         recipe=_recipe(flags, kept),
-        seeds=tuple(range(chosen["seed"], chosen["seed"] + flags.seeds)),
+        seeds=seeds_from(chosen["seed"], flags.seeds),
         task=Task(chosen["resolution"], chosen["classes"]),
         device=chosen["device"],
         latency=LatencySetup(chosen["runtime"], chosen["latency_device"]),
-        workers=flags.workers or default_workers(chosen["device"]),
+        workers=workers_here(flags.workers, chosen["device"]),
         storage=storage,
         out=flags.out,
     )

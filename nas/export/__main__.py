@@ -10,8 +10,9 @@ from pathlib import Path
 
 from nas.cli.architectures import ARCHITECTURES
 from nas.cli.command import Command, Parser
-from nas.cli.flags import add_classifier_flags, add_study_flags
+from nas.cli.flags import Number, add_classifier_flags, add_study_flags, between
 from proxies.export import DYNAMIC, FORMATS
+from search_space.bounds import BATCHES
 from studies.front import PICKS
 
 
@@ -25,8 +26,8 @@ def add_flags(parser: Parser) -> None:
     add("--pick", help=f"{', '.join(PICKS)}, or the beginning of a key: that one instead of the whole front")
     add("--max-latency", help="only networks of at most this latency, such as 5ms")
     add("--untrained", action="store_true", help="random weights where there are no trained ones: for timing alone")
-    add("--batch", default="1", help=f"images at once, or {DYNAMIC} for any number")
-    add("--opset", type=int, help="ONNX's operator set, 11 to 23 (default: 20)")
+    add("--batch", type=Number(BATCHES, (DYNAMIC,)), default=1, help=f"images at once, or {DYNAMIC} for any number")
+    add("--opset", type=between(11, 23), help="ONNX's operator set, 11 to 23 (default: 20)")
     add_classifier_flags(parser, "files with random weights are made")
     add("--data", help="images to compare on (default: those it was trained on, or the embedded ones)")
     add("--data-root", type=Path, help="where torchvision sets lie (default: the user's cache folder)")

@@ -29,7 +29,7 @@ Named = Sequence[tuple[str, Architecture | None]]
 def export(flags: argparse.Namespace) -> int:
     """The exit status of an export with these flags."""
     formats = check_formats(flags.format)
-    batch, limit_ms = _batch(flags.batch), _limit_ms(flags.max_latency)
+    batch, limit_ms = None if flags.batch == DYNAMIC else flags.batch, _limit_ms(flags.max_latency)
     check_folder(flags.out)
     if flags.networks:
         if flags.study or flags.storage or flags.pick or flags.max_latency:
@@ -125,14 +125,6 @@ def _written(named: Named, formats: Sequence[str], flags: argparse.Namespace, ba
             exported = untrained(name, architecture, flags.resolution, flags.classes, flags.data, flags.data_root)
         options = Options(batch, flags.opset)
         yield from write_network(exported, formats, flags.out, options, is_timed=flags.latency)
-
-
-def _batch(text: str) -> int | None:
-    if text == DYNAMIC:
-        return None
-    if not text.isdecimal() or int(text) < 1:
-        raise InputError(f"--batch must be a number of at least 1, or {DYNAMIC}; got {text!r}")
-    return int(text)
 
 
 def _limit_ms(text: str | None) -> float | None:

@@ -13,6 +13,7 @@ from nas.search.references import ANCHOR_MS
 from nas.search.settings import Settings, settings_of_study
 from proxies.data.source import DataSource
 from proxies.training.recipes import RECIPES, Recipe
+from search_space.bounds import SEEDS
 from search_space.errors import InputError
 from studies.accuracy_scale import ACCURACY
 from studies.storage.studies import SETTINGS
@@ -83,7 +84,7 @@ def settings_from(study: Study, search: Settings, recipe: Recipe, seeds: int) ->
 
 def seeds_of(search: Settings, number: int) -> tuple[int, ...]:
     """So many seeds for finalists, none of them the search's own."""
-    return tuple(search.seed + 1 + each for each in range(number))
+    return tuple((search.seed + 1 + each) % (int(SEEDS.most) + 1) for each in range(number))
 
 
 def settings_for(study: Study, url: str, flags: argparse.Namespace) -> FinalistsSettings:

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from nas.cli.command import Command, Parser
-from nas.cli.flags import add_runtime_flags
+from nas.cli.flags import add_runtime_flags, add_seed_flag
 from studies.papers.published_guidelines import CHANNELS_OF, SCALES, SIZES, TABLES
 
 
@@ -18,7 +18,7 @@ def add_flags(parser: Parser) -> None:
     add("--scales", default="1", help=f"tables 1-4: what multiplies the channels: {', '.join(map(str, SCALES))}")
     add("--resolutions", default="224", help=f"table 8: sizes of the input: {', '.join(SIZES)}")
     add_runtime_flags(parser)
-    add("--seed", type=int, default=0, help="draws weights, inputs and the order of runs")
+    add_seed_flag(parser, "draws weights, inputs and the order of runs")
     add("--quick", action="store_true", help="few runs of each network: a look, not a measurement")
     add("--out", type=Path, default=Path("runs/guidelines"), help="folder for guidelines.json and guidelines.html")
 

@@ -3,26 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
 from nas.cli.architectures import ARCHITECTURES
 from nas.cli.command import Parser
 from nas.cli.flags import (
+    Number,
     add_classifier_flags,
     add_runtime_flags,
     add_seed_flag,
     add_space_flag,
     add_task_flags,
-    at_least,
+    between,
     duration,
 )
 from proxies.latency.protocol import TIMINGS
 from proxies.latency.setup import DEFAULT_RUNTIME
 from proxies.references.names import REFERENCE_NAMES
+from search_space.bounds import BATCHES, CLASSES, NETWORKS, RESOLUTIONS, Bounds
+from search_space.plan import NO_CLASSIFIER
 
 CONDITIONS = ("quiet", "loaded")
-FILTERS = ("device", "runtime", "precision", "resolution", "batch_size", "classes")
+FILTERS: Mapping[str, Bounds | None] = MappingProxyType(
+    {
+        **dict.fromkeys(("device", "runtime", "precision")),
+        "resolution": RESOLUTIONS,
+        "batch_size": BATCHES,
+        "classes": replace(CLASSES, least=NO_CLASSIFIER),
+    }
+)
+"""What measurements are chosen by, each with the bounds of those that are numbers."""
 
 
 def _check(parser: Parser) -> None:
@@ -33,26 +45,27 @@ def _check(parser: Parser) -> None:
         default="5m",
         help="how long it may take, such as 5m; Ctrl-C ends it earlier with what there is",
     )
-    add("--repeats", type=at_least(2), default=10, help="most measurements of each network in each condition")
+    add("--repeats", type=between(2, 10_000), default=10, help="most measurements of each network in each condition")
     add(
         "--conditions", default=",".join(CONDITIONS), help="quiet: as the machine is; loaded: work on every core beside"
     )
     add("--depths", default=",".join(TIMINGS), help="quick: as a search times candidates; full: as it times its front")
     add_runtime_flags(parser)
-    add("--resolution", type=at_least(32), default=224, help="pixels of the square input")
+    add("--resolution", type=Number(RESOLUTIONS), default=224, help="pixels of the square input")
     add("--out", type=Path, default=Path("runs/latency-check"), help="folder for all measurements as JSON")
 
 
 def _measure(parser: Parser) -> None:
     add = parser.add_argument
     add("architectures", nargs="*", help=ARCHITECTURES)
-    add("--random", type=at_least(0), default=0, help="so many random architectures of the space too")
+    drawn = "so many random architectures of the space too"
+    add("--random", type=Number(replace(NETWORKS, least=0)), default=0, help=drawn)
     add("--budget", default="140mflops", help="what random architectures keep to")
     add_space_flag(parser)
     add_seed_flag(parser, "seed of the first random architecture; the next has the next seed")
     add_runtime_flags(parser)
     add_task_flags(parser, "latency is measured")
-    add("--batch-size", type=at_least(1), default=1, help="images that run at once")
+    add("--batch-size", type=Number(BATCHES), default=1, help="images that run at once")
     add("--storage", help="database URL of the ledger that keeps each measurement (default: none is kept)")
 
 
@@ -104,8 +117,8 @@ def _predict(parser: Parser) -> None:
     add = parser.add_argument
     add("architectures", nargs="*", help=f"{ARCHITECTURES}, to predict the latency of")
     add("--storage", required=True, help="database URL of the ledger")
-    for name in FILTERS:
-        kind = int if name in FILTERS[3:] else str
+    for name, bounds in FILTERS.items():
+        kind = Number(bounds) if bounds else str
         add(f"--{name.replace('_', '-')}", type=kind, help=f"only measurements of this {name.replace('_', ' ')}")
 
 

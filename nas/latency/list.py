@@ -9,6 +9,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from search_space.bounds import plain
 from search_space.task import task_name
 from studies.latency.repeatability import reference_drift
 from studies.ledger.latencies import Ledger, Measured
@@ -50,7 +51,7 @@ def _summary(members: Sequence[Measured]) -> tuple[str, ...]:
     drift, hours = reference_drift(latencies)
     return (
         str(len({member.network for member in members})),
-        f"{min(times):.3g} to {max(times):.3g}",
+        f"{plain(min(times), 3)} to {plain(max(times), 3)}",
         f"{sum(latency.noisy for latency in latencies)} of {len(latencies)}",
         f"{100 * drift:.1f} % in {hours:.1f} h",
     )

@@ -10,6 +10,7 @@ from pathlib import Path
 from nas.cli.heartbeat import Steps, doing
 from proxies.latency.existing_onnx import prepare_file
 from proxies.latency.measure import Latency, compare, prepare
+from search_space.bounds import plain
 from search_space.presets import ANCHOR, PRESETS
 
 RESOLUTION, CLASSES = 224, 1000
@@ -38,6 +39,7 @@ def _line(file: str, shape: tuple[int, ...], latency: Latency) -> str:
     noisy = " noisy" if latency.noisy else ""
     size = "x".join(map(str, shape[1:]))
     return (
-        f"{file}: {size}, {latency.latency_ms:.3f} ms ±{50 * latency.spread:.1f} %{noisy}, {latency.ratio:.3g} times "
+        f"{file}: {size}, {latency.latency_ms:.3f} ms ±{50 * latency.spread:.1f} %{noisy}, "
+        f"{plain(latency.ratio, 3)} times "
         f"{ANCHOR} at {RESOLUTION} px ({latency.reference_p10_ms:.3f} ms), {latency.runtime} {latency.runtime_version}"
     )

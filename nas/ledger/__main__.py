@@ -6,7 +6,8 @@ import sys
 from pathlib import Path
 
 from nas.cli.command import Command, Parser
-from nas.cli.flags import at_least
+from nas.cli.flags import Number, add_seed_flag
+from search_space.bounds import NETWORKS
 from studies.ledger.entry import KINDS
 
 
@@ -14,7 +15,7 @@ def add_flags(parser: Parser) -> None:
     """Adds the command's flags."""
     subparsers = parser.add_subparsers(dest="subcommand", required=True, parser_class=Parser, metavar="SUBCOMMAND")
     shown = subparsers.add_parser("list", help="print the newest entries, and what all of them took")
-    shown.add_argument("--limit", type=at_least(1), default=40, help="how many entries are printed at the most")
+    shown.add_argument("--limit", type=Number(NETWORKS), default=40, help="how many entries are printed at the most")
     export = subparsers.add_parser("export", help="write the entries as a table, one a row, oldest first")
     export.add_argument("file", type=Path, metavar="FILE", help="a .csv file, or a .parquet file (needs pyarrow)")
     for subparser in (shown, export):
@@ -29,7 +30,7 @@ def _add_filters(parser: Parser) -> None:
     add("--network", help="only this preset, or what begins so: an architecture's key, a hand-designed network's name")
     add("--recipe", help="only what was trained by the recipe of this name")
     add("--data", help="only what was trained on data whose fingerprint begins so")
-    add("--seed", type=int, help="only what was trained by this seed")
+    add_seed_flag(parser, "only what was trained by this seed", default=None)
     add(
         "--device",
         help="only this device: its name, processor or fingerprint's beginning; of trainings cpu, cuda or the host",

@@ -15,7 +15,7 @@ from nas.cli.command import INTERRUPTED, check_folder, make_folder
 from nas.cli.flags import check_device, data_of
 from nas.cli.storage import folders_of
 from nas.search.accuracy import Accuracy, accuracy_for
-from nas.workers.cores import default_workers
+from nas.workers.cores import workers_here
 from nas.workers.local import LocalWorkers
 from nas.workers.setup import EvaluatorSetup
 from nas.workers.trainings import train_missing
@@ -158,7 +158,7 @@ def setup_of(flags: argparse.Namespace) -> EvaluatorSetup:
         data=data_of(flags),
         recipe=RECIPES[flags.recipe],
         device=flags.device,
-        workers=flags.workers or default_workers(flags.device),
+        workers=workers_here(flags.workers, flags.device),
         seed=flags.seed,
         storage=flags.storage,
     )

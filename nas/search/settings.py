@@ -7,12 +7,13 @@ import hashlib
 import re
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from nas.cli.command import Parser
 from nas.cli.flags import (
+    Number,
     add_data_flags,
     add_recipe_flags,
     add_runtime_flag,
@@ -20,7 +21,6 @@ from nas.cli.flags import (
     add_space_flag,
     add_task_flags,
     add_worker_flags,
-    at_least,
     check_device,
     choices_of,
     data_of,
@@ -28,7 +28,7 @@ from nas.cli.flags import (
     one_of,
     task_of,
 )
-from nas.workers.cores import default_workers
+from nas.workers.cores import workers_here
 from nas.workers.engines import ENGINES, check_engine
 from nas.workers.setup import EvaluatorSetup
 from proxies.data.names import check_images
@@ -36,6 +36,7 @@ from proxies.data.source import DataSource
 from proxies.latency.runtimes import AGENT_RUNTIMES, check_runtime
 from proxies.latency.setup import LatencySetup
 from proxies.training.recipes import RECIPES, Recipe
+from search_space.bounds import BATCHES, NETWORKS
 from search_space.budget import Budget
 from search_space.choices import Choices
 from search_space.errors import InputError
@@ -130,7 +131,7 @@ def add_flags(parser: Parser) -> None:
     add = parser.add_argument
     add("--budget", help="upper bounds, such as 140mflops, 2.3mparams, 5ms, joined by commas")
     add("--latency-budget", help="upper bound on latency, such as 5ms: the same as in --budget")
-    add("--trials", type=at_least(1), help="stop when the study holds this many different networks")
+    add("--trials", type=Number(NETWORKS), help="stop when the study holds this many different networks")
     add("--time", type=duration, default=DEFAULT_TIME, help="how long the whole run takes: 90s, 10m, 2h")
     add_data_flags(parser)
     add_task_flags(parser, "budget and latency hold")
@@ -140,7 +141,7 @@ def add_flags(parser: Parser) -> None:
     add("--latency-from", metavar="NAME", help="measure on the device whose `nas.latency agent` has this name")
     add("--latency-timeout", type=duration, default="10m", help="how long to wait for that device, for one network")
     batch = "measure images a second at this batch too (default: 64 on a GPU, else 0)"
-    add("--throughput-batch", type=at_least(0), help=batch)
+    add("--throughput-batch", type=Number(replace(BATCHES, least=0)), help=batch)
     add_space_flag(parser)
     add("--sampler", type=one_of(SAMPLER_NAMES), default=DEFAULT_SAMPLER, help=f"one of {', '.join(SAMPLER_NAMES)}")
     add_seed_flag(parser, "seed of the search and of every training")
@@ -181,7 +182,7 @@ def settings_of(flags: argparse.Namespace) -> Settings:
         latency=latency,
         sampler=flags.sampler,
         seed=flags.seed,
-        workers=flags.workers or default_workers(flags.device),
+        workers=_workers_of(flags),
         engine=flags.engine,
         finalists=flags.finalists,
         trials=flags.trials,
@@ -217,7 +218,7 @@ def settings_of_study(
         latency=LatencySetup(kept["runtime"], kept["latency_device"], kept.get("latency_from")),
         sampler=DEFAULT_SAMPLER,
         seed=kept["seed"],
-        workers=workers or default_workers(device),
+        workers=workers_here(workers, device),
         engine="local",
         finalists=False,
         trials=None,
@@ -227,6 +228,11 @@ def settings_of_study(
         out=Path("runs") / name,
         resume=True,
     )
+
+
+def _workers_of(flags: argparse.Namespace) -> int:
+    is_elsewhere = flags.engine != "local" and flags.workers is not None
+    return int(flags.workers) if is_elsewhere else workers_here(flags.workers, flags.device)
 
 
 def _study_of(flags: argparse.Namespace, budget: Budget, task: Task) -> str:

@@ -18,6 +18,7 @@ from nas.search.problem import Candidate, Outcome
 from nas.search.references import nearest_first
 from nas.search.settings import Settings
 from search_space.architecture import Architecture
+from search_space.bounds import plain
 from search_space.cost import Cost, cost_of
 from search_space.presets import PRESETS
 from search_space.space import SearchSpace
@@ -108,7 +109,7 @@ class ShuffleNets:
         if isinstance(answer, Rejected):
             attributes = {
                 "latency": dict(answer.latency.plain),
-                CAUSE: f"over the latency budget: {answer.latency_ms:.4g} ms",
+                CAUSE: f"over the latency budget: {plain(answer.latency_ms, 4)} ms",
             }
             text = f"{answer.latency_ms:.3f} ms is over the latency budget, not trained"
             return Outcome(TrialState.PRUNED, None, attributes, text)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -13,6 +12,7 @@ from nas.cli.architectures import ARCHITECTURES, named_architecture
 from nas.cli.command import Parser
 from nas.cli.flags import (
     DEVICES,
+    Number,
     add_data_flags,
     add_epochs_flag,
     add_recipe_flags,
@@ -24,6 +24,7 @@ from nas.cli.flags import (
 from proxies.data.source import DataSource
 from proxies.training.recipes import RECIPES, Recipe
 from search_space.architecture import Architecture
+from search_space.bounds import BATCHES, LEARNING_RATES, PROCESSES, Bounds
 from search_space.errors import InputError
 from search_space.presets import PRESETS
 
@@ -62,8 +63,8 @@ def add_flags(parser: Parser) -> None:
     add_data_flags(parser)
     add_recipe_flags(parser, "full", "how the network is trained")
     add_epochs_flag(parser)
-    add("--batch-size", type=int, help="instead of the recipe's; of all processes together")
-    add("--learning-rate", type=float, help="instead of the recipe's")
+    add("--batch-size", type=Number(BATCHES), help="instead of the recipe's; of all processes together")
+    add("--learning-rate", type=Number(LEARNING_RATES), help="instead of the recipe's")
     add("--weights-from", type=Path, metavar="FILE", help="start from weights.safetensors, or torchvision's .pth")
     add("--device", type=one_of(DEVICES), default="cpu", help=f"where it is trained: {', '.join(DEVICES)}")
     add_seed_flag(parser, "seed of the first weights and of all that training draws")
@@ -79,7 +80,6 @@ def settings_of(flags: argparse.Namespace, environment: Mapping[str, str] = os.e
     """
     name, architecture = named_architecture(flags.architecture)
     data = data_of(flags)
-    _check_rate(flags.learning_rate)
     rank, world, local_rank = _processes(environment)
     recipe = _recipe(flags, world)
     if flags.weights_from is not None and not flags.weights_from.is_file():
@@ -106,11 +106,6 @@ def settings_of(flags: argparse.Namespace, environment: Mapping[str, str] = os.e
     )
 
 
-def _check_rate(rate: float | None) -> None:
-    if rate is not None and not (rate > 0 and math.isfinite(rate)):
-        raise InputError(f"--learning-rate must be a number above 0, such as 0.05; got {rate}")
-
-
 def _recipe(flags: argparse.Namespace, world: int) -> Recipe:
     changed = {name: getattr(flags, name) for name in ("epochs", "batch_size", "learning_rate")}
     recipe = replace(RECIPES[flags.recipe], **{name: value for name, value in changed.items() if value is not None})
@@ -123,12 +118,13 @@ def _recipe(flags: argparse.Namespace, world: int) -> Recipe:
 
 def _processes(environment: Mapping[str, str]) -> tuple[int, int, int]:
     """This process's rank, how many there are, and its rank on this machine."""
+    rule = "several processes are started by torchrun, which sets WORLD_SIZE, RANK and LOCAL_RANK"
     try:
-        world = int(environment.get("WORLD_SIZE", "1"))
+        world = int(PROCESSES.read("WORLD_SIZE", environment.get("WORLD_SIZE", "1")))
         if world == 1:
             return 0, 1, 0
-        return int(environment["RANK"]), world, int(environment["LOCAL_RANK"])
-    except (KeyError, ValueError) as error:
-        raise InputError(
-            f"several processes are started by torchrun, which sets WORLD_SIZE, RANK and LOCAL_RANK; got {error}"
-        ) from error
+        others = Bounds(0, world - 1)
+        rank, local_rank = (int(others.read(name, environment[name])) for name in ("RANK", "LOCAL_RANK"))
+    except (KeyError, InputError) as error:
+        raise InputError(f"{rule}; got {error}") from error
+    return rank, world, local_rank

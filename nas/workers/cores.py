@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from proxies.latency.machine import usable_cores
+from search_space.errors import InputError
 
 ENOUGH = 4
 """From so many cores on, one is worth more as the place where nothing disturbs a latency than as a worker's."""
 WORKERS_ON_A_GPU = 2
 """One has the GPU while the other prepares."""
+MOST_A_CORE, MOST_ANYWHERE = 4, 8
+"""More workers only wait for each other, each with a copy of the images in memory; so many may be anywhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +38,16 @@ def cores_here() -> Cores:
     return Cores(cores[:-1], cores[-1])
 
 
-def default_workers(device: str) -> int:
-    """As many as there are cores to train on; two where they train on a GPU."""
+def workers_here(asked: int | None, device: str) -> int:
+    """So many workers as were asked for; else one for each core to train on, two where they train on a GPU.
+
+    Raises:
+        InputError: more were asked for than this machine's cores keep busy.
+    """
     cores = len(cores_here().training)
-    return cores if device == "cpu" else min(WORKERS_ON_A_GPU, cores)
+    if asked is None:
+        return cores if device == "cpu" else min(WORKERS_ON_A_GPU, cores)
+    most = max(MOST_ANYWHERE, MOST_A_CORE * cores)
+    if asked > most:
+        raise InputError(f"--workers must be at most {most} on the {cores} cores that train here, got {asked}")
+    return asked

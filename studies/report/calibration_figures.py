@@ -6,6 +6,7 @@ from html import escape
 
 import plotly.graph_objects as go
 
+from search_space.bounds import plain
 from studies.calibration.results import PREDICTION, SETS, Calibration, members_of, predictions_of
 from studies.report.figures import BLUE, GREY, ORANGE, styled
 
@@ -29,7 +30,7 @@ def ranking_figure(calibration: Calibration, name: str) -> go.Figure:
                 "thickness": 1.5,
                 "color": GREY,
             },
-            hovertext=[f"{row.score}: {tau}, {row.seconds:.3g} s" for row, tau in zip(rows, taus, strict=True)],
+            hovertext=[f"{row.score}: {tau}, {plain(row.seconds, 3)} s" for row, tau in zip(rows, taus, strict=True)],
             hoverinfo="text",
         )
     )

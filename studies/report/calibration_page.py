@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from search_space.bounds import plain
 from studies.calibration.results import PREDICTION, SETS, TOO_FEW, Calibration, Row, verdict_of
 from studies.display import FLOP
 from studies.ranking import CONFIDENCE
@@ -79,7 +80,7 @@ def write_calibration_page(path: Path, calibration: Calibration) -> Path:
 
 
 def _cells(row: Row, sets: Sequence[str]) -> tuple[str, ...]:
-    cells = [row.score, row.recipe, f"{row.seconds:.3g}" if row.seconds else "0"]
+    cells = [row.score, row.recipe, plain(row.seconds, 3) if row.seconds else "0"]
     for name in sets:
         ranking = row.rankings[name]
         cells += [str(ranking.tau), ranking.spearman.estimate, f"{100 * ranking.regret:.1f}"]

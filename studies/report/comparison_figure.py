@@ -7,6 +7,7 @@ from html import escape
 
 import plotly.graph_objects as go
 
+from search_space.bounds import plain
 from studies.papers.comparison import Compared, Comparison
 from studies.report.figures import BLUE, GREY, LATENCY, ORANGE, axis_scale, bold, on_axes, styled
 from studies.report.label_placement import FONT_PX, HEIGHT_PX, Range, sides_of
@@ -65,5 +66,5 @@ def _family(name: str, networks: Sequence[Compared], colour: str, sides: Mapping
 
 def _hover(network: Compared) -> str:
     counts = f"{(network.macs or 0) / 1e6:.1f} MFLOPs, {(network.params or 0) / 1e6:.2f} M params"
-    accuracy = f"{100 * (network.accuracy or 0.0):.1f} %, {network.latency_ms:.3g} ms"
+    accuracy = f"{100 * (network.accuracy or 0.0):.1f} %, {plain(network.latency_ms or 0.0, 3)} ms"
     return f"{bold(network.name)}<br>{accuracy}<br>{counts}"

@@ -17,6 +17,7 @@ import plotly.graph_objects as go
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
+from search_space.bounds import plain
 from search_space.files import write_text
 from studies.report.rendering import asset, render
 
@@ -126,7 +127,7 @@ def _plain(value: object) -> str:
     if value is None or value == "":
         return "none"
     if isinstance(value, float):
-        return f"{value:.6g}"
+        return plain(value, 6)
     if isinstance(value, Mapping):
         return ", ".join(f"{name} {_plain(item)}" for name, item in value.items())
     return ", ".join(map(_plain, value)) if isinstance(value, list | tuple) else str(value)

@@ -9,6 +9,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+from search_space.bounds import plain
 from studies.latency.flops_verdict import TimedNetwork
 from studies.report.figures import BLUE, GREY, LATENCY, ORANGE, bold, styled
 from studies.report.label_placement import FONT_PX, HEIGHT_PX, Range, sides_of
@@ -55,9 +56,9 @@ def _family(name: str, networks: Sequence[TimedNetwork], colour: str, sides: Map
 def _hover(network: TimedNetwork) -> str:
     lines = (
         bold(network.name),
-        f"{network.latency_ms:.3g} ms {network.latency.spread_text}",
+        f"{plain(network.latency_ms, 3)} ms {network.latency.spread_text}",
         f"{network.macs / 1e6:.1f} MFLOPs, {network.params / 1e6:.2f} M params",
-        f"{network.macs_per_ms / 1e6:.3g} MFLOPs/ms",
+        f"{plain(network.macs_per_ms / 1e6, 3)} MFLOPs/ms",
     )
     return "<br>".join(lines)
 
@@ -82,7 +83,7 @@ def _speed_line(speed: float, x_range: Range, y_range: Range) -> go.Scatter:
         mode="lines+text",
         line={"color": GREY, "width": 1, "dash": "dot"},
         opacity=0.6,
-        text=["", f"{speed:g} MFLOPs/ms"][: len(inside)],
+        text=["", f"{plain(speed)} MFLOPs/ms"][: len(inside)],
         textposition="bottom left",
         textfont={"size": FONT_PX},
         hoverinfo="skip",

@@ -10,6 +10,7 @@ from typing import Any
 import sqlalchemy
 from sqlalchemy.engine import URL, Engine, make_url
 
+from search_space.bounds import PORTS
 from search_space.errors import InputError
 
 SQLITE_SECONDS = 60
@@ -96,6 +97,11 @@ def parsed_url(url: str) -> URL:
         InputError: it is none.
     """
     try:
-        return make_url(url)
+        parsed = make_url(url)
     except sqlalchemy.exc.ArgumentError as error:
         raise InputError(f"a storage is the URL of a database, such as sqlite:///study.db; got {url!r}") from error
+    except ValueError as error:  # what stands there may be a part of the password
+        raise InputError(f"the port in a database's URL must be {PORTS}, and in the one given it is none") from error
+    if parsed.port is not None:
+        PORTS.check("the port in a database's URL", parsed.port)
+    return parsed

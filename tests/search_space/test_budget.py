@@ -25,6 +25,8 @@ SPELLINGS = {
     "0.5s": Budget(latency_ms=500.0),
     "250us": Budget(latency_ms=0.25),
     "140mflops,2 M params, 5 ms": Budget(140_000_000, 2_000_000, 5.0),
+    "2e-1gflops": Budget(macs=200_000_000),
+    "1e-07ms": Budget(latency_ms=1e-7),
     "5ms,2mparams,140mflops": Budget(140_000_000, 2_000_000, 5.0),
     "140mflops,2mparams": Budget(140_000_000, 2_000_000),
 }
@@ -64,6 +66,11 @@ MALFORMED = [
     "140mflops\n5ms",
     "\u0665mflops",  # an Arabic five
     "140mflops, ",
+    "1e9999999mflops",
+    "1e99999999999999999999mflops",
+    "1e-9999999ms",
+    "9" * 100_000 + "mflops",
+    "0" * 100_000 + "x",
 ]
 
 
@@ -126,6 +133,19 @@ def test_any_budget_is_read_back_exactly() -> None:
         latency_ms = draw.randrange(1, 10**6) / 1000
         for budget in (Budget(macs), Budget(params=params), Budget(macs, params, latency_ms)):
             assert Budget.parse(str(budget)) == budget
+
+
+@pytest.mark.parametrize("latency_ms", [1e-7, 1 / 3, 1e15, 0.1 + 0.2, 1e-9])
+def test_a_budget_of_any_time_is_printed_in_digits_that_are_read_back(latency_ms: float) -> None:
+    budget = Budget(latency_ms=latency_ms)
+    assert "e" not in str(budget)
+    assert Budget.parse(str(budget)) == budget
+
+
+def test_a_budget_takes_numbers_alone() -> None:
+    for bounds in ({"macs": "5"}, {"macs": 1.5}, {"params": True}, {"latency_ms": "5"}, {"macs": 10**400}):
+        with pytest.raises(InputError, match=f"a budget's {next(iter(bounds))} must be "):
+            Budget(**bounds)
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,4 @@
+import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
@@ -185,9 +186,11 @@ def test_an_unreachable_budget_is_refused_with_the_range(text: str) -> None:
         SearchSpace.default(Budget.parse(text))
     message = str(error.value)
     count = "params" if text in ("1kparams", "1000gparams") else "macs"
-    for end in ("smallest", "largest"):
-        millions = getattr(reach, f"{end}_{count}") / 1e6
-        assert (f"{millions:.4g}" if millions < 10_000 else f"{millions:,.0f}") in message
+    low, high = (float(end.replace(",", "")) for end in re.findall(r"[\d,.]+(?= to | M)", message))
+    assert low == pytest.approx(getattr(reach, f"smallest_{count}") / 1e6, rel=1e-3)
+    assert high == pytest.approx(getattr(reach, f"largest_{count}") / 1e6, rel=1e-3)
+    for end in (low, high):  # rounded to where they are within reach themselves
+        SearchSpace.default(Budget(**{count: round(1e6 * end)}))
     assert str(Budget.parse(text)) in message
     assert "\n" not in message
 

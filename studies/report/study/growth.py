@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 from optuna.study import Study
 from optuna.trial import TrialState
 
+from search_space.bounds import plain
 from studies.accuracy_scale import PERCENT, AccuracyScale
 from studies.front import front_of
 from studies.record import Record
@@ -80,7 +81,7 @@ def growth_section(growth: Growth | None, scale: AccuracyScale = PERCENT) -> Sec
         return None
     line = (
         f"Share of the hypervolume that the front dominates in the end, below the reference point of "
-        f"{growth.slowest_ms:.3g} ms and {scale.height_text(growth.least_accuracy)}, the slowest and the least "
+        f"{plain(growth.slowest_ms, 3)} ms and {scale.height_text(growth.least_accuracy)}, the slowest and the least "
         "accurate of all searched. Where it still climbs at the right, a longer search finds more."
     )
     trials = list(range(1, len(growth.shares) + 1))

@@ -245,7 +245,10 @@ def test_a_real_evaluator_scores_networks_as_they_are_and_trains_by_the_recipe(l
 
 MISTAKES: dict[str, tuple[tuple[str, ...], str]] = {
     "too few architectures": (("--architectures", "3"), "--architectures must be at least 4, got 3"),
-    "fewer records than architectures": (("--records", "3"), "--records must be at least --architectures = 4, got 3"),
+    "fewer records than architectures": (
+        ("--records", "4", "--architectures", "5"),
+        "--records must be at least --architectures = 5, got 4",
+    ),
     "too few of one cost": (("--equal", "3"), "--equal must be 0 or at least 4, got 3"),
     "one cost twice": (("--equal", "4", "--at-equal-flops"), "leave out --equal 4"),
     "no seeds": (("--seeds", "0"), "--seeds must be at least 1, got 0"),

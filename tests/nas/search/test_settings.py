@@ -13,7 +13,7 @@ from nas.cli.command import Parser
 from nas.cli.flags import duration
 from nas.search import settings as settings_module
 from nas.search.settings import add_flags, settings_of
-from nas.workers.cores import default_workers
+from nas.workers.cores import workers_here
 from search_space import Budget, InputError
 from search_space.choices import Choices
 
@@ -163,7 +163,7 @@ def test_there_is_a_worker_a_core_and_from_four_on_one_core_is_kept(
     monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(cores)), raising=False)
     assert settings_from().workers == workers
     assert settings_from("--workers", "5").workers == 5
-    assert default_workers("cuda") == min(2, workers)
+    assert workers_here(None, "cuda") == min(2, workers)
 
 
 def test_latency_is_measured_on_the_gpu_only_where_the_runtime_runs_there(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from nas.train import __main__ as train
 from nas.train import result as train_result
 from proxies.pretrained import read_trained_for
 from proxies.training.cuda_graph import CaptureError
+from proxies.training.recipes import RECIPES
 from proxies.training.trainer import Trainer
 from proxies.weights import network_from
 from search_space import PRESETS, Architecture
@@ -110,7 +112,7 @@ def test_a_preset_is_trained_in_a_folder_of_its_own_name(monkeypatch: pytest.Mon
 
 def test_a_training_starts_from_another_ones_weights_and_so_does_the_average(capsys: Captured) -> None:
     trained("old")
-    metrics = trained("new", "--weights-from", "old/weights.safetensors", "--learning-rate", "1e-12", "--seed", "9")
+    metrics = trained("new", "--weights-from", "old/weights.safetensors", "--learning-rate", "1e-9", "--seed", "9")
     assert "starts from old/weights.safetensors\n" in capsys.readouterr().err
     assert metrics["started_from"]["file"] == "old/weights.safetensors"
     assert len(metrics["started_from"]["sha256"]) == 64
@@ -131,8 +133,9 @@ def test_weights_of_another_architecture_are_a_mistake_before_any_training(capsy
 # What goes wrong
 
 
-def test_a_loss_that_is_no_number_is_one_line_and_status_1(capsys: Captured) -> None:
-    assert train.main([*LINE, "--out", "out", "--learning-rate", "1e30"]) == 1
+def test_a_loss_that_is_no_number_is_one_line_and_status_1(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
+    monkeypatch.setitem(RECIPES, "full", replace(RECIPES["full"], learning_rate=1e30))
+    assert train.main([*LINE, "--out", "out"]) == 1
     printed = capsys.readouterr()
     assert printed.out == ""
     assert "TrainingError: the training loss is" in printed.err.splitlines()[-1]
@@ -179,8 +182,11 @@ MISTAKES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "recipe": (("tiny.json", "--recipe", "magic"), ("magic", "full")),
     "epochs": (("tiny.json", "--epochs", "0"), ("--epochs", "at least 1", "0")),
     "batch of one": (("tiny.json", "--batch-size", "1"), ("--batch-size", "at least 4", "1")),
-    "rate": (("tiny.json", "--learning-rate", "-0.1"), ("--learning-rate", "above 0", "-0.1")),
-    "rate that is no number": (("tiny.json", "--learning-rate", "nan"), ("--learning-rate", "above 0", "nan")),
+    "rate": (("tiny.json", "--learning-rate", "-0.1"), ("--learning-rate", "at least 0.000000001", "-0.1")),
+    "rate that is no number": (
+        ("tiny.json", "--learning-rate", "nan"),
+        ("a number from", "nan"),
+    ),
     "seed": (("tiny.json", "--seed", "-1"), ("--seed", "at least 0", "-1")),
     "tiny images": (("tiny.json", "--image-size", "2"), ("--image-size", "at least 8", "2")),
     "device": (("tiny.json", "--device", "tpu"), ("tpu", "cuda")),

@@ -82,6 +82,8 @@ def test_two_killed_processes_go_on_to_the_same_weights_bit_for_bit() -> None:
     [
         ({"WORLD_SIZE": "2"}, ("torchrun", "RANK")),
         ({"WORLD_SIZE": "two"}, ("torchrun", "two")),
+        ({"WORLD_SIZE": "0"}, ("torchrun", "WORLD_SIZE must be at least 1")),
+        ({"WORLD_SIZE": "2", "RANK": "2", "LOCAL_RANK": "0"}, ("torchrun", "RANK must be at most 1, got 2")),
         ({"WORLD_SIZE": "8", "RANK": "0", "LOCAL_RANK": "0"}, ("--batch-size", "at least 32 for 8 processes", "16")),
     ],
 )
