@@ -13,6 +13,11 @@ FULL = "full"
 """The depth of a latency that was taken by the whole protocol."""
 REPLAYED = "replayed"
 """Of a latency, a training or a whole trial: it was not done for this one, but known."""
+DATA_CHANGED = (
+    "the images changed, or were read otherwise by an older version: they are upright and on white now, and of more "
+    "formats and layouts"
+)
+"""Why data of one name may have another fingerprint."""
 
 Kind = TypeVar("Kind")
 _NEEDED = object()

@@ -14,6 +14,7 @@ from nas.calibrate.questions import Sets, draw, questions
 from nas.calibrate.settings import CalibrationSettings, settings_of
 from nas.cli.command import INTERRUPTED, check_folder, make_folder
 from nas.cli.heartbeat import doing
+from nas.cli.images import tell_of_images
 from nas.cli.storage import folders_of
 from nas.workers.local import LocalWorkers
 from nas.workers.trainings import train_missing
@@ -45,6 +46,7 @@ def run(flags: argparse.Namespace) -> int:
     try:
         with doing("reading the images"), LocalWorkers(settings.setup) as workers:
             fingerprint = workers.all[0].call("data_fingerprint")
+            tell_of_images(workers.all[0].call("data_notes"))
             for folder in folders:
                 make_folder(folder)
             engine = engine_of(settings.storage)

@@ -4,5 +4,6 @@
 - `command`: parsing, exit codes, folders and times
 - `flags`: flags that several commands have
 - `heartbeat`: a line whenever none was written for a while
+- `images`: what is said of images before a training
 - `storage`: where a command's results lie
 """

@@ -116,6 +116,12 @@ def add_data_place_flags(parser: Parser) -> None:
     add = parser.add_argument
     add("--data-root", type=Path, help="where torchvision sets lie (default: the user's cache folder)")
     add("--download", action="store_true", help="download a torchvision set that is missing")
+    add_skip_flag(parser)
+
+
+def add_skip_flag(parser: Parser) -> None:
+    """Adds --skip-unreadable."""
+    parser.add_argument("--skip-unreadable", action="store_true", help="go on without a folder's unreadable images")
 
 
 def data_of(flags: argparse.Namespace) -> DataSource:
@@ -125,7 +131,7 @@ def data_of(flags: argparse.Namespace) -> DataSource:
         InputError: there are none of that name.
     """
     check_images(flags.data)
-    return DataSource(flags.data, flags.data_root, flags.image_size, flags.download)
+    return DataSource(flags.data, flags.data_root, flags.image_size, flags.download, flags.skip_unreadable)
 
 
 def add_recipe_flags(parser: Parser, default: str | None, how: str = "how networks are trained") -> None:

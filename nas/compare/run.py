@@ -9,6 +9,7 @@ from pathlib import Path
 
 from nas.cli.command import INTERRUPTED, check_folder, make_folder
 from nas.cli.heartbeat import doing
+from nas.cli.images import tell_of_images
 from nas.cli.storage import folders_of
 from nas.compare.comparison import carry_out
 from nas.compare.settings import settings_of
@@ -35,6 +36,7 @@ def run(flags: argparse.Namespace) -> int:
         with doing("reading the images"), LocalWorkers(settings.setup) as workers:
             for folder in folders:
                 make_folder(folder)
+            tell_of_images(workers.all[0].call("data_notes"))
             engine = engine_of(settings.storage)
             comparison = carry_out(settings, workers, Evaluations(engine), Ledger(engine))
     except KeyboardInterrupt:

@@ -88,7 +88,7 @@ def settings_of(flags: argparse.Namespace) -> CompareSettings:
     return CompareSettings(
         networks=_networks(flags, front),
         budget=_budget(flags.budget),
-        data=DataSource(chosen["data"], flags.data_root, chosen["image_size"], flags.download),
+        data=DataSource(chosen["data"], flags.data_root, chosen["image_size"], flags.download, flags.skip_unreadable),
         recipe=_recipe(flags, kept),
         seeds=seeds_from(chosen["seed"], flags.seeds),
         task=Task(chosen["resolution"], chosen["classes"]),

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from nas.cli.architectures import ARCHITECTURES
 from nas.cli.command import Command, Parser
-from nas.cli.flags import Number, add_classifier_flags, add_study_flags, between
+from nas.cli.flags import Number, add_classifier_flags, add_skip_flag, add_study_flags, between
 from proxies.export import DYNAMIC, FORMATS
 from search_space.bounds import BATCHES
 from studies.front import PICKS
@@ -31,6 +31,7 @@ def add_flags(parser: Parser) -> None:
     add_classifier_flags(parser, "files with random weights are made")
     add("--data", help="images to compare on (default: those it was trained on, or the embedded ones)")
     add("--data-root", type=Path, help="where torchvision sets lie (default: the user's cache folder)")
+    add_skip_flag(parser)
     add("--no-latency", dest="latency", action="store_false", help="do not time the ONNX files")
 
 

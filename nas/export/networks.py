@@ -32,7 +32,7 @@ class Exported:
     weights: Path | None
 
 
-def trained(weights: Path, data: str | None, root: Path | None) -> Exported:
+def trained(weights: Path, data: str | None, root: Path | None, *, skip_unreadable: bool = False) -> Exported:
     """The network whose weights nas.train has written to that file; its data, unless other is named.
 
     Raises:
@@ -41,20 +41,28 @@ def trained(weights: Path, data: str | None, root: Path | None) -> Exported:
     about = read_trained_for(weights)
     metrics = _metrics_beside(weights, about)
     known = metrics["data"] if metrics else {}
-    images = load(data or known.get("name", EMBEDDED), root=root, image_size=known.get("image_size"))
+    source = data or known.get("name", EMBEDDED)
+    images = load(source, root=root, image_size=known.get("image_size"), skip_unreadable=skip_unreadable)
     name = metrics["name"] if metrics else about.architecture.short_name
     return Exported(_network(name, network_from(weights), about, images, is_trained=True), images, metrics, weights)
 
 
 def untrained(
-    name: str, architecture: Architecture, resolution: int, classes: int, data: str | None, root: Path | None
+    name: str,
+    architecture: Architecture,
+    resolution: int,
+    classes: int,
+    data: str | None,
+    root: Path | None,
+    *,
+    skip_unreadable: bool = False,
 ) -> Exported:
     """The architecture's network with random weights, as it is timed at the deployment's resolution and classes.
 
     Raises:
         InputError: the data cannot be read.
     """
-    images = load(data or EMBEDDED, root=root)
+    images = load(data or EMBEDDED, root=root, skip_unreadable=skip_unreadable)
     about = TrainedFor(architecture, **plain_task(classes, resolution, images.channel_stats))
     network = _network(name, build(architecture, classes).eval(), about, images, is_trained=False)
     return Exported(network, images, None, None)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from nas.cli.architectures import named_architectures
 from nas.cli.command import check_folder, make_folder
+from nas.cli.images import tell_of_images
 from nas.cli.storage import storage_of
 from nas.search.outputs import findings_of, summary_lines, write_architectures, write_front
 from proxies.export import DYNAMIC, FORMATS, check_formats
@@ -118,11 +119,17 @@ def _written(named: Named, formats: Sequence[str], flags: argparse.Namespace, ba
     from proxies.export.network import Options
 
     make_folder(flags.out)
+    told: tuple[str, ...] = ()
     for name, architecture in named:
+        where, skips = (flags.data, flags.data_root), flags.skip_unreadable
         if architecture is None:
-            exported = trained(Path(name), flags.data, flags.data_root)
+            exported = trained(Path(name), *where, skip_unreadable=skips)
         else:
-            exported = untrained(name, architecture, flags.resolution, flags.classes, flags.data, flags.data_root)
+            task = flags.resolution, flags.classes
+            exported = untrained(name, architecture, *task, *where, skip_unreadable=skips)
+        if exported.data.notes != told:
+            told = exported.data.notes
+            tell_of_images(told)
         options = Options(batch, flags.opset)
         yield from write_network(exported, formats, flags.out, options, is_timed=flags.latency)
 

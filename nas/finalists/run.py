@@ -14,6 +14,7 @@ from sqlalchemy.engine import Engine
 
 from nas.cli.command import INTERRUPTED, clock
 from nas.cli.heartbeat import doing
+from nas.cli.images import tell_of_images
 from nas.cli.storage import storage_of
 from nas.finalists.candidates import Candidates
 from nas.finalists.plan import FinalistsPlan
@@ -67,6 +68,7 @@ def _run(settings: FinalistsSettings, study: Study, storage: RDBStorage, engine:
         seconds = found.expected(engine).seconds(plan.records, plan.recipe, plan.seeds)
         print(f"{len(plan.records)} networks to train and to time again: about {clock(seconds)}", file=sys.stderr)
     with workers_for(settings.search.engine, settings.search.setup) as workers:
+        tell_of_images(workers.all[0].call("data_notes"))
         check_data(settings, workers.all[0].call("data_fingerprint"))
         results = carry_out(settings, plan.records, storage, engine, workers)
     for line in result_lines(settings, plan, results):

@@ -100,7 +100,7 @@ def settings_for(study: Study, url: str, flags: argparse.Namespace) -> Finalists
             f"the study {study.study_name!r} does not say which data it was trained on and how it was timed: "
             "search anew"
         )
-    data = DataSource(kept["data"], flags.data_root, kept["image_size"], flags.download)
+    data = DataSource(kept["data"], flags.data_root, kept["image_size"], flags.download, flags.skip_unreadable)
     device = flags.device or kept["device"]
     search = settings_of_study(study.study_name, kept, url, data, device, flags.workers)
     return settings_from(study, search, RECIPES[flags.recipe], flags.seeds)

@@ -19,9 +19,10 @@ from nas.finalists.plan import ExpectedSeconds, costliest_first
 from nas.finalists.settings import FinalistsSettings
 from nas.workers.protocol import Failure, Workers
 from nas.workers.trainings import Limit, train_missing
+from proxies.data.names import FOLDER
 from search_space.errors import InputError
 from studies.calibration.smoothing import pooled
-from studies.facts import LatencyFacts, TrainingFacts
+from studies.facts import DATA_CHANGED, LatencyFacts, TrainingFacts
 from studies.finalists import Finalist, trials_of
 from studies.ledger.latencies import Ledger, Measured
 from studies.ledger.trainings import Evaluations, Question
@@ -252,7 +253,9 @@ def check_data(settings: FinalistsSettings, fingerprint: str) -> None:
         InputError: the fingerprint is another one.
     """
     if fingerprint != settings.fingerprint:
+        name = settings.search.data.name
+        reason = f": {DATA_CHANGED}" if name.startswith(FOLDER) else ""
         raise InputError(
-            f"finalists are trained on the study's own data: {settings.search.data.name} had fingerprint "
-            f"{settings.fingerprint} then, and has {fingerprint} now"
+            f"finalists are trained on the study's own data: {name} had fingerprint "
+            f"{settings.fingerprint} then, and has {fingerprint} now{reason}"
         )

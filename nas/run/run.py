@@ -17,6 +17,7 @@ from sqlalchemy.engine import make_url
 
 from nas.cli.command import check_folder, clock, make_folder
 from nas.cli.heartbeat import doing
+from nas.cli.images import tell_of_images
 from nas.finalists.candidates import candidates_of
 from nas.finalists.finish import FinishedRun, finish_run, seconds_needed
 from nas.finalists.plan import FinalistsPlan
@@ -80,6 +81,7 @@ def run(settings: Settings, began: float) -> int:
         _say(f"starting {settings.workers} workers; they read the images: {clock(keeper.left('report'))} left")
         with workers_for(settings.engine, settings.setup) as workers:
             data, made_by = workers.all[0].call("data_facts"), workers.all[0].call("made_by")
+            tell_of_images(workers.all[0].call("data_notes"))
             make_folder(settings.out)
             held.enter_context(locked(settings.storage))
             storage = open_storage(settings.storage)

@@ -13,6 +13,7 @@ from typing import Any
 from nas.cli.architectures import named_architectures
 from nas.cli.command import INTERRUPTED, check_folder, make_folder
 from nas.cli.flags import check_device, data_of
+from nas.cli.images import tell_of_images
 from nas.cli.storage import folders_of
 from nas.search.accuracy import Accuracy, accuracy_for
 from nas.workers.cores import workers_here
@@ -63,6 +64,7 @@ def run(flags: argparse.Namespace) -> int:
     try:
         with LocalWorkers(setup) as workers:
             fingerprint = workers.all[0].call("data_fingerprint")
+            tell_of_images(workers.all[0].call("data_notes"))
             for folder in folders:
                 make_folder(folder)
             evaluations = Evaluations(engine_of(setup.storage))

@@ -17,7 +17,7 @@ from nas.cli.heartbeat import doing
 from nas.train.result import result_of, trained_architecture
 from nas.train.settings import TrainSettings
 from proxies.data.load import ImageData
-from proxies.data.test_images import HeldOut
+from proxies.data.test_images import HeldOut, shared_notes
 from proxies.pretrained import TrainedFor
 from proxies.training.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from proxies.training.distributed import Processes, process_group
@@ -26,10 +26,12 @@ from proxies.training.trainer import Trainer
 from proxies.weights import start_from, write_weights
 from search_space.errors import InputError
 from search_space.files import digest_of, write_json
+from studies.facts import DATA_CHANGED
 
 _CPU_IS_FULL = "DefaultCPUAllocator"
 """Stands in torch's RuntimeError for a CPU's memory; a GPU's has a class of its own."""
 
+DATA = "data fingerprint"
 Tell = Callable[[str], None]
 
 
@@ -74,6 +76,10 @@ def _run(settings: TrainSettings, processes: Processes, tell: Tell) -> TrainOutc
             trainer.load_state_dict(kept.trainer)
         elif started_from:
             tell(started_from)
+        if not trainer.is_done:
+            of_test = (*test.notes, *shared_notes(data, test)) if test else ()
+            for line in (*data.notes, *of_test):
+                tell(f"images: {line}")
         while not trainer.is_done:
             before = trainer.seconds
             with _doing_epoch(trainer) if processes.is_first else nullcontext():
@@ -143,7 +149,7 @@ def _identity(settings: TrainSettings, data: ImageData) -> dict[str, Any]:
     """What must be the same for a training to go on as if it had never stopped, as plain JSON values."""
     return {
         "architecture": settings.architecture.key(),
-        "data fingerprint": data.fingerprint,
+        DATA: data.fingerprint,
         "classes": data.num_classes,
         "image size": data.image_size,
         **{f"recipe {name}": value for name, value in settings.recipe.to_dict().items()},
@@ -161,9 +167,12 @@ def _kept(settings: TrainSettings, identity: Mapping[str, Any]) -> Checkpoint | 
     kept = read_checkpoint(settings.checkpoint)
     names = [*identity, *(name for name in kept.identity if name not in identity)]
     changes = [(name, kept.identity.get(name), identity.get(name)) for name in names]
-    if text := "; ".join(f"{name} was {was!r}, now {now!r}" for name, was, now in changes if was != now):
+    differing = {name: f"{name} was {was!r}, now {now!r}" for name, was, now in changes if was != now}
+    if differing:
+        reason = f" ({DATA_CHANGED})" if [*differing] == [DATA] else ""
         raise InputError(
-            f"the training in {str(settings.out)!r} can only go on with its own settings: {text}; "
+            f"the training in {str(settings.out)!r} can only go on with its own settings: "
+            f"{'; '.join(differing.values())}{reason}; "
             f"give those, or name another --out"
         )
     return kept

@@ -68,6 +68,10 @@ class Evaluator:
         """What identifies the data."""
         return self._data.fingerprint
 
+    def data_notes(self) -> tuple[str, ...]:
+        """What a user should know of the data, in lines."""
+        return self._data.notes
+
     def data_facts(self) -> dict[str, Any]:
         """What identifies and describes the data, as plain JSON."""
         data = self._data

@@ -1,159 +1,132 @@
-"""Reads folders of JPEG and PNG images, one sub-folder a class, into uint8 arrays: decoded once, then cached."""
+"""Reads folders of images, one sub-folder a class, into uint8 arrays: decoded once, then cached."""
+
+from __future__ import annotations
 
 import hashlib
+import os
 import tempfile
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
 
 from proxies.data.cache import cache_folder
+from proxies.data.copies import Split
+from proxies.data.folder import decode
+from proxies.data.folder.class_files import SplitFiles, found_for_testing, found_in
+from proxies.data.folder.known_names import as_text
+from proxies.data.folder.layout import listed
+from proxies.data.folder.left_out import LeftOut
+from proxies.data.folder.tree import File
+from proxies.data.labelled import Labelled, stack_images
 from search_space.errors import InputError
 
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png"})
-_DECODER = "1"  # part of the cache key: raise it when decoding changes, so that no old cache is read
 
+@dataclass(frozen=True, slots=True)
+class FolderImages:
+    """The images of a folder, with the names of their classes; `validation` is None where it has no such split.
 
-class Labelled(NamedTuple):
-    """Images, uint8 ``(n, c, h, w)``, with their labels, int64 ``(n,)``."""
+    `places` says where they lie, by their use, and `lines` what else a user should know of them.
+    """
 
-    images: NDArray[np.uint8]
-    labels: NDArray[np.int64]
+    train: Split
+    validation: Split | None
+    classes: tuple[str, ...]
+    places: dict[str, str]
+    lines: tuple[str, ...]
 
 
 def read_folder(
-    folder: Path, image_size: int, cache: Path | None = None
-) -> tuple[Labelled, Labelled | None, tuple[str, ...]]:
-    """Returns the training images, the validation images (None without a ``val/``) and the sorted class names.
+    folder: Path, image_size: int, cache: Path | None = None, *, skip_unreadable: bool = False
+) -> FolderImages:
+    """Returns the images of a folder to train and to validate on; those to test on are not touched.
 
-    ``folder`` holds the class folders, or ``train/`` and perhaps ``val/`` with the class folders; then nothing else
-    in it, such as a ``test/``, is touched. Images become RGB, ``image_size`` pixels wide and high. They are kept in
-    ``cache`` (by default the user's cache folder) under a key over their paths, sizes and change times; a cache
-    file may be deleted at any time.
+    ``folder`` holds the class folders, or ``train/`` and perhaps ``val/`` with the class folders, by their usual
+    names. Images become RGB, ``image_size`` pixels wide and high. They are kept in ``cache`` (by default the user's
+    cache folder) under a key over their paths, sizes and change times; a cache file may be deleted at any time.
 
     Raises:
-        InputError: for a folder without two classes, a class without images, classes that differ between ``train/``
-            and ``val/``, an image that cannot be read, or a cache that cannot be written.
+        InputError: for a folder that could be read in two ways or has not two classes, a class that loses too many
+            images, classes that differ between splits, an image that cannot be read (unless ``skip_unreadable``), or
+            a cache that cannot be written.
     """
-    train, val = class_files(folder)
-    files = [file for rows in (*train.values(), *val.values()) for file in rows]
-    images = _cached(folder, files, image_size, cache or cache_folder())
-    train_labels, val_labels = _labels(train), _labels(val)
-    split = len(train_labels)
-    kept = Labelled(images[split:], val_labels) if val else None
-    return Labelled(images[:split], train_labels), kept, tuple(train)
+    found = found_in(folder)
+    splits = [found.train, *([found.validation] if found.validation else [])]
+    read, splits = _read(folder, splits, image_size, cache or cache_folder(), skip_unreadable)
+    uses = ("training", "validation")
+    made = [
+        Split(use, labelled, [as_text(file.path.relative_to(folder)) for file in split.files])
+        for use, labelled, split in zip(uses, read, splits, strict=False)
+    ]
+    named = (("training", found.layout.train), ("validation", found.layout.validation), ("test", found.layout.test))
+    places = {use: listed([each.name]) for use, each in named if each is not None and each.path != folder}
+    validation = made[1] if len(made) > 1 else None
+    return FolderImages(made[0], validation, tuple(splits[0].classes), places, tuple(found.lines(splits)))
 
 
-def read_test_folder(folder: Path, image_size: int, cache: Path | None = None) -> Labelled | None:
-    """Returns the images of ``test/``, labelled as those of ``train/``; None where the folder has not both.
+def read_test_folder(
+    folder: Path, image_size: int, cache: Path | None = None, *, skip_unreadable: bool = False
+) -> tuple[Labelled, tuple[str, ...]] | None:
+    """Returns the images of ``test/``, labelled as those of ``train/``, and what a user should know; None without both.
 
     They are decoded and kept as ``read_folder`` does.
 
     Raises:
         InputError: as ``read_folder``, and for classes that differ between ``train/`` and ``test/``.
     """
-    train_folder, _ = _layout(folder)
-    if train_folder == folder or not (folder / "test").is_dir():
+    found = found_for_testing(folder)
+    if found is None:
         return None
-    test = _class_files(folder / "test")
-    _check_same_classes(_class_files(train_folder), test, "test")
-    files = [file for rows in test.values() for file in rows]
-    return Labelled(_cached(folder, files, image_size, cache or cache_folder()), _labels(test))
+    test, left_out = found
+    read, (test,) = _read(folder, [test], image_size, cache or cache_folder(), skip_unreadable)
+    for each in test.classes.values():
+        left_out.add_all(each.left_out)
+    return read[0], (_left_out_of_test(left_out),) if str(left_out) else ()
 
 
-def class_files(folder: Path) -> tuple[dict[str, list[Path]], dict[str, list[Path]]]:
-    """Returns the image files of each class, sorted: to train on, and those of ``val/``, which may be none.
-
-    Raises:
-        InputError: for a folder without two classes, a class without images, or classes that differ.
-    """
-    train_folder, val_folder = _layout(folder)
-    train = _class_files(train_folder)
-    val = _class_files(val_folder) if val_folder else {}
-    if val:
-        _check_same_classes(train, val, "val")
-    return train, val
+def _left_out_of_test(left_out: LeftOut) -> str:
+    return f"left out of the test images: {left_out}"
 
 
-def fit(image: Image.Image, size: int | None) -> NDArray[np.uint8]:
-    """Returns the image as ``(c, h, w)``; with a ``size``, its shorter side is resized to it and the centre kept."""
-    if size is not None and image.size != (size, size):
-        image = ImageOps.fit(image, (size, size), Image.Resampling.BILINEAR)
-    return np.atleast_3d(np.asarray(image)).transpose(2, 0, 1)
+def _read(
+    root: Path, splits: Sequence[SplitFiles], image_size: int, cache: Path, skip_unreadable: bool
+) -> tuple[list[Labelled], list[SplitFiles]]:
+    """The images of each split, and the splits without what was skipped."""
+    files = [file for split in splits for file in split.files]
+    images, reasons = _cached(root, files, image_size, cache)
+    if reasons and not skip_unreadable:
+        raise InputError(_unreadable_text([files[row].path for row in sorted(reasons)], reasons[min(reasons)]))
+    if reasons:
+        unreadable = {files[row].path: reason for row, reason in reasons.items()}
+        splits = [split.without(unreadable) for split in splits]
+        images = np.delete(images, sorted(reasons), axis=0)
+    ends = np.cumsum([len(split.files) for split in splits])
+    parts = np.split(images, ends[:-1])
+    return [Labelled(part, split.labels) for part, split in zip(parts, splits, strict=True)], list(splits)
 
 
-def stack_images(count: int, read: Callable[[int], NDArray[np.uint8]]) -> NDArray[np.uint8]:
-    """Returns ``(count, c, h, w)``: the images that ``read`` gives for 0, 1, ..., read in parallel.
-
-    Raises:
-        InputError: where the images differ in shape.
-    """
-    first = read(0)
-    images = np.empty((count, *first.shape), np.uint8)
-    with ThreadPoolExecutor() as pool:
-        for row, image in enumerate(pool.map(read, range(count))):
-            if image.shape != first.shape:
-                shapes = f"{first.shape} and {image.shape}"
-                raise InputError(f"all images must have one (c, h, w) shape, but got {shapes}; give an image size")
-            images[row] = image
-    return images
+def _unreadable_text(files: Sequence[Path], reason: str) -> str:
+    more = f", and {len(files) - 1} more are not" if len(files) > 1 else ""
+    return (
+        f"every image must be readable, but {as_text(files[0])} is not ({reason}){more}; replace or remove "
+        f"{'them' if more else 'it'}, or go on without by --skip-unreadable"
+    )
 
 
-def _layout(folder: Path) -> tuple[Path, Path | None]:
-    if not folder.is_dir():
-        raise InputError(f"an image folder must exist, but {folder} does not; correct the path")
-    train, val, test = folder / "train", folder / "val", folder / "test"
-    # A folder "train" full of images, beside cars and planes, is a class: only class folders make it the split.
-    if not train.is_dir() or not (_subfolders(train) or val.is_dir() or test.is_dir()):
-        return folder, None
-    return train, val if val.is_dir() else None
-
-
-def _class_files(folder: Path) -> dict[str, list[Path]]:
-    classes = {each.name: _image_files(each) for each in _subfolders(folder)}
-    if not classes:
-        raise InputError(f"an image folder must hold a folder for each class, but {folder} holds none; add them")
-    for name, files in classes.items():
-        if not files:
-            raise InputError(f"a class needs JPEG or PNG images, but {folder / name} holds none; add some or remove it")
-    if len(classes) < 2:
-        raise InputError(f"at least 2 classes are needed, but {folder} holds only {', '.join(classes)}; add another")
-    return classes
-
-
-def _subfolders(folder: Path) -> list[Path]:
-    return sorted(each for each in folder.iterdir() if each.is_dir() and not each.name.startswith("."))
-
-
-def _image_files(folder: Path) -> list[Path]:
-    def visible(file: Path) -> bool:
-        return not any(part.startswith(".") for part in file.relative_to(folder).parts)
-
-    return sorted(f for f in folder.rglob("*") if f.suffix.lower() in SUFFIXES and visible(f) and f.is_file())
-
-
-def _check_same_classes(train: Iterable[str], others: Iterable[str], other: str) -> None:
-    lone = {"train": set(train) - set(others), other: set(others) - set(train)}
-    for where, names in lone.items():
-        if names:
-            rule = f"train/ and {other}/ must hold the same classes"
-            raise InputError(f"{rule}, but only {where}/ has {', '.join(sorted(names))}; align them")
-
-
-def _labels(classes: dict[str, list[Path]]) -> NDArray[np.int64]:
-    return np.repeat(np.arange(len(classes), dtype=np.int64), [len(files) for files in classes.values()])
-
-
-def _cached(folder: Path, files: list[Path], image_size: int, cache: Path) -> NDArray[np.uint8]:
-    path = cache / f"images-{_key(folder, files, image_size)}.npy"
+def _cached(
+    root: Path, files: Sequence[File], image_size: int, cache: Path
+) -> tuple[NDArray[np.uint8], dict[int, str]]:
+    """The images of the files, black where one cannot be read, and by row the reason for that."""
+    path = cache / f"images-{_key(root, files, image_size)}.npy"
     if path.is_file():
         stored: NDArray[np.uint8] = np.load(path, allow_pickle=False)
-        return stored
-    images = stack_images(len(files), lambda row: _decode(files[row], image_size))
+        black = np.flatnonzero(~stored.reshape(len(stored), -1).any(axis=1)).tolist()
+        _, reasons = _decoded([files[row].path for row in black], image_size) if black else (None, {})
+        return stored, {black[row]: reason for row, reason in reasons.items()}
+    images, reasons = _decoded([file.path for file in files], image_size)
     try:
         cache.mkdir(parents=True, exist_ok=True)
         # Written aside and then renamed: a process killed halfway, or another one beside it, leaves no partial file.
@@ -162,23 +135,26 @@ def _cached(folder: Path, files: list[Path], image_size: int, cache: Path) -> ND
             (Path(scratch) / path.name).replace(path)
     except OSError as error:
         raise InputError(f"the cache must be writable, but {cache} is not ({error}); name another folder") from error
-    return images
+    return images, reasons
 
 
-def _key(folder: Path, files: list[Path], image_size: int) -> str:
-    lines = [_DECODER, str(image_size), str(folder.resolve())]
-    for file in files:
-        facts = file.stat()
-        lines.append(f"{file.relative_to(folder).as_posix()} {facts.st_size} {facts.st_mtime_ns}")
+def _decoded(files: Sequence[Path], image_size: int) -> tuple[NDArray[np.uint8], dict[int, str]]:
+    """The images of the files, black where one cannot be read, and by row the reason for that."""
+    reasons: dict[int, str] = {}
+
+    def read(row: int) -> NDArray[np.uint8]:
+        image = decode.decode(files[row], image_size)
+        if isinstance(image, str):
+            reasons[row] = image
+            return np.zeros((3, image_size, image_size), np.uint8)
+        return image
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow's, about files that it reads all the same
+        return stack_images(len(files), read), reasons
+
+
+def _key(root: Path, files: Sequence[File], image_size: int) -> str:
+    lines = [decode.VERSION, str(image_size), os.fspath(root.resolve())]
+    lines += [f"{file.path.relative_to(root).as_posix()} {file.size} {file.changed_ns}" for file in files]
     return hashlib.sha256("\n".join(lines).encode(errors="surrogateescape")).hexdigest()[:32]
-
-
-def _decode(file: Path, size: int) -> NDArray[np.uint8]:
-    try:
-        with Image.open(file) as image:
-            if image.mode[0] in "IF":  # converting these to RGB would clip nearly all their values to white
-                raise InputError(f"images must have 8 bits a channel, but {file} has more; convert it")
-            image.draft(None, (2 * size, 2 * size))  # a large JPEG then decodes far faster, at a fraction of its size
-            return fit(image.convert("RGB"), size)
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
-        raise InputError(f"every image must be readable, but {file} is not ({error}); replace or remove it") from error

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -17,12 +18,17 @@ from torchvision.transforms.v2.functional import resize
 
 from proxies.data import fashion_mnist_12k
 from proxies.data.cache import cache_folder
-from proxies.data.image_folder import Labelled, fit, read_folder, stack_images
+from proxies.data.copies import across, within
+from proxies.data.folder.decode import fit
+from proxies.data.folder.known_names import as_text
+from proxies.data.image_folder import FolderImages, read_folder
+from proxies.data.labelled import Labelled, stack_images
 from proxies.data.names import EMBEDDED, FOLDER, TORCHVISION_SETS, check_name, folder_path
 from search_space.errors import InputError
 
 FOLDER_IMAGE_SIZE = 32
 SMALLEST_IMAGE = 8
+_MOST_LISTED = 10
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +36,8 @@ class ImageData:
     """Training and validation images with their labels.
 
     Images are uint8 ``(n, c, h, w)``, labels int64 ``(n,)``; their order means nothing and may go class by class.
-    ``fingerprint`` identifies the content: 16 hex digits over images, labels and class names.
+    ``fingerprint`` identifies the content: 16 hex digits over images, labels and class names. ``notes`` are lines for
+    the user: what was understood, what was left out, and what is doubtful.
     """
 
     name: str
@@ -40,6 +47,7 @@ class ImageData:
     val_labels: Tensor
     classes: tuple[str, ...]
     fingerprint: str
+    notes: tuple[str, ...] = ()
 
     @property
     def channels(self) -> int:
@@ -87,13 +95,15 @@ def load(
     seed: int = 0,
     download: bool = False,
     cache: Path | None = None,
+    skip_unreadable: bool = False,
 ) -> ImageData:
     """Returns the data called ``name``: ``fashion-mnist-12k``, a torchvision set, or ``folder:PATH``.
 
     Images are resized to ``image_size`` pixels; None keeps the set's own size, or means 32 for a folder. Where no
     validation split comes with the data, ``val_share`` of each class is split off from the training images, always
     the same for the same ``seed``: pass a constant, not a search's seed. Test images are never touched. Torchvision
-    sets lie in ``root``, decoded folders in ``cache``; both default to the user's cache folder.
+    sets lie in ``root``, decoded folders in ``cache``; both default to the user's cache folder. With
+    ``skip_unreadable`` a folder's images that cannot be read are left out, and counted in the notes.
 
     Raises:
         InputError: for an unknown name, data that is missing or cannot be read, or a class too small to split.
@@ -102,35 +112,45 @@ def load(
     check_image_size(image_size)
     if not 0 < val_share < 1:
         raise InputError(f"val_share must lie between 0 and 1, but got {val_share}; give a share such as 0.2")
-    val: Labelled | None
+    if name.startswith(FOLDER):
+        size = image_size or FOLDER_IMAGE_SIZE
+        return _folder_data(
+            name, read_folder(folder_path(name), size, cache, skip_unreadable=skip_unreadable), val_share, seed
+        )
     if name == EMBEDDED:
         train, val, classes = _embedded(image_size)
-    elif name.startswith(FOLDER):
-        train, val, classes = read_folder(folder_path(name), image_size or FOLDER_IMAGE_SIZE, cache)
-    else:
-        train, classes = read_torchvision_set(name, TORCHVISION_SETS[name].options, root, image_size, download)
-        val = None
-    if val is None:
-        train, val = split(train, classes, val_share, seed)
-    return _image_data(name, train, val, classes)
+        return _image_data(name, train, val, classes)
+    whole, classes = read_torchvision_set(name, TORCHVISION_SETS[name].options, root, image_size, download)
+    in_val = _split_off(whole.labels, classes, val_share, seed)
+    return _image_data(name, whole.rows(~in_val), whole.rows(in_val), classes, places={"validation": "split off"})
 
 
-def split(data: Labelled, classes: Sequence[str], val_share: float, seed: int) -> tuple[Labelled, Labelled]:
-    """Returns ``data`` without and with only the validation images: ``val_share`` of each class, at least one image.
+def _folder_data(name: str, found: FolderImages, val_share: float, seed: int) -> ImageData:
+    train, validation, places = found.train, found.validation, found.places
+    if validation is None:
+        in_val = _split_off(train.labelled.labels, found.classes, val_share, seed)
+        train, validation = train.rows(train.use, ~in_val), train.rows("validation", in_val)
+        places = {**places, "validation": "split off"}
+    notes = (*found.lines, *across(train, validation), *within([train, validation]))
+    return _image_data(name, train.labelled, validation.labelled, found.classes, places, notes)
+
+
+def _split_off(labels: NDArray[np.int64], classes: Sequence[str], val_share: float, seed: int) -> NDArray[np.bool_]:
+    """Which rows to validate on: ``val_share`` of each class, at least one image.
 
     Raises:
         InputError: for a class that has no image left to train on.
     """
-    in_val = np.zeros(len(data.labels), dtype=bool)
+    in_val = np.zeros(len(labels), dtype=bool)
     generator = np.random.RandomState(seed)  # unlike torch's, its stream is promised never to change
     for label, name in enumerate(classes):
-        rows = generator.permutation(np.flatnonzero(data.labels == label))
+        rows = generator.permutation(np.flatnonzero(labels == label))
         count = max(1, round(val_share * len(rows)))
         if count >= len(rows):
             rule = "each class needs an image to train on beside those to validate on"
             raise InputError(f"{rule}, but {name} has {len(rows)} in all; add images or lower val_share {val_share:g}")
         in_val[rows[:count]] = True
-    return Labelled(data.images[~in_val], data.labels[~in_val]), Labelled(data.images[in_val], data.labels[in_val])
+    return in_val
 
 
 def batches(
@@ -237,7 +257,14 @@ def _open_torchvision_set(name: str, options: Mapping[str, object], root: Path, 
         raise InputError(f"{name} must lie in the data root, but is not found in {root}; {cure}") from error
 
 
-def _image_data(name: str, train: Labelled, val: Labelled, classes: tuple[str, ...]) -> ImageData:
+def _image_data(
+    name: str,
+    train: Labelled,
+    val: Labelled,
+    classes: tuple[str, ...],
+    places: Mapping[str, str] = MappingProxyType({}),
+    notes: Sequence[str] = (),
+) -> ImageData:
     digest = hashlib.sha256()
     for array in (*train, *val):
         digest.update(f"{array.dtype} {array.shape}".encode())
@@ -251,4 +278,19 @@ def _image_data(name: str, train: Labelled, val: Labelled, classes: tuple[str, .
         val_labels=torch.from_numpy(val.labels),
         classes=classes,
         fingerprint=digest.hexdigest()[:16],
+        notes=(_headline(name, train, val, classes, places), *notes),
+    )
+
+
+def _headline(name: str, train: Labelled, val: Labelled, classes: Sequence[str], places: Mapping[str, str]) -> str:
+    """What was understood, in a line: the classes, and how many images each split has."""
+    counts = np.bincount(train.labels, minlength=len(classes))
+    listed = ", ".join(f"{each} {count}" for each, count in zip(classes, counts, strict=True))
+    if len(classes) > _MOST_LISTED:
+        listed = f"{classes[0]} to {classes[-1]}, of {counts.min()} to {counts.max()} images"
+    where = {use: f" ({place})" for use, place in places.items()}
+    test = f"; {places['test']} is kept for testing alone" if "test" in places else ""
+    return (
+        f"{as_text(name)}: {len(classes)} classes ({listed}); {len(train.labels)} images to train on"
+        f"{where.get('training', '')}, {len(val.labels)} to validate on{where.get('validation', '')}{test}"
     )

@@ -72,9 +72,9 @@ def check_images(name: str) -> None:
     """
     check_name(name)
     if name.startswith(FOLDER):
-        from proxies.data.image_folder import class_files  # here, for it needs numpy and pillow
+        from proxies.data.folder.class_files import found_in  # here, for it needs numpy and pillow
 
-        class_files(folder_path(name))
+        found_in(folder_path(name))
 
 
 def mirrors(name: str) -> bool:

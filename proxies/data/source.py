@@ -15,12 +15,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class DataSource:
-    """Images by the name of their data set, where they lie, at how many pixels, and whether they may be downloaded."""
+    """Images by the name of their data set, where they lie, at how many pixels, and whether they may be downloaded.
+
+    With `skip_unreadable` images that cannot be read are left out, and counted in the data's notes.
+    """
 
     name: str = EMBEDDED
     root: Path | None = None
     image_size: int | None = None
     download: bool = False
+    skip_unreadable: bool = False
 
     def load(self) -> ImageData:
         """The images, as `proxies.data.load` has them.
@@ -30,7 +34,13 @@ class DataSource:
         """
         from proxies.data.load import load
 
-        return load(self.name, root=self.root, image_size=self.image_size, download=self.download)
+        return load(
+            self.name,
+            root=self.root,
+            image_size=self.image_size,
+            download=self.download,
+            skip_unreadable=self.skip_unreadable,
+        )
 
     def load_test(self) -> HeldOut | None:
         """The test images; None where these data have none.
@@ -40,4 +50,10 @@ class DataSource:
         """
         from proxies.data.test_images import load_test
 
-        return load_test(self.name, root=self.root, image_size=self.image_size, download=self.download)
+        return load_test(
+            self.name,
+            root=self.root,
+            image_size=self.image_size,
+            download=self.download,
+            skip_unreadable=self.skip_unreadable,
+        )

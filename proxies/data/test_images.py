@@ -1,21 +1,28 @@
 """The test images of a data set, which no search and no training ever sees."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from proxies.data.copies import Split, across
 from proxies.data.image_folder import read_test_folder
-from proxies.data.load import FOLDER_IMAGE_SIZE, check_image_size, read_torchvision_set
+from proxies.data.labelled import Labelled
+from proxies.data.load import FOLDER_IMAGE_SIZE, ImageData, check_image_size, read_torchvision_set
 from proxies.data.names import EMBEDDED, FOLDER, TORCHVISION_SETS, check_name, folder_path
 
 
 class HeldOut(NamedTuple):
-    """Test images, uint8 ``(n, c, h, w)``, with their labels, int64 ``(n,)``, numbered as the training images'."""
+    """Test images, uint8 ``(n, c, h, w)``, with their labels, int64 ``(n,)``, numbered as the training images'.
+
+    ``notes`` are lines for the user, as ``ImageData`` has them.
+    """
 
     images: Tensor
     labels: Tensor
+    notes: tuple[str, ...] = ()
 
 
 def load_test(
@@ -25,6 +32,7 @@ def load_test(
     image_size: int | None = None,
     download: bool = False,
     cache: Path | None = None,
+    skip_unreadable: bool = False,
 ) -> HeldOut | None:
     """Returns the test images of the data called ``name``, or None where it has none.
 
@@ -41,8 +49,19 @@ def load_test(
     check_image_size(image_size)
     if name == EMBEDDED:
         return None
-    if name.startswith(FOLDER):
-        labelled = read_test_folder(folder_path(name), image_size or FOLDER_IMAGE_SIZE, cache)
-    else:
+    if not name.startswith(FOLDER):
         labelled, _ = read_torchvision_set(name, TORCHVISION_SETS[name].test_options, root, image_size, download)
-    return labelled and HeldOut(*map(torch.from_numpy, labelled))
+        return HeldOut(torch.from_numpy(labelled.images), torch.from_numpy(labelled.labels))
+    size = image_size or FOLDER_IMAGE_SIZE
+    found = read_test_folder(folder_path(name), size, cache, skip_unreadable=skip_unreadable)
+    if found is None:
+        return None
+    labelled, notes = found
+    return HeldOut(torch.from_numpy(labelled.images), torch.from_numpy(labelled.labels), notes)
+
+
+def shared_notes(data: ImageData, test: HeldOut) -> Iterator[str]:
+    """Returns a line for test images that are among the images to train or to validate on, too."""
+    held_out = Split("test", Labelled(test.images.numpy(), test.labels.numpy()))
+    yield from across(Split("training", Labelled(data.train_images.numpy(), data.train_labels.numpy())), held_out)
+    yield from across(Split("validation", Labelled(data.val_images.numpy(), data.val_labels.numpy())), held_out)

@@ -17,6 +17,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from search_space.errors import InputError
 from studies.calibration import store as calibrations
+from studies.facts import DATA_CHANGED
 from studies.ledger import latencies as ledger
 from studies.ledger import latency_queue
 from studies.ledger import trainings as evaluations
@@ -29,6 +30,7 @@ from studies.storage.trials import CAUSE as CAUSE
 from studies.storage.trials import INTERRUPTED as INTERRUPTED
 
 SETTINGS = "settings"
+DATA = "data_fingerprint"
 REFERENCES = "-references"
 FINALISTS = "-finalists"
 KEPT_ENDINGS = {REFERENCES: "references", FINALISTS: "finalists"}
@@ -131,7 +133,9 @@ def open_study(
         )
     kept = settled(study, SETTINGS, dict(settings))
     if differences := "; ".join(_differences(kept, settings)):
-        raise InputError(f"the study {name!r} can only be resumed with its own settings: {differences}")
+        only_data = {**kept, DATA: None} == {**settings, DATA: None}
+        reason = f": {DATA_CHANGED}" if only_data else ""
+        raise InputError(f"the study {name!r} can only be resumed with its own settings: {differences}{reason}")
     _created(storage, name + REFERENCES, objectives)
     return study
 

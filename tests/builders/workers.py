@@ -63,7 +63,8 @@ class FakeWorkers:
         fingerprint: str = "made up",
     ) -> None:
         methods = {"answer": answer, "data_fingerprint": lambda: fingerprint, "made_by": lambda: {"host": "here"}}
-        self.all = [FakeWorker(methods | {"measure": measure or answer}) for _ in range(count)]
+        methods |= {"measure": measure or answer, "data_notes": tuple}
+        self.all = [FakeWorker(methods) for _ in range(count)]
 
     def __enter__(self) -> "FakeWorkers":
         return self

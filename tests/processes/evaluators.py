@@ -112,6 +112,9 @@ class Calibrator:
     def data_fingerprint(self) -> str:
         return "made up"
 
+    def data_notes(self) -> tuple[str, ...]:
+        return ()
+
     def made_by(self) -> dict[str, Any]:
         return {"host": "here"}
 

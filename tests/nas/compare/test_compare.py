@@ -92,6 +92,7 @@ def calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Call]:
     asked: list[Call] = []
     answers: dict[str, Callable[..., Any]] = {
         "where": lambda: {"data": "made up", "image_size": 16, "fingerprint": "here", "runtime_version": "1"},
+        "data_notes": tuple,
         "made_by": lambda: {"host": "here"},
         "count": lambda network: (40_000_000 if isinstance(network, Architecture) else 50_000_000, 10**6),
         "measure": latency,

@@ -75,7 +75,11 @@ def test_what_is_left_says_what_was_trained_and_how(capsys: Captured) -> None:
 
 def test_every_epoch_is_a_line_and_only_validated_ones_have_an_accuracy(capsys: Captured) -> None:
     trained("out")
-    lines = capsys.readouterr().err.splitlines()
+    told, *lines = capsys.readouterr().err.splitlines()
+    assert told == (
+        "images: folder:set: 2 classes (dark 25, light 25); 50 images to train on (train/), 10 to validate on (split "
+        "off); test/ is kept for testing alone"
+    )
     assert [line.partition(":")[0] for line in lines] == [f"epoch {number} of 3" for number in (1, 2, 3)]
     assert all("training loss" in line and "images/s" in line and "left" in line for line in lines)
     assert ["validation accuracy" in line for line in lines] == [False, False, True]
@@ -164,7 +168,7 @@ def test_too_little_memory_is_one_line_that_names_the_cure(
     stop_in(monkeypatch, Trainer, "run_epoch", 1, raises(error))
     assert train.main([*LINE, "--out", "out"]) == 1
     printed = capsys.readouterr()
-    assert (printed.out, printed.err.count("\n")) == ("", 1)
+    assert (printed.out, printed.err.count("\n")) == ("", 2)
     assert "batches of 16 images: lower --batch-size" in printed.err
 
 

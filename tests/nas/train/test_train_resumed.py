@@ -51,7 +51,7 @@ def test_a_signal_ends_it_with_the_last_checkpoint_alone_and_the_way_on(
         signal.signal(signal.SIGINT, before)
     printed = capsys.readouterr()
     assert printed.out == ""
-    assert printed.err.splitlines()[2:] == ["stopped; the same line with --resume goes on from out/checkpoint.pt"]
+    assert printed.err.splitlines()[3:] == ["stopped; the same line with --resume goes on from out/checkpoint.pt"]
     assert names_in("out") == ["checkpoint.pt"]
     trained("out", "--resume")
     assert "epoch 3 of 3" in (err := capsys.readouterr().err)

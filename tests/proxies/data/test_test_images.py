@@ -10,7 +10,7 @@ import torch
 import torchvision
 from PIL import Image
 
-from proxies.data import image_folder
+from proxies.data.folder import decode
 from proxies.data.load import load
 from proxies.data.names import TORCHVISION_SETS
 from proxies.data.test_images import HeldOut, load_test
@@ -129,7 +129,7 @@ def test_a_second_load_decodes_nothing_and_training_images_have_a_cache_of_their
     fill(tmp_path / "set/train")
     fill(tmp_path / "set/test", base=100)
     first = load_folder(tmp_path / "set")
-    monkeypatch.setattr(image_folder, "_decode", lambda *_: pytest.fail("decoded again"))
+    monkeypatch.setattr(decode, "decode", lambda *_: pytest.fail("decoded again"))
     second = load_folder(tmp_path / "set")
     assert first is not None
     assert second is not None
