@@ -9,10 +9,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from rich import box
-from rich.console import Console
-from rich.table import Table
-
 from nas.cli.architectures import NETWORKS, named_network
 from nas.cli.command import Parser, run_command
 from nas.cli.flags import Number, add_task_flags, between, task_of
@@ -24,6 +20,7 @@ from search_space.hand_designed import HandDesigned
 from search_space.plan import NO_CLASSIFIER, STEM_STRIDES
 from search_space.presets import PRESETS
 from search_space.task import Task
+from studies.text_table import table_text
 
 if TYPE_CHECKING:
     from torch import nn
@@ -72,7 +69,7 @@ def show_cost(flags: argparse.Namespace) -> int:
 def _show(text: str, architecture: Architecture, task: Task, flags: argparse.Namespace) -> int:
     cost = cost_of(architecture, task.resolution, task.num_classes, task.in_channels, flags.stem_stride)
     if flags.layers:
-        Console(width=120, highlight=False).print(_layer_table(cost))
+        print(_layer_table(cost))
     print(
         f"{text}: {_counts(cost.macs, cost.params)}, "
         f"{cost.peak_bytes / 1e6:.2f} MB peak activations, {cost.memory_access_bytes / 1e6:.2f} MB memory access "
@@ -130,16 +127,11 @@ def _verify(network: nn.Module, macs: int, params: int, task: Task) -> int:
     return 0 if agrees else 1
 
 
-def _layer_table(cost: Cost) -> Table:
-    table = Table(box=box.SIMPLE_HEAD)
-    table.add_column("layer", no_wrap=True)
-    table.add_column("kind")
-    for column in ("channels", "size", "multiply-adds", "params", "live bytes", "memory access bytes"):
-        table.add_column(column, justify="right")
-    for layer in cost.layers:
-        numbers = (layer.channels, layer.size, layer.macs, layer.params, layer.live_bytes, layer.memory_access_bytes)
-        table.add_row(layer.name, layer.kind, *(f"{number:,}" for number in numbers))
-    return table
+def _layer_table(cost: Cost) -> str:
+    numbers = ("channels", "size", "macs", "params", "live_bytes", "memory_access_bytes")
+    columns = ("channels", "size", "multiply-adds", "params", "live bytes", "memory access bytes")
+    rows = ((layer.name, layer.kind, *(f"{getattr(layer, name):,}" for name in numbers)) for layer in cost.layers)
+    return table_text(("layer", "kind", *columns), rows, columns)
 
 
 if __name__ == "__main__":

@@ -64,10 +64,11 @@ def run(flags: argparse.Namespace) -> int:
 
 
 def _show(calibration: Calibration, out: Path) -> None:
-    """Prints the calibration and writes its files."""
-    print(render_calibration(calibration))
+    """Writes the calibration's files, and prints it."""
     written = write_json(out / "calibration.json", calibrations.to_dict(calibration), allow_nan=False)
-    for path in (written, write_calibration_page(out / "calibration.html", calibration)):
+    page = write_calibration_page(out / "calibration.html", calibration)
+    print(render_calibration(calibration))
+    for path in (written, page):
         print(f"wrote {path}")
 
 

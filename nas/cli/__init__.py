@@ -6,4 +6,5 @@
 - `heartbeat`: a line whenever none was written for a while
 - `images`: what is said of images before a training
 - `storage`: where a command's results lie
+- `terminal`: where a command's lines go
 """

@@ -11,6 +11,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Never
 
+from nas.cli.terminal import Stream, streams
 from search_space.bounds import plain
 from search_space.errors import InputError
 
@@ -76,7 +77,27 @@ class Command:
 
 
 def run_command(parser: Parser, command: Callable[[argparse.Namespace], int], argv: Sequence[str] | None) -> int:
-    """The exit status of `command`: 2 after a user's mistake, 1 after any other error, 130 after Ctrl-C."""
+    """The exit status of `command`: 2 after a user's mistake, 1 after any other error, 130 after Ctrl-C.
+
+    It is 1 too where what the command printed is lost, unless nobody would have read it.
+    """
+    with streams() as (out, _):
+        try:
+            return _all_told(parser.prog, out, _status_of(parser, command, argv))
+        except SystemExit as leaving:  # after --help, or a mistake in the line
+            raise SystemExit(_all_told(parser.prog, out, int(leaving.code or 0))) from leaving
+
+
+def _all_told(program: str, out: Stream, status: int) -> int:
+    """The exit status of a command that ends by this one, once all is out that it printed."""
+    out.flush()
+    if out.failure is None or status:
+        return status
+    print(f"{program}: not all could be printed: {out.failure.strerror}; files are whole", file=sys.stderr)
+    return 1
+
+
+def _status_of(parser: Parser, command: Callable[[argparse.Namespace], int], argv: Sequence[str] | None) -> int:
     try:
         arguments = parser.parse_args(argv)
     except InputError as error:

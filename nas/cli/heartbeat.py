@@ -101,9 +101,15 @@ class _Watched:
         self.heartbeat = heartbeat
 
     def write(self, text: str) -> Any:
+        return self._noted(text, self._stream.write)
+
+    def write_as_is(self, text: str) -> Any:
+        return self._noted(text, getattr(self._stream, "write_as_is", self._stream.write))
+
+    def _noted(self, text: str, write: Callable[[str], Any]) -> Any:
         if "\n" in text:
             self.heartbeat.note()
-        return self._stream.write(text)
+        return write(text)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)

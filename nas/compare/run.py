@@ -47,8 +47,9 @@ def run(flags: argparse.Namespace) -> int:
 
 
 def _show(comparison: Comparison, out: Path) -> None:
-    """Prints the comparison and writes its files."""
-    print(render_comparison(comparison))
+    """Writes the comparison's files, and prints it."""
     written = write_json(out / "compare.json", to_dict(comparison, PUBLISHED), allow_nan=False)
-    for path in (written, write_comparison_page(out / "compare.html", comparison)):
+    page = write_comparison_page(out / "compare.html", comparison)
+    print(render_comparison(comparison))
+    for path in (written, page):
         print(f"wrote {path}")

@@ -82,7 +82,7 @@ def untrained_onnx(architecture: dict[str, Any], folder: Path) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         file = write_json(folder / f"{Architecture.from_dict(architecture).short_name}.json", architecture)
         line = [sys.executable, "-m", "nas.export", str(file), "--format", "onnx", "--untrained", "--no-latency"]
-        done = subprocess.run([*line, "--out", str(folder)], capture_output=True, text=True, check=False)
+        done = subprocess.run([*line, "--out", str(folder)], capture_output=True, encoding="utf-8", check=False)
         if done.returncode:
             raise RuntimeError(f"the ONNX file was not made: {done.stderr.strip()}")
         made = sorted(folder.glob("*.onnx"))

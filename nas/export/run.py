@@ -87,14 +87,12 @@ def _from_study(flags: argparse.Namespace, limit_ms: float | None, formats: Sequ
         fastest = pick(findings.front, "fastest", limit_ms)
         chosen = [fastest, *(r for r in findings.front[1:] if limit_ms is None or r.latency_ms <= limit_ms)]
     make_folder(flags.out)
-    print(render_table(chosen, findings.references, findings.scale))
-    for line in summary_lines(findings):
-        print(line)
-    if formats == ["json"]:
-        for path in write_architectures(chosen, flags.out):
-            print(f"wrote {path}")
+    written = write_architectures(chosen, flags.out) if formats == ["json"] else []
     if flags.pick is None and limit_ms is None:
-        print(f"wrote {write_front(findings, flags.out / 'front.json')}")
+        written.append(write_front(findings, flags.out / "front.json"))
+    print(render_table(chosen, findings.references, findings.scale))
+    for line in (*summary_lines(findings), *(f"wrote {path}" for path in written)):
+        print(line)
     return chosen
 
 

@@ -10,8 +10,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from rich.console import Console
-
 from nas.cli.command import check_folder, make_folder
 from nas.cli.heartbeat import Steps, doing
 from proxies.latency.measure import Latency, Prepared, Timing, check_runtime, compare, prepare
@@ -42,7 +40,7 @@ from studies.papers.published_guidelines import (
     PublishedTable,
 )
 from studies.report.guideline_page import write_guidelines
-from studies.text_table import rich_table
+from studies.text_table import table_text
 
 if TYPE_CHECKING:
     from torch import nn
@@ -52,7 +50,6 @@ FULL = Timing()
 QUICK = Timing(processes=2, max_processes=2, rounds=3, runs=2, warmup_runs=1, seconds=1.0, least_rounds=2)
 WITH_ELEMENTS = (1, 2, 3)
 """The tables whose memory access Ma 2018's formula tells apart: table 4's differs in what the formula leaves out."""
-_WIDTH = 160
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +84,8 @@ def rerun(flags: argparse.Namespace) -> int:
         for case in cases:
             at.now(f"timing the rows of table {case.table.number}")
             findings.append(_measure(case, setup, _reporter(steps)))
-            _print(findings[-1])
             files = _write(out, findings, _how(setup, findings))
+            _print(findings[-1])
     print(FLOP, ELEMENTS, SPEED, SPREAD, ALIGNMENT, *(f"wrote {file}" for file in files), sep="\n")
     return 0
 
@@ -190,9 +187,8 @@ def _row(case: Case, published: PublishedRow, network: nn.Module, shape: Shape, 
 def _print(finding: Finding) -> None:
     """Prints the finding's table and its verdict."""
     columns = columns_of(finding)
-    table = rich_table(columns, cells_of(finding), set(columns) - set(TEXTS))
     print(f"{finding.heading}. {finding.published.title}.")
-    Console(width=_WIDTH, highlight=False).print(table)
+    print(table_text(columns, cells_of(finding), set(columns) - set(TEXTS)))
     print(verdict_of(finding), end="\n\n", flush=True)
 
 

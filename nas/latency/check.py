@@ -14,10 +14,6 @@ from fractions import Fraction
 from pathlib import Path
 from types import MappingProxyType
 
-from rich import box
-from rich.console import Console
-from rich.table import Table
-
 from nas.cli.command import check_folder, clock, make_folder
 from nas.cli.heartbeat import doing
 from nas.latency.flags import CONDITIONS
@@ -36,6 +32,7 @@ from studies.latency.repeatability import (
     share_in_order,
     spread_between,
 )
+from studies.text_table import table_text
 
 _HALF = Fraction(1, 2)
 
@@ -71,8 +68,8 @@ def check(flags: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         print("stopped; what was measured:", file=sys.stderr)
     repeated = [Repeated(name, condition, depth, tuple(all_)) for (condition, depth, name), all_ in taken.items()]
-    _show(repeated)
     file = write_json(make_folder(flags.out) / "check.json", [one.to_dict() for one in repeated])
+    _show(repeated)
     print(f"wrote {file}")
     return 0
 
@@ -121,10 +118,8 @@ def _measure_all(
 
 def _show(repeated: Sequence[Repeated]) -> None:
     """Prints what was measured: a table for each condition and depth, and how often errors hold."""
-    console = Console(width=170, highlight=False)
     for condition, depth in sorted({(one.condition, one.depth) for one in repeated}, reverse=True):
         _print_group(
-            console,
             f"{condition}, {depth}",
             [one for one in repeated if (one.condition, one.depth) == (condition, depth)],
         )
@@ -138,16 +133,14 @@ def _show(repeated: Sequence[Repeated]) -> None:
             )
 
 
-def _print_group(console: Console, title: str, repeated: Sequence[Repeated]) -> None:
-    table = Table(box=box.SIMPLE_HEAD, title=f"{title}: standard deviation and worst between measurements, %")
-    table.add_column("network", no_wrap=True)
-    for name in ("repeats", "ms", "± stated", *ESTIMATES):
-        table.add_column(name, justify="right")
+def _print_group(title: str, repeated: Sequence[Repeated]) -> None:
+    numbers, rows = ("repeats", "ms", "± stated", *ESTIMATES), []
     for one in repeated:
         spreads = [_spread_text(one.values(estimate)) for estimate in ESTIMATES]
         text = statistics.median(latency.spread for latency in one.latencies) / 2
-        table.add_row(one.network, str(len(one.latencies)), f"{one.median_ms:.3f}", f"{100 * text:.1f}", *spreads)
-    console.print(table)
+        rows.append((one.network, str(len(one.latencies)), f"{one.median_ms:.3f}", f"{100 * text:.1f}", *spreads))
+    print(f"{title}: standard deviation and worst between measurements, %")
+    print(table_text(("network", *numbers), rows, numbers))
     by_name = {one.network: one for one in repeated}
     if by_name.keys() >= set(PAIR):
         fast, slow = (by_name[name] for name in PAIR)

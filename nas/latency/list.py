@@ -5,16 +5,13 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from rich import box
-from rich.console import Console
-from rich.table import Table
-
 from search_space.bounds import plain
 from search_space.task import task_name
 from studies.latency.repeatability import reference_drift
 from studies.ledger.latencies import Ledger, Measured
 from studies.storage.database import engine_of
 from studies.storage.studies import check_storage, check_storage_exists
+from studies.text_table import table_text
 
 COLUMNS = ("device", "runtime", "precision", "task", "pixels", "batch", "networks", "ms", "noisy", "reference drift")
 
@@ -29,12 +26,9 @@ def show(flags: argparse.Namespace) -> int:
     if not groups:
         print(f"{flags.storage} holds no latency yet: nas.run, nas.latency references and import enter them")
         return 0
-    table = Table(box=box.SIMPLE_HEAD, caption="ms: fastest to slowest. Drift: largest over smallest own time, less 1.")
-    for name in COLUMNS:
-        table.add_column(name, justify="left" if name in COLUMNS[:4] else "right", overflow="fold")
-    for group, members in sorted(groups.items()):
-        table.add_row(*group, *_summary(members))
-    Console(width=150, highlight=False).print(table)
+    rows = [(*group, *_summary(members)) for group, members in sorted(groups.items())]
+    print(table_text(COLUMNS, rows, COLUMNS[4:]))
+    print("ms: fastest to slowest. Drift: largest over smallest own time, less 1.")
     return 0
 
 

@@ -39,12 +39,12 @@ def measure(flags: argparse.Namespace) -> int:
     failed, steps = 0, Steps(len(chosen))
     for name, architecture, result, seconds in _measured(flags, task, chosen, steps):
         steps.done += 1
-        print(f"{steps.done} of {len(chosen)} {name} | {steps.left()}", file=sys.stderr, flush=True)
-        print(_line(name, architecture, result, task), flush=True)
-        failed += isinstance(result, str)
         if ledger and isinstance(result, Latency):
             how = LatencyFacts({**result.to_dict(), "seconds": seconds})
             ledger.add([Measured(architecture.key(), task.num_classes, result.fingerprint, "run", how, architecture)])
+        print(f"{steps.done} of {len(chosen)} {name} | {steps.left()}", file=sys.stderr, flush=True)
+        print(_line(name, architecture, result, task), flush=True)
+        failed += isinstance(result, str)
     return 1 if failed else 0
 
 

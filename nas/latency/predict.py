@@ -6,9 +6,6 @@ import argparse
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from rich import box
-from rich.console import Console
-from rich.table import Table
 
 from nas.cli.architectures import named_architectures
 from nas.latency.flags import FILTERS
@@ -31,6 +28,7 @@ from studies.latency.model import (
 from studies.ledger.latencies import Ledger, Measured
 from studies.storage.database import engine_of
 from studies.storage.studies import check_storage, check_storage_exists
+from studies.text_table import table_text
 
 TRAINED_ON = (20, 40, 60, 80)
 DRAWS = 20
@@ -48,9 +46,8 @@ def predict(flags: argparse.Namespace) -> int:
         raise InputError(f"a model needs {LEAST_MEASUREMENTS} networks measured alike, got {len(architectures)}")
     resolution, classes = measured[0].latency.resolution, measured[0].classes
     model = fit(architectures, latencies_ms, resolution, classes)
-    console = Console(width=130, highlight=False)
-    _print_errors(console, model, architectures, latencies_ms)
-    _print_work(console, model, architectures)
+    _print_errors(model, architectures, latencies_ms)
+    _print_work(model, architectures)
     for text, architecture in wanted.items():
         off = 100 * model.errors.median
         print(
@@ -80,16 +77,15 @@ def _medians(measured: Sequence[Measured]) -> tuple[list[Architecture], list[flo
     return list(networks.values()), [float(np.median(values)) for values in times.values()]
 
 
-def _print_errors(
-    console: Console, model: LatencyModel, architectures: Sequence[Architecture], latencies_ms: Sequence[float]
-) -> None:
-    table = Table(box=box.SIMPLE_HEAD, title=f"latency predicted from {model.measurements} networks")
-    for column in ("model", "fitted to", "median error", "within 5 %", "within 10 %", "worst", "Kendall tau"):
-        table.add_column(column, justify="left" if column in ("model", "fitted to") else "right")
-    for name, blocks in (("layers", BLOCKS), ("FLOPs alone", (FLOPS_ALONE,))):
-        for fitted_to, errors in _all_errors(architectures, latencies_ms, blocks, model):
-            table.add_row(name, fitted_to, *_texts(errors))
-    console.print(table)
+def _print_errors(model: LatencyModel, architectures: Sequence[Architecture], latencies_ms: Sequence[float]) -> None:
+    numbers = ("median error", "within 5 %", "within 10 %", "worst", "Kendall tau")
+    rows = [
+        (name, fitted_to, *_texts(errors))
+        for name, blocks in (("layers", BLOCKS), ("FLOPs alone", (FLOPS_ALONE,)))
+        for fitted_to, errors in _all_errors(architectures, latencies_ms, blocks, model)
+    ]
+    print(f"latency predicted from {model.measurements} networks")
+    print(table_text(("model", "fitted to", *numbers), rows, numbers))
 
 
 def _all_errors(
@@ -109,15 +105,9 @@ def _texts(errors: Errors) -> Iterator[str]:
     yield f"{errors.tau:.3f}"
 
 
-def _print_work(console: Console, model: LatencyModel, architectures: Sequence[Architecture]) -> None:
-    table = Table(
-        box=box.SIMPLE_HEAD, title=f"what a mean network spends its time on, channels in blocks of {model.block}"
-    )
-    table.add_column("work")
-    table.add_column("ms", justify="right")
+def _print_work(model: LatencyModel, architectures: Sequence[Architecture]) -> None:
     spent = [model.ms_by_kind(architecture) for architecture in architectures]
     means = {kind: float(np.mean([each.get(kind, 0.0) for each in spent])) for kind in model.ms_by_work}
-    for kind, ms in sorted(means.items(), key=lambda row: -row[1]):
-        if ms > 0:
-            table.add_row(kind, f"{ms:.3f}")
-    console.print(table)
+    rows = [(kind, f"{ms:.3f}") for kind, ms in sorted(means.items(), key=lambda row: -row[1]) if ms > 0]
+    print(f"what a mean network spends its time on, channels in blocks of {model.block}")
+    print(table_text(("work", "ms"), rows, ("ms",)))

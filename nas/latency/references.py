@@ -208,9 +208,9 @@ def _progress_line(result: Result, steps: Steps) -> str:
 
 def _show(results: Sequence[Result], conditions: Conditions, out: Path) -> None:
     study = study_of(results, conditions)
-    print(render_references(study))
     data = write_json(out / "references.json", to_json(study, conditions))
     page = write_reference_page(out / "references.html", study, FAMILIES)
+    print(render_references(study))
     for path in (data, page):
         print(f"wrote {path}")
 

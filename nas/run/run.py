@@ -98,12 +98,13 @@ def run(settings: Settings, began: float) -> int:
         study.set_user_attr(TIME_PLAN, keeper.to_dict())
         at.now("writing the report")
         findings = findings_of(study, references)
+        written = write_all(findings, analysis_of(study, finalists_of(study, storage)), settings.out)
         print(render_table(findings.front, findings.references, findings.scale))
         for line in filter(
             None, [*summary_lines(findings), *lines, drift_line([*findings.records, *findings.references])]
         ):
             print(line)
-        for path in write_all(findings, analysis_of(study, finalists_of(study, storage)), settings.out):
+        for path in written:
             print(f"wrote {path}")
         print(f"dashboard: python -m nas.dashboard {shlex.join(settings.study_flags)}")
         keeper.end("report")

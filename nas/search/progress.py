@@ -8,10 +8,10 @@ from types import TracebackType
 from typing import Self
 
 from optuna.study import Study
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
 from nas.cli.command import clock
+from nas.cli.terminal import console
 from studies.storage.database_errors import is_away
 from studies.storage.studies import networks_in
 
@@ -24,8 +24,8 @@ class SearchProgress:
     def __init__(
         self, study: Study, trials: int | None, seconds_left: Callable[[], float], standing: Callable[[Study], str]
     ) -> None:
-        columns = (TextColumn("{task.description}"), BarColumn())
-        self._progress = Progress(*columns, console=Console(stderr=True, highlight=False, soft_wrap=True))
+        columns = (TextColumn("{task.description}", markup=False), BarColumn())
+        self._progress = Progress(*columns, console=console())
         self._study = study
         self._trials = trials
         self._seconds_left = seconds_left
@@ -46,7 +46,7 @@ class SearchProgress:
         if line:
             # Where no live bar is drawn, as in a log, each line says how far the study is.
             beside = "" if self._progress.console.is_terminal else f" | {self._describe()}"
-            self._progress.console.print(line + beside, markup=False)
+            self._progress.console.print(line + beside)
         elif time.monotonic() - self._refreshed < REFRESH_SECONDS:
             return
         self._refreshed = time.monotonic()

@@ -57,7 +57,7 @@ def commit_of(folder: Path) -> str | None:
     """The commit that the folder's files are at, "-dirty" where some were changed since; None without a checkout."""
     git = ["git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
     try:
-        text = subprocess.run(git, capture_output=True, text=True, check=True, timeout=GIT_SECONDS)
+        text = subprocess.run(git, capture_output=True, encoding="utf-8", check=True, timeout=GIT_SECONDS)
     except (OSError, subprocess.SubprocessError):
         return None
     return text.stdout.strip() or None

@@ -9,8 +9,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from typing import Any
 
-from rich.console import Console
-
 from nas.cli.command import INTERRUPTED, Parser, check_folder, is_first_here, run_command
 from nas.cli.heartbeat import doing
 from nas.train.settings import TrainSettings, add_flags, settings_of
@@ -44,15 +42,14 @@ def train(flags: argparse.Namespace) -> int:
             raise
         return 2
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
     try:
         from nas.train.run import run  # here, for torch takes seconds to import
 
         with doing("reading the images") if settings.rank == 0 else nullcontext():
-            outcome = run(settings, lambda line: console.print(line, markup=False))
+            outcome = run(settings, lambda line: print(line, file=sys.stderr, flush=True))
     except KeyboardInterrupt:
         if settings.rank == 0:
-            console.print(_how_to_go_on(settings), markup=False)
+            print(_how_to_go_on(settings), file=sys.stderr)
         return INTERRUPTED
     if outcome:
         for line in [*_result_lines(outcome.metrics), *(f"wrote {path}" for path in outcome.files)]:

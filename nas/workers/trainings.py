@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from nas.cli.heartbeat import doing, running
+from nas.cli.terminal import console
 from nas.workers.protocol import Failure, Worker, Workers
 from search_space.architecture import Architecture
 from search_space.cost import cost_of
@@ -45,10 +45,10 @@ def train_missing(
     known = evaluations.answers(asked[0].data)
     missing = [question for question in asked if question.digest not in known]
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
-    console.print(f"{len(asked) - len(missing)} of {len(asked)} trainings are in the ledger", markup=False)
+    lines = console()
+    lines.print(f"{len(asked) - len(missing)} of {len(asked)} trainings are in the ledger")
     work = {question.digest: _work(question, macs_of or _macs_of) for question in missing}
-    with Progress(*columns, console=console) as progress:
+    with Progress(*columns, console=lines) as progress:
         task = progress.add_task("training", total=sum(work.values()))
         done = 0
 
@@ -56,7 +56,7 @@ def train_missing(
             nonlocal done
             done += 1
             text = f"failed: {cause}" if seconds is None else f"{seconds:.1f} s"
-            progress.console.print(f"{done} of {len(missing)} {name_of(question)}: {text}", markup=False)
+            progress.console.print(f"{done} of {len(missing)} {name_of(question)}: {text}")
             progress.advance(task, work[question.digest])
 
         def seconds_left() -> float | None:

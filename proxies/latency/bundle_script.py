@@ -101,7 +101,8 @@ def _measure(folder: Path, row: dict[str, Any], reference: dict[str, Any], timin
             [sys.executable, __file__, "--series"],
             input=json.dumps(request),
             capture_output=True,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
             cwd=folder,
             timeout=LONGEST_SECONDS,
         )
@@ -140,6 +141,8 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=Path("results.json"), help="the results file")
     parser.add_argument("--series", action="store_true", help=argparse.SUPPRESS)
     flags = parser.parse_args()
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # a terminal may know ASCII alone
     if flags.series:
         print(json.dumps(asdict(_take_series(json.load(sys.stdin)))))
         return 0

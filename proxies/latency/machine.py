@@ -36,9 +36,13 @@ def fingerprint(facts: dict[str, str | int]) -> str:
 def processor_name() -> str:
     """The model name of the processor, or of the board."""
     info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
+    lines = info.read_text(encoding="utf-8", errors="replace").splitlines() if info.exists() else []
     models = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    boards = [Path(file).read_text().strip("\0\n ") for file in _MODEL_FILES if Path(file).exists()]
+    boards = [
+        Path(file).read_text(encoding="utf-8", errors="replace").strip("\0\n ")
+        for file in _MODEL_FILES
+        if Path(file).exists()
+    ]
     return next(iter(models + boards), platform.processor() or platform.machine())
 
 
@@ -114,7 +118,11 @@ def _core_ticks() -> dict[int, tuple[int, int, int]]:
     stat = Path("/proc/stat")
     if not stat.exists():
         return {}
-    rows = [line.split() for line in stat.read_text().splitlines() if line.startswith("cpu") and line[3].isdigit()]
+    rows = [
+        line.split()
+        for line in stat.read_text(encoding="utf-8", errors="replace").splitlines()
+        if line.startswith("cpu") and line[3].isdigit()
+    ]
     ticks = {}
     for name, *columns in rows:
         # The columns are user, nice, system, idle, iowait, irq, softirq, steal; guests are counted in user already.

@@ -5,6 +5,7 @@ import ast
 import pytest
 from builders.places import ROOT
 
+PACKAGES = ("search_space", "proxies", "studies", "nas")
 HOME = "search_space/files.py"
 PRIVATE = {
     "proxies/latency/bundle_script.py": "runs where this project is not; writes aside and renames by itself",
@@ -104,7 +105,7 @@ def test_reading_and_writing_to_memory_is_none(code: str) -> None:
 
 def test_every_file_is_written_by_the_one_function() -> None:
     found = {}
-    for package in ("search_space", "proxies", "studies", "nas"):
+    for package in PACKAGES:
         for file in (ROOT / package).rglob("*.py"):
             name = file.relative_to(ROOT).as_posix()
             if calls := writers(ast.parse(file.read_text(encoding="utf-8"))):
@@ -112,3 +113,30 @@ def test_every_file_is_written_by_the_one_function() -> None:
     found.pop(HOME)
     assert {name: calls for name, calls in found.items() if name not in PRIVATE} == {}
     assert set(PRIVATE) <= set(found), "no longer writes anything: take it off the list"
+
+
+def is_in_the_terminals_encoding(call: ast.Call) -> bool:
+    """Whether the call reads, writes or receives text and does not say in what encoding."""
+    name, given = ast.unparse(call.func), {keyword.arg for keyword in call.keywords}
+    if name.endswith(("run", "Popen", "check_output", "check_call")) and given & {"text", "universal_newlines"}:
+        return "encoding" not in given
+    first, _, last = name.rpartition(".")
+    is_text = first not in ("", "files") and last in ("read_text", "write_text")
+    is_text |= name == "open" and "b" not in mode_of(call, place=1)
+    return is_text and "encoding" not in given
+
+
+@pytest.mark.parametrize("code", ["p.read_text()", "open(p)", "open(p, 'w')", "run(line, text=True)"])
+def test_text_without_an_encoding_is_found(code: str) -> None:
+    assert is_in_the_terminals_encoding(ast.parse(code, mode="eval").body)  # type: ignore[arg-type]
+
+
+def test_no_file_is_read_in_the_encoding_of_the_terminal() -> None:
+    found = [
+        f"{file.relative_to(ROOT)}: {ast.unparse(node)}"
+        for package in PACKAGES
+        for file in (ROOT / package).rglob("*.py")
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and is_in_the_terminals_encoding(node)
+    ]
+    assert found == []

@@ -50,12 +50,11 @@ def run_on_table(settings: Settings, path: Path) -> int:
         study = open_study(storage, settings.study, identity, resume=settings.resume, objectives=OBJECTIVES)
         study.set_user_attr(PROVENANCE, environment())
         _search(settings, study, references_of(study, storage), table)
-    for line in _found(study, table):
+    front = _write(study, identity, settings.out / "front.json")
+    path, codes = settings.out / "report.html", codes_of(study)
+    report = write_table_report(path, study.study_name, table, codes, identity, settings.budget)
+    for line in (*_found(study, table), f"wrote {front}", f"wrote {report}"):
         print(line)
-    print(f"wrote {_write(study, identity, settings.out / 'front.json')}")
-    report = settings.out / "report.html"
-    codes = codes_of(study)
-    print(f"wrote {write_table_report(report, study.study_name, table, codes, identity, settings.budget)}")
     print(f"dashboard: python -m nas.dashboard {shlex.join(settings.study_flags)}")
     return 0
 

@@ -34,7 +34,7 @@ def write_ncnn(network: nn.Module, file: Path, shape: Shape, device: str) -> Non
         size = ",".join(map(str, shape))
         command = [str(Path(pnnx.__file__).with_name("pnnx")), "network.pt", f"inputshape=[{size}]", "fp16=0"]
         parts = [f"ncnnparam={file.absolute()}", f"ncnnbin={_weights_of(file).absolute()}"]
-        finished = subprocess.run([*command, *parts], cwd=folder, capture_output=True, text=True, check=False)
+        finished = subprocess.run([*command, *parts], cwd=folder, capture_output=True, encoding="utf-8", check=False)
     if finished.returncode or not file.exists():
         raise RuntimeError(f"pnnx could not convert the network: {finished.stderr.strip()[-200:]}")
 
