@@ -23,7 +23,7 @@ from nas.cli.flags import (
     seeds_from,
     with_epochs,
 )
-from nas.cli.storage import CALIBRATIONS
+from nas.cli.storage import CALIBRATIONS, add_storage_flag, storage_named
 from nas.workers.cores import workers_here
 from nas.workers.setup import EvaluatorSetup
 from proxies.data.names import FOLDER, folder_path
@@ -55,7 +55,7 @@ class CalibrationSettings:
     seeds: tuple[int, ...]
     device: str
     workers: int
-    storage: str
+    storage: str = field(repr=False)
     out: Path
 
     @property
@@ -93,7 +93,7 @@ def add_flags(parser: Parser) -> None:
     add("--seeds", type=Number(SEED_COUNTS), default=2, help="full trainings of each architecture, one a seed")
     add_seed_flag(parser, "seed of the draws and the first one of the trainings")
     add_worker_flags(parser)
-    add("--storage", default=CALIBRATIONS, help="database URL that keeps trainings and calibrations")
+    add_storage_flag(parser, "that keeps trainings and calibrations", CALIBRATIONS)
     add("--out", type=Path, help="folder for what is written (default: runs/calibration-DATA)")
 
 
@@ -126,7 +126,7 @@ def settings_of(flags: argparse.Namespace) -> CalibrationSettings:
         seeds=seeds_from(flags.seed, flags.seeds),
         device=flags.device,
         workers=workers_here(flags.workers, flags.device),
-        storage=flags.storage,
+        storage=storage_named(flags) or CALIBRATIONS,
         out=flags.out or Path("runs", f"calibration-{_label(flags.data)}"),
     )
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from traceback import format_exception
 from typing import Never
 
 from nas.cli.terminal import Stream, streams
@@ -45,7 +46,7 @@ class Parser(argparse.ArgumentParser):
         flag, _, rule = message.removeprefix("argument ").partition(": ")
         if rule.startswith("must "):
             raise InputError(f"{flag} {rule}")
-        self.exit(2, f"{self.prog}: {message}; --help lists the options\n")
+        self.exit(2, f"{self.prog}: {_told(message)}; --help lists the options\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +103,7 @@ def _status_of(parser: Parser, command: Callable[[argparse.Namespace], int], arg
         arguments = parser.parse_args(argv)
     except InputError as error:
         if is_first_here():
-            print(f"{parser.prog}: {error}", file=sys.stderr)
+            print(_told(f"{parser.prog}: {error}", argv), file=sys.stderr)
         return 2
     try:
         return command(arguments)
@@ -111,12 +112,21 @@ def _status_of(parser: Parser, command: Callable[[argparse.Namespace], int], arg
         return INTERRUPTED
     except Exception as error:
         if arguments.debug:
+            sys.excepthook = lambda *error: print(_told("".join(format_exception(*error)), argv), file=sys.stderr)
             raise
         mistake = error if isinstance(error, InputError) else _lack_of(error, hasattr(arguments, "resume"))
         text = " ".join(str(mistake or error).split()) or type(error).__name__
         text = text if mistake else f"{type(error).__name__}: {text} (--debug shows where)"
-        print(f"{parser.prog}: {text}", file=sys.stderr)
+        print(_told(f"{parser.prog}: {text}", argv), file=sys.stderr)
         return 2 if mistake else 1
+
+
+def _told(text: str, argv: Sequence[str] | None = None) -> str:
+    """The text without the passwords that the command was given, however a library quotes them."""
+    from studies.storage.secrets import secrets_in, without_secrets  # here, for a command that works needs none of it
+
+    given = [*sys.argv, *(argv or ()), os.environ.get("NAS_STORAGE", "")]
+    return without_secrets(text, secrets_in(given)).rstrip("\n")
 
 
 def is_first_here() -> bool:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nas.cli.command import Parser
+from nas.cli.storage import RUNS, add_storage_flag
 from proxies.data.names import EMBEDDED, check_images
 from proxies.data.source import DataSource
 from proxies.latency.runtimes import RUNTIMES
@@ -251,4 +252,4 @@ def add_study_flags(parser: Parser) -> None:
     """Adds --study and --storage, which say where a study is kept; see `nas.cli.storage.storage_of`."""
     add = parser.add_argument
     add("--study", help="the study's name (default: the only one in the storage)")
-    add("--storage", help="database URL (default: the SQLite file of runs/STUDY, or the only one under runs)")
+    add_storage_flag(parser, "of the study", RUNS)

@@ -16,6 +16,7 @@ from nas.cli.flags import (
     add_seed_flag,
     add_worker_flags,
 )
+from nas.cli.storage import add_storage_flag
 from nas.compare.networks import ALL, SETS
 from search_space.bounds import SEED_COUNTS
 from studies.front import PICKS
@@ -43,5 +44,5 @@ def add_flags(parser: Parser) -> None:
     add_worker_flags(parser, device=None, or_none=" (default: cpu)")
     add_runtime_flag(parser, default=None)
     add("--latency-device", help="where that is: cpu or cuda (default: cpu)")
-    add("--storage", help=f"database URL of the ledger (default: the study's, or {COMPARISONS})")
+    add_storage_flag(parser, "of the ledger", f"the study's, or {COMPARISONS}")
     add("--out", type=Path, default=Path("runs/compare"), help="folder for compare.json and compare.html")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from nas.cli.architectures import FOUND, NamedNetwork, named_network
 from nas.cli.flags import check_device, seeds_from, with_epochs
-from nas.cli.storage import storage_of
+from nas.cli.storage import storage_named, storage_of
 from nas.compare.flags import COMPARISONS, DEFAULT_SET
 from nas.compare.networks import networks_of
 from nas.search.outputs import findings_of
@@ -26,7 +26,7 @@ from search_space.errors import InputError
 from search_space.plan import NO_CLASSIFIER
 from search_space.task import Task
 from studies.front import pick
-from studies.storage.studies import SETTINGS, check_storage, load_study, open_storage, references_of
+from studies.storage.studies import SETTINGS, check_storage, load_study, open_to_read, references_of
 
 DEFAULTS: Mapping[str, Any] = {
     "data": EMBEDDED,
@@ -54,7 +54,7 @@ class CompareSettings:
     device: str
     latency: LatencySetup
     workers: int
-    storage: str
+    storage: str = field(repr=False)
     out: Path
 
     @property
@@ -83,7 +83,7 @@ def settings_of(flags: argparse.Namespace) -> CompareSettings:
     check_images(chosen["data"])
     check_device(chosen["device"])
     check_runtime(chosen["runtime"], chosen["latency_device"])
-    storage = flags.storage or url or COMPARISONS
+    storage = storage_named(flags) or url or COMPARISONS
     check_storage(storage)
     return CompareSettings(
         networks=_networks(flags, front),
@@ -109,7 +109,7 @@ def _of_study(flags: argparse.Namespace) -> tuple[list[NamedNetwork], Mapping[st
             )
         return [], {}, None
     url = storage_of(flags)
-    storage = open_storage(url, must_exist=True)
+    storage = open_to_read(url)
     study = load_study(storage, flags.study)
     kept = study.user_attrs.get(SETTINGS, {})
     if "data" not in kept:

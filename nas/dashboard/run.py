@@ -18,7 +18,7 @@ from search_space.architecture import Architecture
 from search_space.errors import InputError
 from search_space.files import write_json
 from studies.optuna_internals import id_of_study
-from studies.storage.studies import load_study, open_storage
+from studies.storage.studies import load_study, open_to_read
 
 EXTRA = "python -m pip install -e '.[dashboard]'"
 
@@ -28,7 +28,7 @@ def serve(flags: argparse.Namespace) -> int:
     if find_spec("optuna_dashboard") is None:
         raise InputError(f"the dashboard needs optuna-dashboard, which is not installed: {EXTRA}")
     url = storage_of(flags)
-    study = load_study(open_storage(url, must_exist=True), flags.study)
+    study = load_study(open_to_read(url), flags.study)
     import optuna_dashboard
 
     from studies.dashboard.annotated_storage import AnnotatedStorage

@@ -19,7 +19,7 @@ from search_space.files import write_json
 from studies.display import render_table
 from studies.front import pick
 from studies.record import Record
-from studies.storage.studies import load_study, open_storage, references_of
+from studies.storage.studies import load_study, open_to_read, references_of
 
 WEIGHTS = ".safetensors"
 
@@ -76,7 +76,7 @@ def _written_as_json(flags: argparse.Namespace, named: Named) -> Iterator[Path]:
 
 def _from_study(flags: argparse.Namespace, limit_ms: float | None, formats: Sequence[str]) -> list[Record]:
     """The records of the study's front to export, printed as a table; JSON is written here if it is all."""
-    storage = open_storage(storage_of(flags), must_exist=True)
+    storage = open_to_read(storage_of(flags))
     study = load_study(storage, flags.study)
     findings = findings_of(study, references_of(study, storage))
     if not findings.front:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator, Sequence
 
-from sqlalchemy.engine import make_url
-
 from nas.cli.command import clock
 from nas.finalists.finish import FinishedRun
 from nas.finalists.plan import FinalistsPlan
@@ -16,6 +14,7 @@ from nas.search.settings import Settings
 from studies.accuracy_scale import PERCENT, AccuracyScale
 from studies.finalists import render_finalists
 from studies.record import Record
+from studies.storage.secrets import shown_url
 
 PROGRAM = "python -m nas.finalists"
 
@@ -93,8 +92,7 @@ def result_lines(settings: FinalistsSettings, plan: FinalistsPlan, results: Resu
         yield f"FLOPs, parameters and latency: at {settings.search.task.description}"
         if settings.accuracy:
             yield f"predicted {scale.unit}: {settings.accuracy.summary}"
-        storage = make_url(settings.search.storage).render_as_string(hide_password=True)
-        yield f"kept as the study {results.study} in {storage}"
+        yield f"kept as the study {results.study} in {shown_url(settings.search.storage)}"
     if results.undone:
         yield f"{results.undone} of {len(plan.records) * len(settings.seeds)} trainings were left undone: time was up"
     for failure in results.failures:

@@ -17,6 +17,7 @@ from typing import Any
 from sqlalchemy.exc import OperationalError
 
 from nas.cli.command import clock
+from nas.cli.storage import needed_storage
 from nas.latency.agent_jobs import LONGEST_SECONDS, SentNetwork, is_sha256, job_of
 from proxies.latency.machine import device_facts, fingerprint
 from proxies.latency.measure import Latency, Prepared, check_runtime, compare
@@ -26,6 +27,9 @@ from search_space.errors import InputError
 from studies.facts import LatencyFacts
 from studies.ledger.latency_queue import DONE, FAILED, Answer, Job, LatencyQueue
 from studies.storage.database import engine_of
+from studies.storage.database_errors import reason_of
+from studies.storage.secrets import shown_url, without_secrets
+from studies.storage.studies import check_storage
 
 POLL_SECONDS = 0.5
 BEAT_SECONDS = 5.0
@@ -43,9 +47,11 @@ def serve(flags: argparse.Namespace) -> int:
         print(line, file=sys.stderr, flush=True)
 
     onnx_package()
-    queue = LatencyQueue(engine_of(flags.storage))
+    url = needed_storage(flags)
+    check_storage(url)
+    queue = LatencyQueue(engine_of(url))
     agent = Agent(queue, flags.device, report)
-    report(f"device {flags.device!r} ({device_facts()['processor']}) serves {flags.storage}; Ctrl-C ends it")
+    report(f"device {flags.device!r} ({device_facts()['processor']}) serves {shown_url(url)}; Ctrl-C ends it")
     measured = agent.serve(idle_seconds=flags.idle)
     report(f"no work for {clock(flags.idle)}: {measured} networks measured")
     return 0
@@ -106,7 +112,7 @@ class Agent:
             except OperationalError as error:
                 if time.monotonic() - since > retry_seconds:
                     raise
-                self._report(f"the database cannot be reached, trying again: {str(error.orig).splitlines()[0]}")
+                self._report(f"the database cannot be reached, trying again: {reason_of(error)}")
                 time.sleep(BEAT_SECONDS)
 
     def _beat(self) -> None:
@@ -204,5 +210,5 @@ class NetworkFiles:
 
 def _line_of(error: Exception) -> str:
     """The error in a line that any database and terminal takes."""
-    text = " ".join(f"{type(error).__name__}: {error}".split())[:LONGEST_CAUSE]
+    text = without_secrets(" ".join(f"{type(error).__name__}: {error}".split()))[:LONGEST_CAUSE]
     return "".join(character if character.isprintable() else "?" for character in text)

@@ -18,17 +18,20 @@ from typing import Any
 from nas.cli.architectures import named_architectures
 from nas.cli.command import make_folder
 from nas.cli.flags import task_of
+from nas.cli.storage import needed_storage, storage_named
 from proxies.latency.bundle_script import MANIFEST, RESULTS_SCHEMA, sealed
 from proxies.latency.protocol import DEFAULT_TIMING, Reading
 from search_space.architecture import Architecture
 from search_space.errors import InputError
 from search_space.files import PARTIAL, replacing, write_json, write_text
 from search_space.presets import ANCHOR, PRESETS
-from search_space.reading import LARGE, Fields, parse_json, read_bytes, read_json, read_zipped, shown
+from search_space.reading import LARGE, Fields, parse_json, read_bytes, read_json, read_zipped
 from search_space.task import Task
 from studies.facts import LatencyFacts
 from studies.ledger.latencies import Ledger, Measured
 from studies.storage.database import engine_of
+from studies.storage.secrets import shown_url
+from studies.storage.studies import check_storage
 
 BUNDLE_SCHEMA = 1
 SCRIPT = "measure.py"
@@ -69,14 +72,16 @@ def _zip(folder: Path, path: Path) -> None:
 
 
 def _chosen(flags: argparse.Namespace) -> Iterator[tuple[str, Architecture]]:
-    if not flags.architectures and not flags.storage:
+    # A variable that is set for other commands adds no front to networks that are named.
+    url = flags.storage if flags.architectures and not flags.study else storage_named(flags)
+    if not flags.architectures and not url:
         raise InputError("a bundle needs networks: name presets or JSON files, or a study's storage with --storage")
     yield from named_architectures(flags.architectures)
-    if flags.storage:
+    if url:
         from nas.search.outputs import findings_of
-        from studies.storage.studies import load_study, open_storage, references_of
+        from studies.storage.studies import load_study, open_to_read, references_of
 
-        storage = open_storage(flags.storage, must_exist=True)
+        storage = open_to_read(url)
         study = load_study(storage, flags.study)
         findings = findings_of(study, references_of(study, storage))
         for record in (*findings.front, *findings.references):
@@ -143,8 +148,10 @@ def import_results(flags: argparse.Namespace) -> int:
     failures = results.fields("failures")
     causes = {network: failures.text(network, longest=LONGEST_CAUSE) for network in failures.plain}
     processor = results.fields("device").text("processor")
-    new = Ledger(engine_of(flags.storage)).add(measurements)
-    print(f"{new} of {len(measurements)} latencies of {processor} ({device}) are new in {flags.storage}")
+    url = needed_storage(flags)
+    check_storage(url)
+    new = Ledger(engine_of(url)).add(measurements)
+    print(f"{new} of {len(measurements)} latencies of {processor} ({device}) are new in {shown_url(url)}")
     for network, cause in causes.items():
         print(f"not measured: {network}: {cause}")
     return 0
@@ -153,7 +160,7 @@ def import_results(flags: argparse.Namespace) -> int:
 def _read_results(path: Path) -> Fields:
     results = _object(read_json(path, A_FILE, LARGE), path)
     if results.plain.get("schema") != RESULTS_SCHEMA:
-        schema = shown(results.plain.get("schema"))
+        schema = shown_url(results.plain.get("schema"))
         raise InputError(f"results must be of schema {RESULTS_SCHEMA}, got {schema} in {str(path)!r}")
     if sealed(results.plain) != results.plain:
         raise InputError(f"results must be as the device wrote them, and {str(path)!r} was changed: measure anew")
@@ -187,7 +194,9 @@ def _measurements(results: Fields, manifest: Fields, device: str) -> Iterator[Me
         raise InputError(f"results must hold the reference's own latency, and {results.where} does not: measure anew")
     for network, reading in readings.items():
         if network not in rows or reading.value("sha256") != rows[network].value("sha256"):
-            raise InputError(f"results must match what was bundled, and {shown(network)} in {results.where} does not")
+            raise InputError(
+                f"results must match what was bundled, and {shown_url(network)} in {results.where} does not"
+            )
         yield _measured(rows[network], _values(reading), _values(scale)["p10_ms"], results, manifest, device)
 
 
@@ -220,7 +229,7 @@ def _measured(
         raise InputError(f"a latency must be a time above 0, got {values['p10_ms']!r} for {row.text('name')}")
     shape = row.rows("shape", 4)
     if len(shape) != 4 or not all(type(side) is int and 0 < side <= LARGEST_SIDE for side in shape):
-        raise InputError(f"'shape' in {row.where} must be 4 whole numbers above 0, got {shown(shape)}")
+        raise InputError(f"'shape' in {row.where} must be 4 whole numbers above 0, got {shown_url(shape)}")
     latency = {
         **values,
         "latency_ms": values["ratio"] * reference_ms,

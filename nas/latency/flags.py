@@ -19,6 +19,7 @@ from nas.cli.flags import (
     between,
     duration,
 )
+from nas.cli.storage import add_storage_flag
 from proxies.latency.protocol import TIMINGS
 from proxies.latency.setup import DEFAULT_RUNTIME
 from proxies.references.names import REFERENCE_NAMES
@@ -66,7 +67,7 @@ def _measure(parser: Parser) -> None:
     add_runtime_flags(parser)
     add_task_flags(parser, "latency is measured")
     add("--batch-size", type=Number(BATCHES), default=1, help="images that run at once")
-    add("--storage", help="database URL of the ledger that keeps each measurement (default: none is kept)")
+    add_storage_flag(parser, "of the ledger that keeps each measurement", "none is kept")
 
 
 def _time(parser: Parser) -> None:
@@ -81,14 +82,14 @@ def _references(parser: Parser) -> None:
     add_classifier_flags(parser, "networks are counted and timed")
     add("--only", help=f"names or beginnings of names, joined by commas, of: {', '.join(REFERENCE_NAMES)}")
     add_seed_flag(parser, "seed of weights, input and order")
-    add("--storage", help="database URL of the ledger that keeps each measurement (default: none is kept)")
+    add_storage_flag(parser, "of the ledger that keeps each measurement", "none is kept")
     add("--out", type=Path, default=Path("runs/references"), help="folder for references.json and references.html")
 
 
 def _bundle(parser: Parser) -> None:
     add = parser.add_argument
     add("architectures", nargs="*", help=ARCHITECTURES)
-    add("--storage", help="database URL of a study whose front is bundled too")
+    add_storage_flag(parser, "of a study whose front is bundled too", "none; the variable counts with --study alone")
     add("--study", help="the study's name (default: the only one in the storage)")
     add_task_flags(parser, "latency is measured")
     add("--out", type=Path, default=Path("bundle"), help="a folder, or a file that ends in .zip")
@@ -98,25 +99,25 @@ def _import(parser: Parser) -> None:
     add = parser.add_argument
     add("results", type=Path, help="the results file that the bundle's script wrote")
     add("--bundle", type=Path, required=True, help="the bundle that was measured: folder or .zip")
-    add("--storage", required=True, help="database URL of the ledger")
+    add_storage_flag(parser, "of the ledger")
     add("--device", help="a name for the device (default: its fingerprint)")
 
 
 def _agent(parser: Parser) -> None:
     add = parser.add_argument
-    add("--storage", required=True, help="database URL of the study that asks")
+    add_storage_flag(parser, "of the study that asks")
     add("--device", required=True, help="the name that searches call this device by, with --latency-from")
     add("--idle", type=duration, help="end after this long without work, such as 1h (default: serve until stopped)")
 
 
 def _list(parser: Parser) -> None:
-    parser.add_argument("--storage", required=True, help="database URL of the ledger")
+    add_storage_flag(parser, "of the ledger")
 
 
 def _predict(parser: Parser) -> None:
     add = parser.add_argument
     add("architectures", nargs="*", help=f"{ARCHITECTURES}, to predict the latency of")
-    add("--storage", required=True, help="database URL of the ledger")
+    add_storage_flag(parser, "of the ledger")
     for name, bounds in FILTERS.items():
         kind = Number(bounds) if bounds else str
         add(f"--{name.replace('_', '-')}", type=kind, help=f"only measurements of this {name.replace('_', ' ')}")

@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
+from nas.cli.storage import needed_storage
 from search_space.bounds import plain
 from search_space.task import task_name
 from studies.latency.repeatability import reference_drift
 from studies.ledger.latencies import Ledger, Measured
-from studies.storage.database import engine_of
-from studies.storage.studies import check_storage, check_storage_exists
+from studies.storage.secrets import shown_url
+from studies.storage.studies import ledger_to_read
 from studies.text_table import table_text
 
 COLUMNS = ("device", "runtime", "precision", "task", "pixels", "batch", "networks", "ms", "noisy", "reference drift")
@@ -18,13 +19,12 @@ COLUMNS = ("device", "runtime", "precision", "task", "pixels", "batch", "network
 
 def show(flags: argparse.Namespace) -> int:
     """The exit status of a listing with these flags."""
-    check_storage_exists(flags.storage)
-    check_storage(flags.storage)
+    url = needed_storage(flags)
     groups: dict[tuple[str, ...], list[Measured]] = {}
-    for measured in Ledger(engine_of(flags.storage)).measurements():
+    for measured in Ledger(ledger_to_read(url), to_read=True).measurements():
         groups.setdefault(group_of(measured), []).append(measured)
     if not groups:
-        print(f"{flags.storage} holds no latency yet: nas.run, nas.latency references and import enter them")
+        print(f"{shown_url(url)} holds no latency yet: nas.run, nas.latency references and import enter them")
         return 0
     rows = [(*group, *_summary(members)) for group, members in sorted(groups.items())]
     print(table_text(COLUMNS, rows, COLUMNS[4:]))

@@ -12,6 +12,7 @@ from pathlib import Path
 from nas.cli.architectures import named_architectures
 from nas.cli.flags import choices_of, task_of
 from nas.cli.heartbeat import Steps, doing
+from nas.cli.storage import storage_named
 from proxies.latency.measure import Latency, check_runtime, compare, prepare
 from search_space.architecture import Architecture
 from search_space.budget import Budget
@@ -33,9 +34,9 @@ def measure(flags: argparse.Namespace) -> int:
     chosen = [(name, task.deployed(architecture)) for name, architecture in _chosen(flags, task)]
     check_runtime(flags.runtime, flags.device)
     ledger = None
-    if flags.storage:
-        check_storage(flags.storage)
-        ledger = Ledger(engine_of(flags.storage))
+    if url := storage_named(flags):
+        check_storage(url)
+        ledger = Ledger(engine_of(url))
     failed, steps = 0, Steps(len(chosen))
     for name, architecture, result, seconds in _measured(flags, task, chosen, steps):
         steps.done += 1

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from nas.cli.architectures import named_architectures
+from nas.cli.storage import needed_storage
 from nas.latency.flags import FILTERS
 from nas.latency.list import group_of
 from search_space.architecture import Architecture
@@ -26,8 +27,7 @@ from studies.latency.model import (
     unseen_errors,
 )
 from studies.ledger.latencies import Ledger, Measured
-from studies.storage.database import engine_of
-from studies.storage.studies import check_storage, check_storage_exists
+from studies.storage.studies import ledger_to_read
 from studies.text_table import table_text
 
 TRAINED_ON = (20, 40, 60, 80)
@@ -37,10 +37,9 @@ DRAWS = 20
 def predict(flags: argparse.Namespace) -> int:
     """The exit status of a prediction with these flags."""
     wanted = dict(named_architectures(flags.architectures))
-    check_storage_exists(flags.storage)
-    check_storage(flags.storage)
+    ledger = Ledger(ledger_to_read(needed_storage(flags)), to_read=True)
     columns = {name: getattr(flags, name) for name in FILTERS if getattr(flags, name) is not None}
-    measured = [each for each in Ledger(engine_of(flags.storage)).measurements(**columns) if each.architecture]
+    measured = [each for each in ledger.measurements(**columns) if each.architecture]
     architectures, latencies_ms = _medians(measured)
     if len(architectures) < LEAST_MEASUREMENTS:
         raise InputError(f"a model needs {LEAST_MEASUREMENTS} networks measured alike, got {len(architectures)}")

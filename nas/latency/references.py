@@ -13,6 +13,7 @@ from typing import Any
 
 from nas.cli.command import check_folder, make_folder
 from nas.cli.heartbeat import Steps, doing
+from nas.cli.storage import storage_named
 from nas.search.outputs import FLOP
 from proxies.latency.measure import Prepared, Timing, check_runtime, compare, prepare
 from proxies.latency.protocol import DEFAULT_TIMING
@@ -56,7 +57,7 @@ def run(flags: argparse.Namespace) -> int:
     conditions = _conditions(flags)
     names = names_of(flags.only)
     check_folder(flags.out)
-    keep = _keeper(flags.storage, flags.classes)
+    keep = _keeper(storage_named(flags), flags.classes)
     make_folder(flags.out)
     results: list[Result] = []
     steps = Steps(len(names))

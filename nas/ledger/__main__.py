@@ -7,6 +7,7 @@ from pathlib import Path
 
 from nas.cli.command import Command, Parser
 from nas.cli.flags import Number, add_seed_flag
+from nas.cli.storage import RUNS, add_storage_flag
 from search_space.bounds import NETWORKS
 from studies.ledger.entry import KINDS
 
@@ -24,8 +25,8 @@ def add_flags(parser: Parser) -> None:
 
 def _add_filters(parser: Parser) -> None:
     add = parser.add_argument
-    add("--storage", help="database URL (default: the SQLite file of runs/STUDY, or the only one under runs)")
-    add("--study", help="the study whose storage is read; with --storage: only latencies measured for that study")
+    add_storage_flag(parser, "of the ledger", RUNS)
+    add("--study", help="the study whose storage is read; of a database that is named, only latencies for that study")
     add("--kind", choices=KINDS, help="only entries of this kind; scores are those at initialisation")
     add("--network", help="only this preset, or what begins so: an architecture's key, a hand-designed network's name")
     add("--recipe", help="only what was trained by the recipe of this name")

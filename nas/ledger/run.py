@@ -9,15 +9,15 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 from nas.cli.command import check_folder, make_folder
-from nas.cli.storage import storage_of
+from nas.cli.storage import storage_named, storage_of
 from nas.ledger.files import check_file, write_entries
 from search_space.errors import InputError
-from search_space.reading import shown
 from search_space.task import DETECTION_BACKBONE
 from studies.ledger.entries import Entries, Filters, Totals
 from studies.ledger.entry import LATENCY, SCORES, Entry
-from studies.storage.database import engine_of, errors_in_one_line, parsed_url
-from studies.storage.studies import check_storage, check_storage_exists
+from studies.storage.database import errors_in_one_line
+from studies.storage.secrets import shown_url
+from studies.storage.studies import ledger_to_read
 from studies.text_table import table_text
 
 COLUMNS = ("taken at, UTC", "kind", "network", "by", "data", "seed", "device", "result", "s")
@@ -73,7 +73,7 @@ def filters_of(flags: argparse.Namespace) -> Filters:
     if since is not None and until is not None and since >= until:
         raise InputError(f"--since must lie before --until, got {flags.since} and {flags.until}: exchange them")
     names = ("kind", "network", "recipe", "data", "seed", "device", "runtime")
-    study = flags.study if flags.storage else None
+    study = flags.study if storage_named(flags) else None
     return Filters(**{name: getattr(flags, name) for name in names}, study=study, since_s=since, until_s=until)
 
 
@@ -100,19 +100,17 @@ def _moment(flag: str, text: str, day: timedelta) -> float:
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
     except (ValueError, OverflowError) as error:  # the day after the last of the year 9999
         rule = f"{flag} must be a day or a time, such as 2026-11-01 or 2026-11-01T09:30"
-        raise InputError(f"{rule}; got {shown(text)}") from error
+        raise InputError(f"{rule}; got {shown_url(text)}") from error
 
 
 @contextmanager
 def _opened(flags: argparse.Namespace) -> Iterator[tuple[Entries, str]]:
     """The entries of the storage that the flags name, and its URL as it may be shown."""
     url = storage_of(flags)
-    check_storage_exists(url)
-    check_storage(url)
-    engine = engine_of(url)
+    engine = ledger_to_read(url)
     try:
         with errors_in_one_line(url):
-            yield Entries(engine), parsed_url(url).render_as_string(hide_password=True)
+            yield Entries(engine), shown_url(url)
     finally:
         engine.dispose()
 

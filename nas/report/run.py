@@ -16,12 +16,12 @@ from search_space.budget import Budget
 from search_space.errors import InputError
 from studies.report.benchmark_page import write_table_report
 from studies.sampling.benchmark_table import ANY, FinishedTable
-from studies.storage.studies import SETTINGS, finalists_of, load_study, open_storage, references_of
+from studies.storage.studies import SETTINGS, finalists_of, load_study, open_to_read, references_of
 
 
 def report(flags: argparse.Namespace) -> int:
     """The exit status of a report with these flags."""
-    storage = open_storage(storage_of(flags), must_exist=True)
+    storage = open_to_read(storage_of(flags))
     study = load_study(storage, flags.study)
     path = flags.out or Path("runs") / study.study_name / "report.html"
     check_folder(path.parent)

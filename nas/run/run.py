@@ -13,7 +13,6 @@ from typing import Any
 
 from optuna.storages import RDBStorage
 from optuna.study import Study
-from sqlalchemy.engine import make_url
 
 from nas.cli.command import check_folder, clock, make_folder
 from nas.cli.heartbeat import doing
@@ -48,6 +47,7 @@ from studies.record import Record
 from studies.storage.coordinators import Coordinator
 from studies.storage.database import engine_of
 from studies.storage.retry import Retry
+from studies.storage.secrets import shown_url
 from studies.storage.studies import (
     SETTINGS,
     check_storage,
@@ -273,8 +273,8 @@ def space_for(settings: Settings, anchor_ms: float) -> SearchSpace:
 
 def agent_line(settings: Settings) -> str:
     """The command that starts the agent that a run waits for; a password in the URL is left out."""
-    storage = make_url(settings.storage).render_as_string(hide_password=True)
-    return f"python -m nas.latency agent --device {settings.latency.remote} --storage {storage}"
+    where = shlex.join(["--device", settings.latency.remote or "", "--storage", shown_url(settings.storage)])
+    return f"python -m nas.latency agent {where}"
 
 
 def _headline(settings: Settings, space: SearchSpace, anchor_ms: float) -> str:

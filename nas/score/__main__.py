@@ -8,7 +8,7 @@ from pathlib import Path
 from nas.cli.architectures import ARCHITECTURES
 from nas.cli.command import Command, Parser
 from nas.cli.flags import add_data_flags, add_recipe_flags, add_seed_flag, add_worker_flags
-from nas.cli.storage import CALIBRATIONS
+from nas.cli.storage import CALIBRATIONS, add_storage_flag
 
 
 def add_flags(parser: Parser) -> None:
@@ -19,7 +19,7 @@ def add_flags(parser: Parser) -> None:
     add_recipe_flags(parser, "short", "how they are trained")
     add_seed_flag(parser, "seed of the trainings")
     add_worker_flags(parser)
-    add("--storage", default=CALIBRATIONS, help="database URL that keeps trainings, and may hold calibrations")
+    add_storage_flag(parser, "that keeps trainings, and may hold calibrations", CALIBRATIONS)
     add("--json", type=Path, metavar="OUT", help="write the scores to this file as JSON too")
 
 

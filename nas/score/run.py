@@ -14,7 +14,7 @@ from nas.cli.architectures import named_architectures
 from nas.cli.command import INTERRUPTED, check_folder, make_folder
 from nas.cli.flags import check_device, data_of
 from nas.cli.images import tell_of_images
-from nas.cli.storage import folders_of
+from nas.cli.storage import CALIBRATIONS, folders_of, storage_named
 from nas.search.accuracy import Accuracy, accuracy_for
 from nas.workers.cores import workers_here
 from nas.workers.local import LocalWorkers
@@ -162,5 +162,5 @@ def setup_of(flags: argparse.Namespace) -> EvaluatorSetup:
         device=flags.device,
         workers=workers_here(flags.workers, flags.device),
         seed=flags.seed,
-        storage=flags.storage,
+        storage=storage_named(flags) or CALIBRATIONS,
     )

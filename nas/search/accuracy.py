@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Engine
-from sqlalchemy.engine import make_url
 
 from nas.cli.storage import CALIBRATIONS
 from nas.workers.setup import EvaluatorSetup
@@ -21,7 +19,8 @@ from studies.calibration.known_trainings import known_trainings, shipped_fit
 from studies.calibration.results import FEWEST, PREDICTION, Calibration, verdict_of
 from studies.ledger.trainings import Evaluations
 from studies.record import Record
-from studies.storage.database import engine_of
+from studies.storage.database import file_of
+from studies.storage.studies import ledger_to_read
 
 SHORT = "short"
 """The recipe whose fit stands in for that of a recipe without one: what losses say is much the same."""
@@ -143,7 +142,7 @@ def level_from(setup: EvaluatorSetup, fingerprint: str) -> tuple[list[Example], 
 
     Of several longer recipes the longest counts.
     """
-    kept = [each for engine in _engines(setup) for each in Evaluations(engine).trainings(fingerprint)]
+    kept = [each for engine in _engines(setup) for each in Evaluations(engine, to_read=True).trainings(fingerprint)]
     own = _without_name(setup.recipe.to_dict())
     short = {each.architecture.key(): each.training for each in kept if _without_name(each.recipe) == own}
     longer = [each for each in kept if _work(each.recipe) > _work(own) and each.architecture.key() in short]
@@ -176,7 +175,9 @@ def _own(setup: EvaluatorSetup, fingerprint: str) -> Iterator[Calibration]:
 
 
 def _engines(setup: EvaluatorSetup) -> Iterator[Engine]:
-    for url in (setup.storage, CALIBRATIONS):
-        parsed = make_url(url)
-        if parsed.get_backend_name() != "sqlite" or Path(parsed.database or "").is_file():
-            yield engine_of(url)
+    own, usual = (file_of(url) for url in (setup.storage, CALIBRATIONS))
+    if own is None or own.is_file():
+        yield ledger_to_read(setup.storage)
+    # Nothing counts twice where both are one, however each is written.
+    if usual is not None and usual.is_file() and (own is None or own.resolve() != usual.resolve()):
+        yield ledger_to_read(CALIBRATIONS)

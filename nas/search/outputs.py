@@ -18,6 +18,7 @@ from studies.record import Record
 from studies.report.study.common_choices import Importances, importances_of
 from studies.report.study.growth import minutes_of
 from studies.report.study.study_report import write_report
+from studies.storage.secrets import plain_without_secrets
 from studies.storage.studies import SETTINGS, failures_of, records_of
 
 PROVENANCE = "provenance"
@@ -58,7 +59,7 @@ def findings_of(study: Study, references: Study) -> Findings:
         references=beside,
         failures=failures_of(study),
         settings=study.user_attrs.get(SETTINGS, {}),
-        provenance=study.user_attrs.get(PROVENANCE, {}),
+        provenance=plain_without_secrets(study.user_attrs.get(PROVENANCE, {})),
         scale=AccuracyScale.of_study(study.user_attrs, records, beside),
     )
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-import shlex
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -16,6 +15,7 @@ from nas.search.settings import Settings
 from proxies.latency.machine import processor_name
 from proxies.training.recipes import stem_stride_for
 from search_space.presets import ANCHOR
+from studies.storage.secrets import command_line
 
 PACKAGES = ("torch", "torchvision", "onnxruntime", "optuna", "numpy", "scikit-learn", "sqlalchemy")
 GIT_SECONDS = 10
@@ -24,7 +24,7 @@ GIT_SECONDS = 10
 def environment() -> dict[str, Any]:
     """The command, the machine, the versions and the commit of this project, as plain JSON."""
     return {
-        "command": shlex.join(["python", "-m", "nas.run", *sys.argv[1:]]),
+        "command": command_line("nas.run", sys.argv[1:]),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "host": platform.node(),
         "system": platform.platform(),

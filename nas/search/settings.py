@@ -7,7 +7,7 @@ import hashlib
 import re
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from nas.cli.flags import (
     one_of,
     task_of,
 )
+from nas.cli.storage import add_storage_flag, storage_named
 from nas.workers.cores import workers_here
 from nas.workers.engines import ENGINES, check_engine
 from nas.workers.setup import EvaluatorSetup
@@ -42,6 +43,7 @@ from search_space.choices import Choices
 from search_space.errors import InputError
 from search_space.task import CLASSIFICATION, Task
 from studies.sampling.sampler_names import DEFAULT_SAMPLER, SAMPLER_NAMES
+from studies.storage.secrets import shown_url
 
 TRAINING, TABLE = "training", "table"
 """What scores candidates: a training of each, or a table of finished ones."""
@@ -69,7 +71,7 @@ class Settings:
     trials: int | None
     seconds: float
     study: str
-    storage: str
+    storage: str = field(repr=False)
     out: Path
     resume: bool
 
@@ -97,10 +99,10 @@ class Settings:
     @property
     def study_flags(self) -> list[str]:
         """The flags by which other commands find the study; a password in the URL is left out."""
-        from sqlalchemy.engine import make_url  # here, that --help need not wait for it
+        from studies.storage.database import sqlite_url  # here, that --help need not wait for SQLAlchemy
 
-        storage = make_url(self.storage).render_as_string(hide_password=True)
-        where = [] if storage == f"sqlite:///runs/{self.study}/study.db" else ["--storage", storage]
+        is_usual = self.storage == sqlite_url(Path("runs", self.study, "study.db"))
+        where = [] if is_usual else ["--storage", shown_url(self.storage)]
         return ["--study", self.study, *where]
 
     def identity(self) -> dict[str, Any]:
@@ -149,7 +151,7 @@ def add_flags(parser: Parser) -> None:
     add("--engine", default="local", help=f"what runs them: {', '.join(ENGINES)}")
     add("--no-finalists", dest="finalists", action="store_false", help="do not train the best for longer in the end")
     add_recipe_flags(parser, "short", "how candidates are trained")
-    add("--storage", help="database URL of the study (default: an SQLite file in the output folder)")
+    add_storage_flag(parser, "of the study", "an SQLite file in the output folder")
     add("--study", help="the study's name (default: made of budget and data)")
     add("--out", type=Path, help="folder for what is written (default: runs/STUDY)")
     add("--resume", action="store_true", help="go on with a study that was stopped or killed")
@@ -171,6 +173,8 @@ def settings_of(flags: argparse.Namespace) -> Settings:
     task = task_of(flags)
     study = _study_of(flags, budget, task)
     out = flags.out or Path("runs") / study
+    from studies.storage.database import sqlite_url  # here, that --help need not wait for SQLAlchemy
+
     return Settings(
         scorer=flags.scorer,
         budget=budget,
@@ -188,7 +192,7 @@ def settings_of(flags: argparse.Namespace) -> Settings:
         trials=flags.trials,
         seconds=flags.time,
         study=study,
-        storage=flags.storage or f"sqlite:///{out / 'study.db'}",
+        storage=storage_named(flags) or sqlite_url(out / "study.db"),
         out=out,
         resume=flags.resume,
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-import shlex
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -23,6 +22,7 @@ from search_space.architecture import Architecture
 from search_space.cost import cost_of
 from search_space.files import digest_of
 from search_space.widths import scaled
+from studies.storage.secrets import command_line
 
 PACKAGES = ("torch", "torchvision", "numpy", "safetensors")
 SCHEMA = 1
@@ -59,7 +59,7 @@ def result_of(
         "seconds": training.seconds,
         "images_per_second": training.images_seen / training.seconds,
         "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
-        "command": shlex.join(["python", "-m", "nas.train", *(each for each in sys.argv[1:] if each != "--resume")]),
+        "command": command_line("nas.train", [each for each in sys.argv[1:] if each != "--resume"]),
     }
 
 

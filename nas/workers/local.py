@@ -21,6 +21,7 @@ from nas.workers.cores import cores_here
 from nas.workers.protocol import Failure, Worker, Workers
 from proxies.latency.machine import KEPT_CORE, pin_to
 from search_space.errors import InputError
+from studies.storage.secrets import without_secrets
 
 PARENT_CHECK_SECONDS = 1.0
 TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3
@@ -149,7 +150,7 @@ def answer_of(evaluator: Any, method: str, arguments: tuple[Any, ...]) -> Any:
     try:
         return getattr(evaluator, method)(*arguments)
     except Exception as error:  # whatever it is, it is the cause of this trial's failure, and is stored as that
-        text = " ".join(str(error).split())
+        text = without_secrets(" ".join(str(error).split()))
         if isinstance(error, InputError):
             return Failure(text, is_input_error=True)
         return Failure(f"{type(error).__name__}: {text}")

@@ -23,7 +23,7 @@ class EvaluatorSetup:
     device: str
     workers: int
     seed: int
-    storage: str
+    storage: str = field(repr=False)
     task: Task = field(default_factory=Task)
     latency: LatencySetup = field(default_factory=LatencySetup)
     limit_ms: float | None = None

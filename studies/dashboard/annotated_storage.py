@@ -30,9 +30,10 @@ from studies.record import KEY, Record, record_of
 from studies.report.study.drawing import Drawing
 from studies.report.study.network_drawing import network_drawing, unit_drawing
 from studies.report.study.training_curves import chart, losses_of
-from studies.storage.database import engine_options
+from studies.storage.database import engine_options, written
 from studies.storage.retimed_latencies import retimed_in
-from studies.storage.studies import FINALISTS, REFERENCES
+from studies.storage.secrets import plain_without_secrets, without_secrets
+from studies.storage.studies import CAUSE, FINALISTS, REFERENCES
 
 Draw = Callable[[FrozenTrial], Drawing]
 
@@ -81,9 +82,14 @@ class AnnotatedStorage(RDBStorage):
     """The storage at the URL; studies and finished trials have notes and artifacts beside what is kept of them."""
 
     def __init__(self, url: str) -> None:
-        super().__init__(url, engine_kwargs=engine_options(url))
+        super().__init__(written(url), engine_kwargs=engine_options(url, to_read=True), skip_table_creation=True)
         self._annotated: dict[int, dict[str, Any]] = {}
         self._counted: dict[int, tuple[int, ...]] = {}
+
+    def get_study_user_attrs(self, study_id: int) -> dict[str, Any]:
+        """The study's user attributes, without a password that some command line kept."""
+        attributes: dict[str, Any] = plain_without_secrets(super().get_study_user_attrs(study_id))
+        return attributes
 
     def get_study_system_attrs(self, study_id: int) -> dict[str, Any]:
         """The study's own system attributes and, in the form of the dashboard's own, its notes and artifacts."""
@@ -94,6 +100,7 @@ class AnnotatedStorage(RDBStorage):
         studies = super().get_all_studies()
         for study in studies:
             study.system_attrs = {**study.system_attrs, **self._annotations(id_of_study(study))}
+            study.user_attrs = plain_without_secrets(study.user_attrs)
         return studies
 
     def get_all_trials(
@@ -102,7 +109,7 @@ class AnnotatedStorage(RDBStorage):
         """The study's trials, as they were last timed."""
         trials = super().get_all_trials(study_id, deepcopy, states)
         retimed = retimed_in(self.get_study_user_attrs(study_id))
-        return [_as_retimed(trial, retimed.get(trial.user_attrs.get(KEY, ""))) for trial in trials]
+        return [_as_retimed(_as_told(trial), retimed.get(trial.user_attrs.get(KEY, ""))) for trial in trials]
 
     def drawing(self, artifact: Artifact) -> str:
         """An SVG file of a trial."""
@@ -151,6 +158,16 @@ def _records(trials: Sequence[FrozenTrial]) -> list[Record]:
     """The records of the trials that are networks of ours: a search over a table keeps others."""
     found = (record_of(trial) for trial in trials if "architecture" in trial.user_attrs)
     return [record for record in found if record is not None]
+
+
+def _as_told(trial: FrozenTrial) -> FrozenTrial:
+    """The trial, the cause of its failure without a password that a library may have quoted."""
+    cause = trial.user_attrs.get(CAUSE)
+    if cause is None or (told := without_secrets(str(cause))) == cause:
+        return trial
+    anew = copy(trial)
+    anew.user_attrs = {**trial.user_attrs, CAUSE: told}
+    return anew
 
 
 def _as_retimed(trial: FrozenTrial, latency: LatencyFacts | None) -> FrozenTrial:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import sqlalchemy
 from sqlalchemy import JSON, Column, Engine, Float, Integer, MetaData, String, Table, insert, select
 from sqlalchemy.exc import IntegrityError
 
@@ -69,11 +70,13 @@ class KeptTraining:
 
 
 class Evaluations:
-    """The answers in a database; its table is made where there is none."""
+    """The answers in a database; its table is made where there is none, unless they are only read."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, *, to_read: bool = False) -> None:
         self._engine = engine
-        _metadata.create_all(engine)
+        if not to_read:
+            _metadata.create_all(engine)
+        self._is_there = not to_read or sqlalchemy.inspect(engine).has_table(EVALUATIONS.name)
 
     def add(self, question: Question, result: Mapping[str, Any], made_by: Mapping[str, Any], taken_at: float) -> None:
         """Enters an answer; `made_by` says by which machine and versions. A second one changes nothing."""
@@ -114,6 +117,8 @@ class Evaluations:
 
     def trainings(self, data: str) -> list[KeptTraining]:
         """All trainings of architectures on the data of this fingerprint, by whatever recipe, the oldest first."""
+        if not self._is_there:
+            return []
         columns = EVALUATIONS.c.architecture, EVALUATIONS.c.method, EVALUATIONS.c.result
         query = select(*columns).where(EVALUATIONS.c.data == data).order_by(EVALUATIONS.c.taken_at)
         with self._engine.connect() as connection:

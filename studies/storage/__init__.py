@@ -5,6 +5,7 @@
 - `database_errors`: what an error of a database means
 - `retimed_latencies`: latencies taken again of trials that had ended
 - `retry`: a step tried again while the database is away
+- `secrets`: text without passwords
 - `studies`: studies opened and read back
 - `transactions`: all of a step kept at once
 - `trials`: how a trial ends

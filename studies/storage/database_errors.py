@@ -8,6 +8,8 @@ from collections.abc import Iterator
 
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, PendingRollbackError
 
+from studies.storage.secrets import without_secrets
+
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _SQLITE_FULL = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_SHMSIZE)
 """SQLite's own word for a full disk; a quota and a limit on the file's size show as writes that fail."""
@@ -39,7 +41,7 @@ def reason_of(error: BaseException) -> str:
     causes = list(_causes(error))
     said = next((each for each in causes if isinstance(each, DBAPIError) and each.orig), None)
     text = str(said.orig if said is not None else causes[-1])
-    return (text.splitlines() or [type(error).__name__])[0].strip()
+    return without_secrets((text.splitlines() or [type(error).__name__])[0].strip())
 
 
 def _is_away(error: BaseException) -> bool:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from search_space.errors import InputError
-from studies.storage.database import shown
 from studies.storage.database_errors import is_away, is_full, reason_of
+from studies.storage.secrets import shown_url
 
 RETRY_SECONDS = 120.0
 FIRST_WAIT_SECONDS = 0.25
@@ -58,7 +58,7 @@ class Retry:
                 return result
 
     def _called(self) -> str:
-        return f"the database {shown(self.url)}"
+        return f"the database {shown_url(self.url)}"
 
     def _check_room(self, error: Exception) -> None:
         if is_full(error):

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import optuna
@@ -14,6 +13,7 @@ from filelock import FileLock, Timeout
 from optuna.storages import RDBStorage
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy import Engine
 
 from search_space.errors import InputError
 from studies.calibration import store as calibrations
@@ -23,8 +23,17 @@ from studies.ledger import latency_queue
 from studies.ledger import trainings as evaluations
 from studies.record import DIRECTIONS, KEY, OBJECTIVES, Record, record_of
 from studies.storage import coordinators
-from studies.storage.database import engine_options, errors_in_one_line, making_tables, parsed_url
+from studies.storage.database import (
+    engine_of,
+    engine_options,
+    errors_in_one_line,
+    file_of,
+    making_tables,
+    written,
+)
+from studies.storage.database_errors import reason_of
 from studies.storage.retimed_latencies import as_retimed, retimed_in
+from studies.storage.secrets import shown_url, without_secrets
 from studies.storage.transactions import at_once, hold
 from studies.storage.trials import CAUSE as CAUSE
 from studies.storage.trials import INTERRUPTED as INTERRUPTED
@@ -35,19 +44,31 @@ REFERENCES = "-references"
 FINALISTS = "-finalists"
 KEPT_ENDINGS = {REFERENCES: "references", FINALISTS: "finalists"}
 """How the names of studies end that belong to another one, and what they hold."""
+OURS = frozenset(
+    name for module in (ledger, latency_queue, evaluations, calibrations, coordinators) for name in module.TABLES
+)
+"""The tables that this project makes beside Optuna's."""
+OPTUNAS = frozenset({"studies", "trials", "version_info", "alembic_version"})
+"""Tables of Optuna's that every database of its studies has."""
 
 
 def check_storage(url: str) -> None:
-    """Refuses a path that cannot be written, and makes nothing. An SQLite file that is not there yet is fine.
+    """Refuses a storage that cannot be written, and makes nothing. An SQLite file that is not there yet is fine.
 
     Raises:
         InputError: no database URL, a database that cannot be opened, or one that holds something else.
     """
-    database = parsed_url(url).database
-    if url.startswith("sqlite") and not Path(database or "").is_file():
+    file = file_of(url)
+    if file is not None and not file.exists():
         return
     with errors_in_one_line(url):
-        _check_is_ours(url)
+        tables = _tables_of(url)
+        if not tables <= OURS and not tables >= OPTUNAS:
+            raise InputError(
+                f"a storage must be empty or hold studies; {shown_url(url)!r} holds the tables {_listed(tables)}"
+            )
+        if tables >= OPTUNAS:
+            _storage_to_read(url).engine.dispose()  # which finds one that another version of Optuna has made
 
 
 def check_storage_exists(url: str) -> None:
@@ -56,9 +77,10 @@ def check_storage_exists(url: str) -> None:
     Raises:
         InputError: the URL names such a file.
     """
-    database = parsed_url(url).database
-    if url.startswith("sqlite") and not Path(database or "").is_file():
-        raise InputError(f"a storage must exist to be read, and there is no file {database!r}: check --storage")
+    file = file_of(url)
+    if file is not None and not file.is_file():
+        what = f"{str(file)!r} is a folder" if file.is_dir() else f"there is no file {str(file)!r}"
+        raise _none_of_ours(url, what)
 
 
 def open_storage(url: str, *, must_exist: bool = False) -> RDBStorage:
@@ -68,41 +90,91 @@ def open_storage(url: str, *, must_exist: bool = False) -> RDBStorage:
         InputError: as `check_storage`, or `must_exist` and there is no such file.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    is_sqlite = url.startswith("sqlite")
     if must_exist:
         check_storage_exists(url)
     check_storage(url)
     with errors_in_one_line(url):
         storage = _with_tables(url)
-        if is_sqlite:
+        if file_of(url) is not None:
             with storage.engine.connect() as connection:
                 connection.execute(sqlalchemy.text("PRAGMA journal_mode=WAL"))
     return storage
 
 
+def open_to_read(url: str) -> RDBStorage:
+    """The Optuna storage at a database URL, to be read: neither it nor its folder is changed, whoever made them.
+
+    Raises:
+        InputError: it cannot be opened, or holds no study of this project.
+    """
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    with _reading(url):
+        tables = _tables_of(url)
+        if not tables >= OPTUNAS:
+            raise _none_of_ours(url, f"it holds the tables {_listed(tables)}" if tables else "it is empty")
+        return _storage_to_read(url)
+
+
+def ledger_to_read(url: str) -> Engine:
+    """An engine on the database that a ledger is read from: neither it nor its folder is changed.
+
+    Raises:
+        InputError: it cannot be opened, or holds tables and none of this project.
+    """
+    with _reading(url):
+        tables = _tables_of(url)
+        if tables and not tables & OURS:
+            raise _none_of_ours(url, f"it holds the tables {_listed(tables)}")
+        return engine_of(url, to_read=True)
+
+
+@contextmanager
+def _reading(url: str) -> Iterator[None]:
+    """Says of a file that cannot be read as a database that it holds no study of this project."""
+    check_storage_exists(url)
+    try:
+        with errors_in_one_line(url):
+            yield
+    except InputError as error:
+        cause = error.__cause__
+        if cause is None or file_of(url) is None:
+            raise
+        raise _none_of_ours(url, reason_of(cause)) from error
+
+
+def _none_of_ours(url: str, reason: str) -> InputError:
+    return InputError(f"{shown_url(url)!r} holds no study of this project: {reason}: check --storage")
+
+
+def _listed(tables: Collection[str]) -> str:
+    return ", ".join(sorted(tables)[:3]) + (f" and {len(tables) - 3} more" if len(tables) > 3 else "")
+
+
+def _tables_of(url: str) -> set[str]:
+    engine = engine_of(url, to_read=True)
+    try:
+        return set(sqlalchemy.inspect(engine).get_table_names())
+    finally:
+        engine.dispose()
+
+
+def _storage_to_read(url: str) -> RDBStorage:
+    # A copy, for Optuna adds to what it is given.
+    options = dict(engine_options(url, to_read=True))
+    return RDBStorage(written(url), engine_kwargs=options, skip_table_creation=True)
+
+
 def _with_tables(url: str) -> RDBStorage:
     """The storage, whose tables and ours are there now, however many processes come at the same time."""
-    engine = sqlalchemy.create_engine(url, **engine_options(url))
+    engine = sqlalchemy.create_engine(written(url), **engine_options(url))
     try:
         with making_tables(engine):
             coordinators.make_tables(engine)
             for tables in (ledger.Ledger, latency_queue.LatencyQueue, evaluations.Evaluations):
                 tables(engine)
-            return RDBStorage(url, engine_kwargs=engine_options(url))
+            return RDBStorage(written(url), engine_kwargs=engine_options(url))
     finally:
         engine.dispose()
-
-
-def _check_is_ours(url: str) -> None:
-    engine = sqlalchemy.create_engine(url)
-    try:
-        tables = sqlalchemy.inspect(engine).get_table_names()
-    finally:
-        engine.dispose()
-    modules = (ledger, latency_queue, evaluations, calibrations, coordinators)
-    ours = {name for module in modules for name in module.TABLES}
-    if not set(tables) <= ours and "studies" not in tables:
-        raise InputError(f"a storage must be empty or hold studies; {url!r} holds the tables {', '.join(tables[:3])}")
 
 
 def open_study(
@@ -177,13 +249,28 @@ def load_study(storage: RDBStorage, name: str | None) -> Study:
     Raises:
         InputError: there is no such study, or several where none is named.
     """
-    names = [each for each in study_names(storage) if not each.endswith(tuple(KEPT_ENDINGS))]
+    names, others = _studies_in(storage)
     if name is None and len(names) == 1:
         name = names[0]
     if name not in names:
+        if not names or name in others:
+            made = (
+                f"{', '.join(map(repr, others[:3]))} is of another program's making"
+                if others
+                else "there is none in it"
+            )
+            raise _none_of_ours(storage.url, made)
         asked = "name one with --study" if name is None else f"there is no study {name!r}"
         raise InputError(f"{asked}; this storage holds {', '.join(names) or 'none'}")
     return optuna.load_study(study_name=name, storage=storage)
+
+
+def _studies_in(storage: RDBStorage) -> tuple[list[str], list[str]]:
+    """The names of the searches' studies, and those of studies that this project has not made."""
+    found = {study.study_name: study.user_attrs for study in storage.get_all_studies()}
+    names = [name for name in found if not name.endswith(tuple(KEPT_ENDINGS))]
+    ours = [name for name in names if isinstance(found[name].get(SETTINGS), Mapping) and name + REFERENCES in found]
+    return ours, [name for name in names if name not in ours]
 
 
 def references_of(study: Study, storage: RDBStorage) -> Study:
@@ -242,7 +329,7 @@ def records_of(study: Study) -> list[Record]:
 def failures_of(study: Study) -> list[tuple[int, str]]:
     """Number and cause of every trial that failed; one that was interrupted is none."""
     failed = study.get_trials(deepcopy=False, states=(TrialState.FAIL,))
-    causes = [(trial.number, str(trial.user_attrs.get(CAUSE, "unknown"))) for trial in failed]
+    causes = [(trial.number, without_secrets(str(trial.user_attrs.get(CAUSE, "unknown")))) for trial in failed]
     return [(number, cause) for number, cause in causes if cause != INTERRUPTED]
 
 
@@ -272,22 +359,25 @@ def locked(url: str) -> Iterator[None]:
     Raises:
         InputError: another process holds it, or there is no such place.
     """
-    database = parsed_url(url).database
-    if not url.startswith("sqlite") or not database:
+    database = file_of(url)
+    if database is None:
         yield
         return
-    file = Path(database + ".lock")
+    database = database.resolve()  # however it is called, it has one lock
+    file = database.with_name(database.name + ".lock")
     lock = FileLock(file)
     try:
         file.parent.stat()  # or the lock would make the folders that are missing
         lock.acquire(blocking=False)
     except Timeout as error:
         raise InputError(
-            f"one process at a time searches on an SQLite file, and another is on {database!r}: "
+            f"one process at a time searches on an SQLite file, and another is on {str(database)!r}: "
             "wait for it, or use a PostgreSQL storage"
         ) from error
     except OSError as error:
-        raise InputError(f"a storage in an SQLite file needs a folder to write to, got {url!r}: {error}") from error
+        raise InputError(
+            f"a storage in an SQLite file needs a folder to write to, got {shown_url(url)!r}: {error}"
+        ) from error
     try:
         yield
     finally:

@@ -26,6 +26,7 @@ from studies.report.benchmark_page import write_table_report
 from studies.sampling.benchmark_table import FinishedTable, Price
 from studies.storage.coordinators import Coordinator
 from studies.storage.retry import Retry
+from studies.storage.secrets import plain_without_secrets
 from studies.storage.studies import check_storage, locked, open_storage, open_study, references_of
 
 SCORER = "nas.search.benchmark.evaluator:TableScorer"
@@ -111,6 +112,6 @@ def _write(study: Study, settings: dict[str, Any], path: Path) -> Path:
         | {name: trial.user_attrs[name] for name in ("params", "mean_accuracy")}
         for trial in front_of(study)
     ]
-    provenance = study.user_attrs[PROVENANCE]
+    provenance = plain_without_secrets(study.user_attrs[PROVENANCE])
     content = {"study": study.study_name, "settings": settings, "provenance": provenance, "front": front}
     return write_json(path, content)
