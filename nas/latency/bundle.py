@@ -25,7 +25,7 @@ from search_space.architecture import Architecture
 from search_space.errors import InputError
 from search_space.files import PARTIAL, replacing, write_json, write_text
 from search_space.presets import ANCHOR, PRESETS
-from search_space.reading import LARGE, Fields, parse_json, read_bytes, read_json, read_zipped
+from search_space.reading import LARGE, Fields, parse_json, read_bytes, read_json, read_zipped, shown
 from search_space.task import Task
 from studies.facts import LatencyFacts
 from studies.ledger.latencies import Ledger, Measured
@@ -160,7 +160,7 @@ def import_results(flags: argparse.Namespace) -> int:
 def _read_results(path: Path) -> Fields:
     results = _object(read_json(path, A_FILE, LARGE), path)
     if results.plain.get("schema") != RESULTS_SCHEMA:
-        schema = shown_url(results.plain.get("schema"))
+        schema = shown(results.plain.get("schema"))
         raise InputError(f"results must be of schema {RESULTS_SCHEMA}, got {schema} in {str(path)!r}")
     if sealed(results.plain) != results.plain:
         raise InputError(f"results must be as the device wrote them, and {str(path)!r} was changed: measure anew")
@@ -194,9 +194,7 @@ def _measurements(results: Fields, manifest: Fields, device: str) -> Iterator[Me
         raise InputError(f"results must hold the reference's own latency, and {results.where} does not: measure anew")
     for network, reading in readings.items():
         if network not in rows or reading.value("sha256") != rows[network].value("sha256"):
-            raise InputError(
-                f"results must match what was bundled, and {shown_url(network)} in {results.where} does not"
-            )
+            raise InputError(f"results must match what was bundled, and {shown(network)} in {results.where} does not")
         yield _measured(rows[network], _values(reading), _values(scale)["p10_ms"], results, manifest, device)
 
 
@@ -229,7 +227,7 @@ def _measured(
         raise InputError(f"a latency must be a time above 0, got {values['p10_ms']!r} for {row.text('name')}")
     shape = row.rows("shape", 4)
     if len(shape) != 4 or not all(type(side) is int and 0 < side <= LARGEST_SIDE for side in shape):
-        raise InputError(f"'shape' in {row.where} must be 4 whole numbers above 0, got {shown_url(shape)}")
+        raise InputError(f"'shape' in {row.where} must be 4 whole numbers above 0, got {shown(shape)}")
     latency = {
         **values,
         "latency_ms": values["ratio"] * reference_ms,

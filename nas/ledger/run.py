@@ -12,6 +12,7 @@ from nas.cli.command import check_folder, make_folder
 from nas.cli.storage import storage_named, storage_of
 from nas.ledger.files import check_file, write_entries
 from search_space.errors import InputError
+from search_space.reading import shown
 from search_space.task import DETECTION_BACKBONE
 from studies.ledger.entries import Entries, Filters, Totals
 from studies.ledger.entry import LATENCY, SCORES, Entry
@@ -100,7 +101,7 @@ def _moment(flag: str, text: str, day: timedelta) -> float:
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
     except (ValueError, OverflowError) as error:  # the day after the last of the year 9999
         rule = f"{flag} must be a day or a time, such as 2026-11-01 or 2026-11-01T09:30"
-        raise InputError(f"{rule}; got {shown_url(text)}") from error
+        raise InputError(f"{rule}; got {shown(text)}") from error
 
 
 @contextmanager

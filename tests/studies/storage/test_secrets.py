@@ -4,7 +4,7 @@ import shlex
 
 import pytest
 
-from studies.storage.secrets import command_line, plain_without_secrets, secrets_in, without_secrets
+from studies.storage.secrets import command_line, plain_without_secrets, secrets_in, shown_url, without_secrets
 
 SECRET = "hunter2"
 URLS = {
@@ -39,7 +39,7 @@ URLS = {
 @pytest.mark.parametrize("case", URLS)
 def test_a_url_is_shown_without_its_password(case: str) -> None:
     url, expected = URLS[case]
-    assert shown(url) == expected
+    assert shown_url(url) == expected
 
 
 @pytest.mark.parametrize("case", URLS)
@@ -66,7 +66,7 @@ def test_a_command_line_is_kept_without_a_password(case: str) -> None:
     ],
 )
 def test_what_holds_no_password_is_shown_as_it_is(url: str) -> None:
-    assert shown(url) == url
+    assert shown_url(url) == url
     assert without_secrets(f"see {url}, or {url!r}: no") == f"see {url}, or {url!r}: no"
 
 
