@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,7 +100,7 @@ def _read(
         raise InputError(_unreadable_text([files[row].path for row in sorted(reasons)], reasons[min(reasons)]))
     if reasons:
         unreadable = {files[row].path: reason for row, reason in reasons.items()}
-        splits = [split.without(unreadable) for split in splits]
+        splits = [split.without(unreadable, root) for split in splits]
         images = np.delete(images, sorted(reasons), axis=0)
     ends = np.cumsum([len(split.files) for split in splits])
     parts = np.split(images, ends[:-1])
@@ -149,8 +148,7 @@ def _decoded(files: Sequence[Path], image_size: int) -> tuple[NDArray[np.uint8],
             return np.zeros((3, image_size, image_size), np.uint8)
         return image
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Pillow's, about files that it reads all the same
+    with decode.quiet():
         return stack_images(len(files), read), reasons
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
+from proxies.data.folder.known_names import as_text, cannot_be_text
 from search_space.errors import InputError
 
 EMBEDDED = "fashion-mnist-12k"
@@ -91,6 +92,8 @@ def folder_path(name: str) -> Path:
     text = name.removeprefix(FOLDER)
     if not text:
         raise InputError(f"{FOLDER}PATH needs a path, but got {name!r}; write the image folder behind the colon")
+    if reason := cannot_be_text(text):
+        raise InputError(f"{FOLDER}PATH must be plain text, but {as_text(text)} {reason}; rename a folder of it")
     path = Path(text).expanduser()
     if not path.is_dir():
         raise InputError(f"{FOLDER}PATH must name an existing folder, but got {text}; correct the path")

@@ -64,13 +64,13 @@ class SplitFiles:
         counts = [len(each.images) for each in self.classes.values()]
         return np.repeat(np.arange(len(counts), dtype=np.int64), counts)
 
-    def without(self, unreadable: Mapping[Path, str]) -> SplitFiles:
-        """The same without these images, which are counted.
+    def without(self, unreadable: Mapping[Path, str], root: Path) -> SplitFiles:
+        """The same without these images, which are counted, and named as they lie in the root.
 
         Raises:
             InputError: a class loses too many.
         """
-        return SplitFiles(self.folder, {name: _without(each, unreadable) for name, each in self.classes.items()})
+        return SplitFiles(self.folder, {name: _without(each, unreadable, root) for name, each in self.classes.items()})
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,13 +163,13 @@ def _class_files(folder: Folder) -> ClassFiles:
     return ClassFiles(folder.path, tuple(images), left_out)
 
 
-def _without(each: ClassFiles, unreadable: Mapping[Path, str]) -> ClassFiles:
+def _without(each: ClassFiles, unreadable: Mapping[Path, str], root: Path) -> ClassFiles:
     left_out = LeftOut()
     left_out.add_all(each.left_out)
     kept = tuple(file for file in each.images if file.path not in unreadable)
     for file in each.images:
         if file.path in unreadable:
-            left_out.add(UNREADABLE, f"{as_text(file.path)}: {unreadable[file.path]}")
+            left_out.add(UNREADABLE, f"{as_text(file.path.relative_to(root))}: {unreadable[file.path]}")
     found = ClassFiles(each.folder, kept, left_out)
     found.check()
     return found

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
@@ -66,6 +69,14 @@ def decode(file: Path, size: int) -> NDArray[np.uint8] | str:
     except Exception as error:  # whatever a decoder raises, among it SyntaxError, struct.error and MemoryError
         text = " ".join(str(error).split())
         return text if text and isinstance(error, OSError) else f"{type(error).__name__}: {text}".removesuffix(": ")
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Pillow says nothing, in all threads, of what is wrong with files that it reads all the same."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def fit(image: Image.Image, size: int | None) -> NDArray[np.uint8]:

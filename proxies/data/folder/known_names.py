@@ -50,7 +50,7 @@ _LABELS = frozenset(
 
 def split_of(name: str) -> str | None:
     """The split that a folder of this name is, in whatever case: train, validation or test; None for another name."""
-    letters = re.sub(r"[\s_.-]+", "", name.casefold())
+    letters = re.sub(r"[\s_.-]+|\d+$", "", name.casefold())
     return _SPLITS.get(letters) or _SPLITS.get(_AFTER_A_SPLIT.sub("", letters))
 
 
@@ -91,8 +91,8 @@ def class_name(name: str) -> str:
     return unicodedata.normalize("NFC", name)
 
 
-def cannot_be_class(name: str) -> str | None:
-    """Why the name cannot be that of a class, which stands in tables, pages and files; None where it can."""
+def cannot_be_text(name: str) -> str | None:
+    """Why the name of a class or a path cannot stand in tables, pages and files; None where it can."""
     try:
         name.encode()
     except UnicodeEncodeError:

@@ -12,7 +12,7 @@ from proxies.data.folder.known_names import (
     VALIDATION,
     are_images_and_labels,
     as_text,
-    cannot_be_class,
+    cannot_be_text,
     class_name,
     is_no_image,
     is_system_file,
@@ -75,7 +75,7 @@ def classes_of(split: Folder) -> dict[str, Folder]:
     classes: dict[str, Folder] = {}
     for each in split.folders:
         name = class_name(each.name)
-        if reason := cannot_be_class(each.name):
+        if reason := cannot_be_text(each.name):
             raise InputError(f"a class's name must be plain text, but {as_text(each.path)} {reason}; rename the folder")
         if name in classes:
             raise InputError(
@@ -164,8 +164,9 @@ def _refuse_doubtful(split: Folder, classes: Sequence[Folder]) -> None:
             f"folders as train/{as_text(first.name)}/, or name it if it is a data set of its own"
         )
     deep = [each for each in classes if each.folders and not any(map(_may_be_image, each.files))]
-    if len({split_within(each.name) for each in deep} - {None}) > 1:
-        text = listed(each.name for each in deep if split_within(each.name))
+    named = [each for each in classes if split_within(each.name)]
+    if len({split_within(each.name) for each in named}) > 1 and (len(named) == len(classes) or set(named) <= set(deep)):
+        text = listed(each.name for each in named)
         raise InputError(f"splits must be called train/, val/ and test/, but {path} holds {text}; rename them")
     if len(deep) == len(classes) and len(shared := _shared(classes)) > 1:
         raise InputError(

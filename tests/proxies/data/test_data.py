@@ -253,3 +253,9 @@ def test_a_class_of_one_image_is_too_small_to_split(tmp_path: Path) -> None:
     save_image(tmp_path / "set/bee/only.png")
     with pytest.raises(InputError, match="bee has 1 in all"):
         load_folder(tmp_path / "set")
+
+
+@pytest.mark.parametrize(("path", "shown"), [("caf\udce9", r"caf\\xe9 is not UTF-8"), ("a\nb", r"a\\nb has control")])
+def test_a_path_that_no_file_could_hold_as_text_is_refused(path: str, shown: str) -> None:
+    with pytest.raises(InputError, match=shown):
+        check_name(f"folder:{path}")

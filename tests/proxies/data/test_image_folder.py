@@ -1,6 +1,7 @@
 """Folders of images: how they are read, split, refused, and kept in the cache."""
 
 import os
+import shutil
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -152,6 +153,43 @@ def test_a_broken_folder_is_explained_in_one_line(
     damage(tmp_path / "set")
     with pytest.raises(InputError, match=rf"^(?-s:.*{complaint}.*; .*)\Z"):
         load_folder(tmp_path / "set")
+
+
+def test_unreadable_images_are_skipped_where_asked_for_and_counted_also_from_the_cache(tmp_path: Path) -> None:
+    folder = fill(tmp_path / "set")
+    (folder / "cat/empty.png").touch()
+    (folder / "cat/page.jpg").write_text("<html>")
+    Image.new("RGB", (40, 40)).save(folder / "cat/black.png")
+    with pytest.raises(InputError, match=r"empty.png is not \(it is empty\), and 1 more are not; .*--skip-unread"):
+        load_folder(folder)
+    for _ in range(2):
+        data = load_folder(folder, skip_unreadable=True)
+        assert len(data.train_labels) + len(data.val_labels) == 13
+        assert data.notes[1].startswith("left out: 2 unreadable (cat/empty.png: it is empty, cat/page.jpg: it is no ")
+    good = tmp_path / "good"
+    shutil.copytree(folder, good)
+    for name in ("empty.png", "page.jpg"):
+        (good / "cat" / name).unlink()
+    assert load_folder(good).fingerprint == data.fingerprint
+
+
+def test_a_class_that_is_mostly_unreadable_is_refused_even_so(tmp_path: Path) -> None:
+    folder = fill(tmp_path / "set")
+    for row in range(4):
+        (folder / f"cat/{row}.png").write_text("no image")
+    with pytest.raises(InputError, match="set/cat keeps 2 of 6: left out are 4 unreadable"):
+        load_folder(folder, skip_unreadable=True)
+
+
+def test_what_was_understood_is_the_first_note(tmp_path: Path) -> None:
+    fill(tmp_path / "one/Training")
+    fill(tmp_path / "one/Testing", classes=("other",))
+    assert load_folder(tmp_path / "one").notes[0] == (
+        f"folder:{tmp_path}/one: 2 classes (ant 5, cat 5); 10 images to train on (Training/), 2 to validate on "
+        "(split off); Testing/ is kept for testing alone"
+    )
+    many = fill(tmp_path / "many", per_class=2, classes=tuple(f"c{number:02}" for number in range(20)))
+    assert "20 classes (c00 to c19, of 1 to 1 images)" in load_folder(many).notes[0]
 
 
 def test_a_folder_that_is_gone_is_named(tmp_path: Path) -> None:
