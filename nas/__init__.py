@@ -17,3 +17,10 @@
 - `train`: one network trained fully
 - `workers`: processes that evaluate
 """
+
+import sys
+
+if sys.argv[:1] == ["-m"]:  # python -m nas.NAME is about to import its command, which takes longer than Ctrl-C waits
+    from nas.cli.stopping import end_at_once
+
+    end_at_once(f"python -m {sys.orig_argv[sys.orig_argv.index('-m') + 1]}")

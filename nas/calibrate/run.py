@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import signal
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,9 +10,10 @@ from typing import Any
 
 from nas.calibrate.questions import Sets, draw, questions
 from nas.calibrate.settings import CalibrationSettings, settings_of
-from nas.cli.command import INTERRUPTED, check_folder, make_folder
+from nas.cli.command import check_folder, make_folder
 from nas.cli.heartbeat import doing
 from nas.cli.images import tell_of_images
+from nas.cli.stopping import keeping
 from nas.cli.storage import folders_of
 from nas.workers.local import LocalWorkers
 from nas.workers.trainings import train_missing
@@ -42,20 +41,19 @@ def run(flags: argparse.Namespace) -> int:
     for folder in folders:
         check_folder(folder)
     check_storage(settings.storage)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        with doing("reading the images"), LocalWorkers(settings.setup) as workers:
-            fingerprint = workers.all[0].call("data_fingerprint")
-            tell_of_images(workers.all[0].call("data_notes"))
-            for folder in folders:
-                make_folder(folder)
-            engine = engine_of(settings.storage)
-            evaluations = Evaluations(engine)
-            asked = questions(settings, sets, fingerprint)
-            failures = train_missing(asked, workers, evaluations)
-    except KeyboardInterrupt:
-        print(f"{PROGRAM}: stopped; what was trained is kept, and the same line goes on", file=sys.stderr)
-        return INTERRUPTED
+    with (
+        keeping("stopped; what was trained is kept, and the same line goes on"),
+        doing("reading the images"),
+        LocalWorkers(settings.setup) as workers,
+    ):
+        fingerprint = workers.all[0].call("data_fingerprint")
+        tell_of_images(workers.all[0].call("data_notes"))
+        for folder in folders:
+            make_folder(folder)
+        engine = engine_of(settings.storage)
+        evaluations = Evaluations(engine)
+        asked = questions(settings, sets, fingerprint)
+        failures = train_missing(asked, workers, evaluations)
     calibration = result_of(settings, sets, fingerprint, evaluations, failures)
     if calibration.fits:
         calibrations.keep(engine, calibration)

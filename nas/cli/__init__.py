@@ -5,6 +5,7 @@
 - `flags`: flags that several commands have
 - `heartbeat`: a line whenever none was written for a while
 - `images`: what is said of images before a training
+- `stopping`: how a command is ended from outside
 - `storage`: where a command's results lie
 - `terminal`: where a command's lines go
 """

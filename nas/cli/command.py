@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,12 +13,10 @@ from pathlib import Path
 from traceback import format_exception
 from typing import Never
 
+from nas.cli.stopping import Stopping, account_of, at_once, status_of
 from nas.cli.terminal import Stream, streams
 from search_space.bounds import plain
 from search_space.errors import InputError
-
-INTERRUPTED = 130
-"""The exit status after Ctrl-C."""
 
 
 class _Defaults(argparse.ArgumentDefaultsHelpFormatter):
@@ -73,18 +72,25 @@ class Command:
 
     def _run(self, flags: argparse.Namespace) -> int:
         module, _, function = self.work.partition(":")
-        run: Callable[[argparse.Namespace], int] = getattr(import_module(module), function)
+        with at_once(f"python -m {self.program}"):
+            run: Callable[[argparse.Namespace], int] = getattr(import_module(module), function)
         return run(flags)
 
 
 def run_command(parser: Parser, command: Callable[[argparse.Namespace], int], argv: Sequence[str] | None) -> int:
-    """The exit status of `command`: 2 after a user's mistake, 1 after any other error, 130 after Ctrl-C.
+    """The exit status of `command`: 2 after a user's mistake, 1 after any other error.
 
-    It is 1 too where what the command printed is lost, unless nobody would have read it.
+    Where a signal has asked it to end, it is 128 and the signal's number, whatever it came to: 130 after Ctrl-C. It is
+    1 too where what the command printed is lost, unless nobody would have read it.
     """
-    with streams() as (out, _):
+    with streams() as (out, _), Stopping(parser.prog) as stopping:
         try:
-            return _all_told(parser.prog, out, _status_of(parser, command, argv))
+            status = _status_of(parser, command, argv)
+            return _all_told(parser.prog, out, stopping.status or status)
+        except KeyboardInterrupt as stop:
+            if is_first_here():
+                print(f"{parser.prog}: {account_of(stop)}", file=sys.stderr)
+            return stopping.status or status_of(signal.SIGINT)
         except SystemExit as leaving:  # after --help, or a mistake in the line
             raise SystemExit(_all_told(parser.prog, out, int(leaving.code or 0))) from leaving
 
@@ -107,9 +113,6 @@ def _status_of(parser: Parser, command: Callable[[argparse.Namespace], int], arg
         return 2
     try:
         return command(arguments)
-    except KeyboardInterrupt:
-        print(f"{parser.prog}: interrupted", file=sys.stderr)
-        return INTERRUPTED
     except Exception as error:
         if arguments.debug:
             sys.excepthook = lambda *error: print(_told("".join(format_exception(*error)), argv), file=sys.stderr)

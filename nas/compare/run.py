@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import signal
-import sys
 from pathlib import Path
 
-from nas.cli.command import INTERRUPTED, check_folder, make_folder
+from nas.cli.command import check_folder, make_folder
 from nas.cli.heartbeat import doing
 from nas.cli.images import tell_of_images
+from nas.cli.stopping import keeping
 from nas.cli.storage import folders_of
 from nas.compare.comparison import carry_out
 from nas.compare.settings import settings_of
@@ -31,17 +30,16 @@ def run(flags: argparse.Namespace) -> int:
     folders = folders_of(settings.storage, settings.out)
     for folder in folders:
         check_folder(folder)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        with doing("reading the images"), LocalWorkers(settings.setup) as workers:
-            for folder in folders:
-                make_folder(folder)
-            tell_of_images(workers.all[0].call("data_notes"))
-            engine = engine_of(settings.storage)
-            comparison = carry_out(settings, workers, Evaluations(engine), Ledger(engine))
-    except KeyboardInterrupt:
-        print(f"{PROGRAM}: stopped; what was done is kept, and the same line goes on", file=sys.stderr)
-        return INTERRUPTED
+    with (
+        keeping("stopped; what was done is kept, and the same line goes on"),
+        doing("reading the images"),
+        LocalWorkers(settings.setup) as workers,
+    ):
+        for folder in folders:
+            make_folder(folder)
+        tell_of_images(workers.all[0].call("data_notes"))
+        engine = engine_of(settings.storage)
+        comparison = carry_out(settings, workers, Evaluations(engine), Ledger(engine))
     _show(comparison, settings.out)
     return 0 if comparison.front else 1
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,14 +11,15 @@ from optuna.storages import RDBStorage
 from optuna.study import Study
 from sqlalchemy.engine import Engine
 
-from nas.cli.command import INTERRUPTED, clock
+from nas.cli.command import clock
 from nas.cli.heartbeat import doing
 from nas.cli.images import tell_of_images
+from nas.cli.stopping import keeping
 from nas.cli.storage import storage_of
 from nas.finalists.candidates import Candidates
 from nas.finalists.plan import FinalistsPlan
 from nas.finalists.settings import FinalistsSettings, settings_for
-from nas.finalists.summary import PROGRAM, headline, result_lines
+from nas.finalists.summary import headline, result_lines
 from nas.finalists.training import carry_out, check_data
 from nas.search.outputs import PROVENANCE
 from nas.workers.engines import workers_for
@@ -34,13 +34,12 @@ def run(flags: argparse.Namespace) -> int:
     with _opened(url) as (storage, engine):
         study = load_study(storage, flags.study)
         settings = settings_for(study, url, flags)
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
-        try:
-            with doing("reading the images"), locked(url):
-                return _run(settings, study, storage, engine, flags.most)
-        except KeyboardInterrupt:
-            print(f"{PROGRAM}: stopped; what was trained is kept, and the same line goes on", file=sys.stderr)
-            return INTERRUPTED
+        with (
+            keeping("stopped; what was trained is kept, and the same line goes on"),
+            doing("reading the images"),
+            locked(url),
+        ):
+            return _run(settings, study, storage, engine, flags.most)
 
 
 @contextmanager

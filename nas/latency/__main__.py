@@ -11,6 +11,7 @@ from types import MappingProxyType
 
 from nas.cli.command import Parser, run_command
 from nas.cli.heartbeat import doing
+from nas.cli.stopping import at_once
 from nas.latency.flags import FLAGS
 
 SUBCOMMANDS: Mapping[str, tuple[str, str, str]] = MappingProxyType(
@@ -48,7 +49,8 @@ def make_parser() -> Parser:
 def _run(flags: argparse.Namespace) -> int:
     # Only that module is imported: a device that runs the agent need not have what the others use.
     module, function, _ = SUBCOMMANDS[flags.subcommand]
-    run: Callable[[argparse.Namespace], int] = getattr(import_module(module), function)
+    with at_once("python -m nas.latency"):
+        run: Callable[[argparse.Namespace], int] = getattr(import_module(module), function)
     with nullcontext() if flags.subcommand in WAITING else doing(f"latency {flags.subcommand}"):
         return run(flags)
 

@@ -35,7 +35,7 @@ from studies.storage.studies import check_storage
 
 BUNDLE_SCHEMA = 1
 SCRIPT = "measure.py"
-CARRIED = ("protocol.py", "machine.py", "output_check.py", "onnx_session.py")
+CARRIED = ("protocol.py", "lifetime.py", "machine.py", "output_check.py", "onnx_session.py")
 """Files of `proxies` that need neither torch nor the rest of this project: a bundle holds them as they are."""
 
 A_FILE = "what a device measured comes as a JSON file beside its bundle"

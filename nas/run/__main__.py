@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 
 from nas.cli.command import Parser, run_command
+from nas.cli.stopping import at_once
 from nas.search.settings import add_flags, settings_of
 from nas.search.time.plan import process_began
 
@@ -33,7 +34,8 @@ def make_parser() -> Parser:
 def run(flags: argparse.Namespace, began: float) -> int:
     """The exit status of a run with these flags, whose time began at `time.monotonic()` of `began`."""
     settings = settings_of(flags)
-    from nas.run.run import run  # here, for what it needs takes seconds to import
+    with at_once("python -m nas.run"):
+        from nas.run.run import run  # here, for what it needs takes seconds to import
 
     return run(settings, began)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -74,7 +73,6 @@ def run(settings: Settings, began: float) -> int:
         space_for(settings, anchor_ms=0.0)
     check_folder(settings.out)
     check_storage(settings.storage)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     keeper = TimeKeeper(settings.seconds, began, _say, with_finalists=settings.finalists)
     with ExitStack() as held:
         at = held.enter_context(doing("reading the images", lambda: keeper.left("report")))

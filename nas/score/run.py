@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import signal
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from statistics import fmean
 from typing import Any
 
 from nas.cli.architectures import named_architectures
-from nas.cli.command import INTERRUPTED, check_folder, make_folder
+from nas.cli.command import check_folder, make_folder
 from nas.cli.flags import check_device, data_of
 from nas.cli.images import tell_of_images
+from nas.cli.stopping import keeping
 from nas.cli.storage import CALIBRATIONS, folders_of, storage_named
 from nas.search.accuracy import Accuracy, accuracy_for
 from nas.workers.cores import workers_here
@@ -60,19 +59,17 @@ def run(flags: argparse.Namespace) -> int:
     for folder in folders:
         check_folder(folder)
     check_storage(setup.storage)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        with LocalWorkers(setup) as workers:
-            fingerprint = workers.all[0].call("data_fingerprint")
-            tell_of_images(workers.all[0].call("data_notes"))
-            for folder in folders:
-                make_folder(folder)
-            evaluations = Evaluations(engine_of(setup.storage))
-            asked = {name: _question(setup, each, fingerprint, name) for name, each in networks.items()}
-            failures = train_missing(list(asked.values()), workers, evaluations)
-    except KeyboardInterrupt:
-        print(f"{PROGRAM}: stopped; what was trained is kept, and the same line goes on", file=sys.stderr)
-        return INTERRUPTED
+    with (
+        keeping("stopped; what was trained is kept, and the same line goes on"),
+        LocalWorkers(setup) as workers,
+    ):
+        fingerprint = workers.all[0].call("data_fingerprint")
+        tell_of_images(workers.all[0].call("data_notes"))
+        for folder in folders:
+            make_folder(folder)
+        evaluations = Evaluations(engine_of(setup.storage))
+        asked = {name: _question(setup, each, fingerprint, name) for name, each in networks.items()}
+        failures = train_missing(list(asked.values()), workers, evaluations)
     accuracy = accuracy_for(setup, fingerprint)
     scores = list(_scores(networks, asked, evaluations.answers(fingerprint), accuracy))
     if flags.json is not None:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from typing import Any
 
-from nas.cli.command import INTERRUPTED, Parser, check_folder, is_first_here, run_command
+from nas.cli.command import Parser, check_folder, is_first_here, run_command
 from nas.cli.heartbeat import doing
+from nas.cli.stopping import at_once, keeping
 from nas.train.settings import TrainSettings, add_flags, settings_of
+from proxies.latency.lifetime import end_soon_after_parent
 from search_space.errors import InputError
 
 
@@ -41,16 +42,14 @@ def train(flags: argparse.Namespace) -> int:
         if is_first_here():
             raise
         return 2
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        from nas.train.run import run  # here, for torch takes seconds to import
+    if settings.world > 1:
+        end_soon_after_parent()  # torchrun, which may be killed
+    with keeping(lambda: _how_to_go_on(settings)):
+        with at_once("python -m nas.train"):
+            from nas.train.run import run  # here, for torch takes seconds to import
 
         with doing("reading the images") if settings.rank == 0 else nullcontext():
             outcome = run(settings, lambda line: print(line, file=sys.stderr, flush=True))
-    except KeyboardInterrupt:
-        if settings.rank == 0:
-            print(_how_to_go_on(settings), file=sys.stderr)
-        return INTERRUPTED
     if outcome:
         for line in [*_result_lines(outcome.metrics), *(f"wrote {path}" for path in outcome.files)]:
             print(line)

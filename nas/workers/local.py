@@ -7,23 +7,28 @@ import os
 import signal
 import sys
 import threading
-import time
 from collections.abc import Collection
 from contextlib import suppress
 from importlib import import_module
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection, wait
+from multiprocessing.resource_tracker import ensure_running
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Self
 
 from nas.workers.cores import cores_here
 from nas.workers.protocol import Failure, Worker, Workers
+from proxies.latency.lifetime import (
+    end_at_once_with_parent,
+    hear_requests,
+    leave_terminal_to_parent,
+    requests_held,
+)
 from proxies.latency.machine import KEPT_CORE, pin_to
 from search_space.errors import InputError
 from studies.storage.secrets import without_secrets
 
-PARENT_CHECK_SECONDS = 1.0
 TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3
 """What mallopt(3) calls M_TRIM_THRESHOLD and M_MMAP_THRESHOLD."""
 EVALUATOR = "nas.workers.evaluator:Evaluator"
@@ -40,9 +45,13 @@ class LocalWorker(Worker):
         context = get_context("spawn")
         self.connection, theirs = context.Pipe()
         folder.mkdir()
-        places = core, timing_core, os.getpid()
-        self._process = context.Process(target=_serve, args=(theirs, evaluator, settings, folder, *places))
-        self._process.start()
+        is_main = threading.current_thread() is threading.main_thread()
+        arguments = theirs, evaluator, settings, folder, core, timing_core, is_main
+        # A daemon, so that this process does not wait for it at its end, should `stop` never be called.
+        self._process = context.Process(target=_serve, args=arguments, daemon=True)
+        ensure_running()  # which starts a process of its own, and hears requests then
+        with requests_held():
+            self._process.start()
         # The child's end is closed here, so that its death shows as the end of the stream.
         theirs.close()
 
@@ -88,15 +97,23 @@ class LocalWorkers(Workers):
         self._folder = TemporaryDirectory(prefix="shufflenet-nas-")
         self._started = 0
         self._cores = cores_here()
-        self.all: list[LocalWorker] = [self._start(number) for number in range(settings.workers)]
+        self.all: list[LocalWorker] = []
+        try:
+            for number in range(settings.workers):
+                self.all.append(self._start(number))
+        except BaseException:
+            self.__exit__()
+            raise
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        for worker in self.all:
-            worker.stop()
-        self._folder.cleanup()
+        try:
+            for worker in self.all:
+                worker.stop()
+        finally:
+            self._folder.cleanup()
 
     def ready(self, busy: Collection[Worker], timeout_seconds: float) -> list[LocalWorker]:
         """Those of `busy` whose result can be received, after waiting for one for at most the timeout."""
@@ -129,12 +146,15 @@ def _serve(
     folder: Path,
     core: int | None,
     timing_core: int | None,
-    parent: int,
+    is_started_by_main: bool,
 ) -> None:
     """Answers calls until the parent closes the connection or dies."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
+    leave_terminal_to_parent()
     signal.signal(signal.SIGTERM, _exit)
-    threading.Thread(target=_die_with, args=(parent,), daemon=True).start()
+    hear_requests()
+    if is_started_by_main:  # or Linux would take the end of another thread for the parent's
+        end_at_once_with_parent()
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     take_place(core, timing_core)
     evaluator = named(name)(settings, folder)
     while True:
@@ -177,10 +197,9 @@ def _exit(number: int, frame: object) -> None:
     sys.exit(0)
 
 
-def _die_with(parent: int) -> None:
-    """Ends this process when its parent is gone, even killed and in the midst of a training."""
-    while os.getppid() == parent:
-        time.sleep(PARENT_CHECK_SECONDS)
-    os.kill(os.getpid(), signal.SIGTERM)
-    time.sleep(LAST_SECONDS)
+def _end_with_parent() -> None:
+    """Ends this process as soon as its parent is gone, even killed and in the midst of a training, on any system."""
+    parent = parent_process()
+    assert parent is not None
+    parent.join()
     os._exit(1)

@@ -2,6 +2,7 @@
 
 - `bundle_script`: the program that a bundle runs on another device
 - `existing_onnx`: an ONNX file from elsewhere, ready to be timed
+- `lifetime`: processes that end with the one that started them
 - `machine`: which machine this is, how busy, and a process's place on it
 - `measure`: networks prepared and compared
 - `onnx_session`: an ONNX file in ONNX Runtime

@@ -11,6 +11,7 @@ import argparse
 import gc
 import hashlib
 import json
+import os
 import platform
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from proxies.latency.lifetime import end_with_parent, ending_with_this
 from proxies.latency.machine import (
     StealCounter,
     device_facts,
@@ -104,6 +106,7 @@ def _measure(folder: Path, row: dict[str, Any], reference: dict[str, Any], timin
             encoding="utf-8",
             errors="replace",
             cwd=folder,
+            env={**os.environ, **ending_with_this()},
             timeout=LONGEST_SECONDS,
         )
         if finished.returncode:
@@ -144,6 +147,7 @@ def main() -> int:
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # a terminal may know ASCII alone
     if flags.series:
+        end_with_parent()
         print(json.dumps(asdict(_take_series(json.load(sys.stdin)))))
         return 0
     failed = measure_all(Path(__file__).resolve().parent, flags.out)

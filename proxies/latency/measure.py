@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from proxies.latency.lifetime import ending_with_this
 from proxies.latency.machine import device_facts, fingerprint
 from proxies.latency.output_check import Expected, example, kept_of
 from proxies.latency.process import Prepared, Request
@@ -201,6 +202,7 @@ def _series_elsewhere(request: Request, seconds_left: float) -> Series:
     """The series of a process of its own: nothing of this one's threads, memory or imports is in its way."""
     longest = min(LONGEST_SECONDS, max(0.0, seconds_left))
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OMP_NUM_THREADS": str(THREADS)}
+    environment |= ending_with_this()
     try:
         finished = subprocess.run(
             [sys.executable, "-m", "proxies.latency.process"],

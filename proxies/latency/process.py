@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from proxies.latency.lifetime import end_with_parent, leave_terminal_to_parent
 from proxies.latency.machine import StealCounter, load_average, pin_to, raise_priority
 from proxies.latency.output_check import Expected, example
 from proxies.latency.protocol import Series, Timing, take_rounds
@@ -86,6 +87,8 @@ def _checked(network: Prepared) -> Loaded:
 
 def main() -> None:
     """Writes the series that stdin asks for as the last line of stdout."""
+    end_with_parent()
+    leave_terminal_to_parent()
     series = take_series(Request.from_dict(json.load(sys.stdin)))
     print(json.dumps(asdict(series)))
 

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
+from proxies.latency.lifetime import end_with_parent, ending_with_this
 from proxies.latency.machine import pin_to, usable_cores
 
 SETTLING_SECONDS = 2.0
@@ -31,7 +32,7 @@ def loaded_cores() -> Iterator[int]:
                 str(os.getpid()),
                 *([] if core is None else [str(core)]),
             ],
-            env=environment,
+            env={**environment, **ending_with_this()},
             start_new_session=True,
         )
         for core in cores
@@ -56,5 +57,6 @@ def work(parent: int) -> None:
 
 
 if __name__ == "__main__":
+    end_with_parent()
     pin_to(int(sys.argv[2]) if len(sys.argv) > 2 else None)
     work(int(sys.argv[1]))

@@ -64,7 +64,7 @@ def served(tmp_path: Path, command: Callable[..., list[str]]) -> Iterator[Callab
     for process in processes:
         process.send_signal(signal.SIGINT)
         said = process.communicate(timeout=60)[1]
-        assert (process.returncode, said.splitlines()[-1]) == (0, "ended")
+        assert (process.returncode, said.splitlines()[-1]) == (130, "ended")
 
 
 def dump(file: Path) -> list[str]:

@@ -148,7 +148,7 @@ def test_ctrl_c_ends_with_the_front_so_far(command, images: Path) -> None:
     _wait_for_a_trial(process)
     process.send_signal(signal.SIGINT)
     printed, _ = process.communicate(timeout=WAIT_SECONDS)
-    assert process.returncode == 0
+    assert process.returncode == 130
     assert read_json(Path("runs/tiny/front.json"))["front"]
     assert "beside nearest reference" in printed
     assert "finalists" not in printed, "who stops a run wants it to end"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import signal
 import time
 from pathlib import Path
 from typing import Any
@@ -43,7 +42,6 @@ def run_on_table(settings: Settings, path: Path) -> int:
         raise InputError(f"a table knows FLOPs and parameters, and no latency; got the budget {settings.budget}")
     check_folder(settings.out)
     check_storage(settings.storage)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     make_folder(settings.out)
     with locked(settings.storage):
         storage = open_storage(settings.storage)

@@ -46,12 +46,14 @@ def test_a_signal_ends_it_with_the_last_checkpoint_alone_and_the_way_on(
     try:
         with monkeypatch.context() as patch:
             stop_in(patch, train_run, "write_checkpoint", 3, lambda: os.kill(os.getpid(), number))
-            assert train.main([*LINE, "--out", "out"]) == 130
+            assert train.main([*LINE, "--out", "out"]) == 128 + number
     finally:
         signal.signal(signal.SIGINT, before)
     printed = capsys.readouterr()
     assert printed.out == ""
-    assert printed.err.splitlines()[3:] == ["stopped; the same line with --resume goes on from out/checkpoint.pt"]
+    assert printed.err.splitlines()[3:] == [
+        "python -m nas.train: stopped; the same line with --resume goes on from out/checkpoint.pt"
+    ]
     assert names_in("out") == ["checkpoint.pt"]
     trained("out", "--resume")
     assert "epoch 3 of 3" in (err := capsys.readouterr().err)

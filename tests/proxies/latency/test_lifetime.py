@@ -1,0 +1,97 @@
+"""A process ends with the one that started it, however that ends, and so do those that it has started itself."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from builders.places import ROOT
+
+from proxies.latency import lifetime
+from proxies.latency.lifetime import PARENT, ending_with_this
+
+SOON = 3.0
+CHILD = """
+import subprocess, sys, time
+from proxies.latency import lifetime
+{before}
+lifetime.end_with_parent()
+depth = int(sys.argv[1])
+code = open(sys.argv[2]).read()
+if depth:
+    import os
+    environment = {{**os.environ, **lifetime.ending_with_this()}}
+    subprocess.Popen([sys.executable, "-c", code, str(depth - 1), sys.argv[2]], env=environment)
+else:
+    print("here", flush=True)
+time.sleep(600)
+"""
+
+
+@pytest.mark.parametrize("before", ["", "lifetime.end_at_once_with_parent = lambda: False"], ids=["Linux", "elsewhere"])
+def test_children_and_grandchildren_end_soon_after_a_parent_that_is_killed(tmp_path: Path, before: str) -> None:
+    script = tmp_path / "child.py"
+    script.write_text(CHILD.format(before=before))
+    line = [sys.executable, "-c", script.read_text(), "2", str(script)]
+    parent = subprocess.Popen(line, cwd=ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    try:
+        assert parent.stdout is not None
+        assert parent.stdout.readline() == "here\n"
+        began = time.monotonic()
+        parent.kill()
+        # All of them have its stdout: it ends when the last of them does.
+        assert parent.communicate(timeout=60)[0] == ""
+        assert time.monotonic() - began < SOON
+    finally:
+        if parent.poll() is None:
+            os.killpg(parent.pid, signal.SIGKILL)
+
+
+def test_one_whose_parent_ended_before_it_began_ends_at_once() -> None:
+    code = "from proxies.latency.lifetime import end_with_parent; end_with_parent(); print('alive')"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, PARENT: "1"},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+
+
+def test_without_a_parent_that_wants_it_a_process_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(PARENT, raising=False)
+    monkeypatch.setattr(lifetime, "end_at_once_with_parent", lambda: pytest.fail("it would end with pytest"))
+    lifetime.end_with_parent()
+
+
+def test_a_thread_that_may_end_first_is_nobodys_parent() -> None:
+    found = []
+    thread = threading.Thread(target=lambda: found.append(ending_with_this()))
+    thread.start()
+    thread.join()
+    assert found == [{PARENT: ""}]
+    assert ending_with_this() == {PARENT: str(os.getpid())}
+
+
+def test_a_request_to_end_is_heard_after_a_process_was_started() -> None:
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    code = "import signal; print(signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, []))"
+    said = []
+
+    def start() -> None:
+        with lifetime.requests_held():
+            signal.pthread_kill(threading.get_ident(), signal.SIGINT)
+            said.append(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout)
+
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            start()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert said == [b"True\n"]
