@@ -16,6 +16,8 @@ from contextlib import contextmanager
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
+from studies.storage.secrets import without_secrets
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -44,7 +46,8 @@ class Stream:
         self.failure: OSError | None = None
 
     def write(self, text: str) -> int:
-        """The length of the text, which is written but for what would steer a terminal."""
+        """The length of the text, which is written but for what would steer a terminal, and passwords."""
+        text = without_secrets(text) if "://" in text or "=" in text else text
         # A bar of progress of other libraries begins with a return.
         begun = text.startswith("\r")
         return self.write_as_is("\r" * begun + printable(text[begun:]))

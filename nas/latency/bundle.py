@@ -49,8 +49,8 @@ def bundle(flags: argparse.Namespace) -> int:
     if flags.out.exists():
         raise InputError(f"a bundle is written anew, and {str(flags.out)!r} exists: name another --out, or remove it")
     task = task_of(flags)
-    make_folder(flags.out.parent)
     chosen = {ANCHOR: PRESETS[ANCHOR], **dict(_chosen(flags))}
+    make_folder(flags.out.parent)
     architectures = {name: task.deployed(architecture) for name, architecture in chosen.items()}
     with tempfile.TemporaryDirectory(prefix=PARTIAL, dir=flags.out.parent) as scratch:
         folder = Path(scratch, "bundle")
