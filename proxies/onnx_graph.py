@@ -19,7 +19,8 @@ from torch import nn
 from search_space.errors import InputError
 from search_space.plan import Branch, Layer, Plan, Unit
 
-INPUT, OUTPUT = "images", "logits"
+INPUT, OUTPUT, ANY = "images", "logits", "n"
+"""The names of what goes in, of what comes out, and of a number of images that is open."""
 OPSETS = range(11, 24)
 """ONNX's operator sets that a model can be written in."""
 DEFAULT_OPSET = 20
@@ -88,10 +89,10 @@ def model_of(
     outputs = _outputs(graph, plan, Map(INPUT, *shape[1:]))
     _rename(graph.nodes, {output.name: name for name, output in outputs.items()})
     ends = [
-        helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [shape[0] or "n", *_sizes(output, plan)])
+        helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [shape[0] or ANY, *_sizes(output, plan)])
         for name, output in outputs.items()
     ]
-    start = helper.make_tensor_value_info(INPUT, onnx.TensorProto.FLOAT, [shape[0] or "n", *shape[1:]])
+    start = helper.make_tensor_value_info(INPUT, onnx.TensorProto.FLOAT, [shape[0] or ANY, *shape[1:]])
     tensors = [numpy_helper.from_array(_plain(values), name) for name, values in graph.tensors.items()]
     return _model(helper.make_graph(graph.nodes, "network", [start], ends, tensors), opset, metadata or {})
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from nas.cli.architectures import ARCHITECTURES
 from nas.cli.command import Command, Parser
-from nas.cli.flags import Number, add_classifier_flags, add_skip_flag, add_study_flags, between
+from nas.cli.flags import Number, add_classifier_flags, add_data_place_flags, add_study_flags, between
 from proxies.export import DYNAMIC, FORMATS
 from search_space.bounds import BATCHES
 from studies.front import PICKS
@@ -27,11 +27,10 @@ def add_flags(parser: Parser) -> None:
     add("--max-latency", help="only networks of at most this latency, such as 5ms")
     add("--untrained", action="store_true", help="random weights where there are no trained ones: for timing alone")
     add("--batch", type=Number(BATCHES, (DYNAMIC,)), default=1, help=f"images at once, or {DYNAMIC} for any number")
-    add("--opset", type=between(11, 23), help="ONNX's operator set, 11 to 23 (default: 20)")
+    add("--opset", type=between(11, 23), help="ONNX's operator set, 11 to 23, for 8 bits from 13 (default: 20)")
     add_classifier_flags(parser, "files with random weights are made")
-    add("--data", help="images to compare on (default: those it was trained on, or the embedded ones)")
-    add("--data-root", type=Path, help="where torchvision sets lie (default: the user's cache folder)")
-    add_skip_flag(parser)
+    add("--data", help="images to compare on, and to round by (default: embedded ones; to round, those trained on)")
+    add_data_place_flags(parser)
     add("--no-latency", dest="latency", action="store_false", help="do not time the ONNX files")
 
 

@@ -12,7 +12,7 @@ from nas.search.provenance import commit_of
 from proxies.data.names import EMBEDDED
 from search_space.architecture import Architecture
 from search_space.cost import cost_of
-from search_space.files import write_json, write_text
+from search_space.files import file_name, write_json, write_text
 from studies.display import stage_text
 from studies.report.rendering import render_text
 
@@ -29,7 +29,7 @@ Files = Sequence[tuple[str, Path, Mapping[str, Any]]]
 def write_card(exported: Exported, files: Files, folder: Path) -> list[Path]:
     """The two files of the card: Markdown for people, and the same facts as JSON."""
     facts = facts_of(exported, files)
-    name = exported.network.name
+    name = file_name(exported.network.name)
     card = write_text(folder / f"{name}.card.md", card_text(facts))
     return [card, write_json(folder / f"{name}.card.json", facts)]
 

@@ -11,7 +11,9 @@ from nas.cli.command import check_folder, make_folder
 from nas.cli.images import tell_of_images
 from nas.cli.storage import storage_of
 from nas.search.outputs import findings_of, summary_lines, write_architectures, write_front
-from proxies.export import DYNAMIC, FORMATS, check_formats
+from proxies.data.names import check_images
+from proxies.data.source import DataSource
+from proxies.export import DYNAMIC, FORMATS, check_formats, check_options
 from search_space.architecture import Architecture
 from search_space.budget import Budget
 from search_space.errors import InputError
@@ -31,6 +33,9 @@ def export(flags: argparse.Namespace) -> int:
     """The exit status of an export with these flags."""
     formats = check_formats(flags.format)
     batch, limit_ms = None if flags.batch == DYNAMIC else flags.batch, _limit_ms(flags.max_latency)
+    check_options(flags.format, batch, flags.opset)
+    if flags.data:
+        check_images(flags.data)
     check_folder(flags.out)
     if flags.networks:
         if flags.study or flags.storage or flags.pick or flags.max_latency:
@@ -113,23 +118,31 @@ def _check_weights(named: Named, formats: Sequence[str], flags: argparse.Namespa
 
 def _written(named: Named, formats: Sequence[str], flags: argparse.Namespace, batch: int | None) -> Iterator[Path]:
     from nas.export.files import write_network
-    from nas.export.networks import trained, untrained
+    from nas.export.networks import of_trained, trained, untrained
     from proxies.export.network import Options
 
+    place = DataSource(root=flags.data_root, download=flags.download, skip_unreadable=flags.skip_unreadable)
+    found = [(name, architecture, None if architecture else trained(Path(name))) for name, architecture in named]
+    _check_names([one.name if one else name for name, _, one in found])
     make_folder(flags.out)
     told: tuple[str, ...] = ()
-    for name, architecture in named:
-        where, skips = (flags.data, flags.data_root), flags.skip_unreadable
-        if architecture is None:
-            exported = trained(Path(name), *where, skip_unreadable=skips)
+    for name, architecture, one in found:
+        if one is not None:
+            exported = of_trained(one, formats, flags.data, place)
         else:
-            task = flags.resolution, flags.classes
-            exported = untrained(name, architecture, *task, *where, skip_unreadable=skips)
+            assert architecture is not None
+            exported = untrained(name, architecture, flags.resolution, flags.classes, flags.data, place)
         if exported.data.notes != told:
             told = exported.data.notes
             tell_of_images(told)
         options = Options(batch, flags.opset)
         yield from write_network(exported, formats, flags.out, options, is_timed=flags.latency)
+
+
+def _check_names(names: Sequence[str]) -> None:
+    """Refuses networks of one name, whose files would take each other's place."""
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise InputError(f"networks must have a name each, and two are called {twice!r}: export them to an --out each")
 
 
 def _limit_ms(text: str | None) -> float | None:

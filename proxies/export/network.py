@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from torchvision.transforms.v2.functional import resize
 
 from proxies.data.load import normalise
 from proxies.pretrained import TrainedFor
+from search_space.reading import shown
 
 COMPARED = 8
 """Images that every file's outputs are compared on."""
@@ -23,7 +24,7 @@ ROUNDING, SHARE_OF_CHANGE = 3e-6, 1e-4
 
 
 class WrongExport(RuntimeError):
-    """A file whose outputs are not the network's: the message says by how much."""
+    """A file that is not what was asked: its outputs are not the network's, or it says something else of itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,20 +89,31 @@ class ExportedNetwork:
         return difference
 
 
+def check_said(said: Mapping[str, object], asked: Mapping[str, object]) -> None:
+    """Compares what a file says of itself, read back from it, with what was asked of it.
+
+    Raises:
+        WrongExport: it does not say the same.
+    """
+    for name, value in asked.items():
+        if said.get(name) != value:
+            found = f"says {shown(said[name])}" if name in said else "does not say it"
+            raise WrongExport(f"the file must be what was asked: {name} {shown(value)}; it {found}")
+
+
 def in_batches(
     run: Callable[[NDArray[np.float32]], Any], images: NDArray[np.float32], batch: int | None
 ) -> NDArray[np.float32]:
-    """The logits of all images (n, c, h, w) by a file that takes `batch` at once (None: any number).
+    """The logits of all images (n, c, h, w) by a file that takes `batch` at once (None: any number)."""
+    logits = [np.asarray(run(part)) for part in whole_batches(images, batch or len(images))]
+    return np.concatenate(logits)[: len(images)]
 
-    Of the last, incomplete batch, the last image is repeated.
-    """
-    size = batch or len(images)
-    logits = []
-    for start in range(0, len(images), size):
-        part = images[start : start + size]
-        filled = np.concatenate([part, np.repeat(part[-1:], size - len(part), axis=0)])
-        logits.append(np.asarray(run(filled))[: len(part)])
-    return np.concatenate(logits)
+
+def whole_batches(images: NDArray[np.float32], batch: int) -> Iterator[NDArray[np.float32]]:
+    """The images, `batch` at once; of the last, incomplete batch the last image is repeated."""
+    for start in range(0, len(images), batch):
+        part = images[start : start + batch]
+        yield np.concatenate([part, np.repeat(part[-1:], batch - len(part), axis=0)])
 
 
 def as_taken(images: Tensor, channels: int, image_size: int) -> Tensor:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import onnx
 
-from proxies.export.network import ExportedNetwork, Options
+from proxies.export.network import ExportedNetwork, Options, check_said
 from proxies.latency.onnx_session import session_of
-from proxies.onnx_graph import INPUT, OUTPUT, model_of
+from proxies.onnx_graph import ANY, DEFAULT_OPSET, INPUT, OUTPUT, model_of
 from search_space.files import write_whole
 from search_space.plan import plan_of
+
+LAYERS_WITH_WEIGHTS = ("Conv", "Gemm", "MatMul")
 
 
 def write_onnx(network: ExportedNetwork, file: Path, options: Options) -> None:
@@ -33,3 +35,56 @@ def load_onnx(file: Path, network: ExportedNetwork) -> Callable[[Any], Any]:
     """The file's network in ONNX Runtime."""
     session = session_of(file)
     return lambda images: session.run([OUTPUT], {INPUT: images})[0]
+
+
+def check_onnx(file: Path, network: ExportedNetwork, options: Options) -> None:
+    """Compares what the file says of itself with what was asked.
+
+    Raises:
+        WrongExport: it says something else, or some of its layers are rounded.
+    """
+    model = onnx.load(file)
+    check_said(said_by(model), {**asked_of(network, options), "layers in 8 bits": 0})
+
+
+def said_by(model: onnx.ModelProto) -> dict[str, object]:
+    """What a model says of itself, by what it is called in messages."""
+    graph = model.graph
+    made_by = {output: node for node in graph.node for output in node.output}
+    layers = [node for node in graph.node if node.op_type in LAYERS_WITH_WEIGHTS]
+    in_8_bits = [node for node in layers if _is_in_8_bits(node, made_by, graph)]
+    return {
+        "operator set": next((row.version for row in model.opset_import if row.domain in ("", "ai.onnx")), None),
+        "input": list(map(_value, graph.input)),
+        "output": list(map(_value, graph.output)),
+        "layers": len(layers),
+        "layers in 8 bits": len(in_8_bits),
+        **{f"metadata {row.key}": row.value for row in model.metadata_props},
+    }
+
+
+def asked_of(network: ExportedNetwork, options: Options) -> dict[str, object]:
+    """What a file must say of itself, but for its precision."""
+    about = network.about
+    batch = options.batch or ANY
+    return {
+        "operator set": DEFAULT_OPSET if options.opset is None else options.opset,
+        "input": [(INPUT, "FLOAT", (batch, about.channels, about.image_size, about.image_size))],
+        "output": [(OUTPUT, "FLOAT", (batch, len(about.classes)))],
+        **{f"metadata {name}": text for name, text in network.metadata().items()},
+    }
+
+
+def _value(value: onnx.ValueInfoProto) -> tuple[str, str, tuple[int | str, ...]]:
+    tensor = value.type.tensor_type
+    sizes = (size.dim_param or size.dim_value for size in tensor.shape.dim)
+    return value.name, onnx.TensorProto.DataType.Name(tensor.elem_type), tuple(sizes)
+
+
+def _is_in_8_bits(node: onnx.NodeProto, made_by: Mapping[str, onnx.NodeProto], graph: onnx.GraphProto) -> bool:
+    """Whether what the layer takes was rounded, and its weights are kept in 8 bits."""
+    sources = [made_by.get(name) for name in node.input[:2]]
+    if not all(source is not None and source.op_type == "DequantizeLinear" for source in sources):
+        return False
+    kept = sources[1].input[0] if sources[1] else ""
+    return any(each.name == kept and each.data_type == onnx.TensorProto.INT8 for each in graph.initializer)

@@ -7,23 +7,21 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import onnx
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
-from proxies.export.network import ExportedNetwork, Options
-from proxies.export.onnx_file import write_onnx
+from proxies.export.network import ExportedNetwork, Options, check_said, whole_batches
+from proxies.export.onnx_file import asked_of, said_by, write_onnx
 from proxies.onnx_graph import INPUT
 from search_space.files import replacing
 
 
 class _Images(CalibrationDataReader):  # type: ignore[misc]
-    """Normalised training images, as many at once as the file takes."""
+    """Normalised training images, as many at once as the file takes; the last of them fills up the last batch."""
 
     def __init__(self, network: ExportedNetwork, batch: int) -> None:
-        images = network.normalised(network.calibration).numpy()
-        self._parts: Iterator[Any] = (
-            images[start : start + batch] for start in range(0, len(images) - batch + 1, batch)
-        )
+        self._parts: Iterator[Any] = whole_batches(network.normalised(network.calibration).numpy(), batch)
 
     def get_next(self) -> dict[str, Any] | None:
         part = next(self._parts, None)
@@ -48,3 +46,13 @@ def write_int8(network: ExportedNetwork, file: Path, options: Options) -> None:
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
         )
+
+
+def check_int8(file: Path, network: ExportedNetwork, options: Options) -> None:
+    """Compares what the file says of itself with what was asked.
+
+    Raises:
+        WrongExport: it says something else, or some of its layers are not in 8 bits.
+    """
+    said = said_by(onnx.load(file))
+    check_said(said, {**asked_of(network, options), "layers in 8 bits": said["layers"]})

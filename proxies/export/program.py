@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from proxies.export.network import ExportedNetwork, Options
+from proxies.export.network import ExportedNetwork, Options, check_said
 from search_space.files import write_whole
 
 
@@ -33,3 +33,19 @@ def load_program(file: Path, network: ExportedNetwork) -> Callable[[Any], Any]:
         return module(torch.from_numpy(images)).numpy()
 
     return run
+
+
+def check_program(file: Path, network: ExportedNetwork, options: Options) -> None:
+    """Compares what the file says of itself with what was asked.
+
+    Raises:
+        WrongExport: it says something else.
+    """
+    about, metadata = network.about, dict.fromkeys(network.metadata(), "")
+    program = torch.export.load(file, extra_files=metadata)
+    (name,) = program.graph_signature.user_inputs
+    (given,) = (node.meta["val"] for node in program.graph.nodes if node.name == name)
+    batch = given.shape[0]
+    said = {"images at once": batch if isinstance(batch, int) else None, "image": tuple(given.shape[1:])}
+    asked = {"images at once": options.batch, "image": (about.channels, about.image_size, about.image_size)}
+    check_said({**said, "type": given.dtype, **metadata}, {**asked, "type": torch.float32, **network.metadata()})

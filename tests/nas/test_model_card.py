@@ -76,7 +76,7 @@ def test_a_file_is_a_row_of_the_table() -> None:
     ("changes", "text"),
     [
         ({"trained": False, "training": None}, "None: it is not trained."),
-        ({"training": None}, "Unknown: its training's `metrics.json` did not lie beside the weights."),
+        ({"training": None}, "Unknown: no `metrics.json` of its training lay beside the weights."),
         ({}, "Validation: 51.23 % of 2000 images. Test: unknown: no test images were given. "),
         ({"training": {**TRAINING, "test_accuracy": 0.5}}, "Test: 50.00 % of the test images. "),
     ],
