@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import argparse
 import io
+import os
+import socket
 import subprocess
 import sys
 import tempfile
 from importlib.util import find_spec
+from ipaddress import ip_address
 from pathlib import Path
 from socketserver import ThreadingMixIn
 from typing import Any, BinaryIO
-from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
 from nas.cli.storage import storage_of
+from nas.dashboard.access import PASSWORD, Access, guarded
 from search_space.architecture import Architecture
 from search_space.errors import InputError
 from search_space.files import write_json
@@ -27,6 +31,9 @@ def serve(flags: argparse.Namespace) -> int:
     """The exit status, once Ctrl-C has ended the server."""
     if find_spec("optuna_dashboard") is None:
         raise InputError(f"the dashboard needs optuna-dashboard, which is not installed: {EXTRA}")
+    password = os.environ.get(PASSWORD)
+    if password == "":
+        raise InputError(f"the dashboard's password must have a letter at least, and {PASSWORD} is empty: unset it")
     url = storage_of(flags)
     study = load_study(open_to_read(url), flags.study)
     import optuna_dashboard
@@ -36,9 +43,16 @@ def serve(flags: argparse.Namespace) -> int:
     storage = AnnotatedStorage(url)
     with tempfile.TemporaryDirectory() as scratch:
         app = optuna_dashboard.wsgi(storage, Artifacts(storage, Path(scratch)))
-        with _server(app, flags.host, flags.port) as server:
-            port, study_id = server.server_address[1], id_of_study(study)
-            print(f"http://{flags.host}:{port}/dashboard/studies/{study_id}", flush=True)
+        with _server(flags.host, flags.port) as server:
+            address, port = server.server_address[:2]
+            access = Access.to(flags.host, str(address), password)
+            server.set_app(guarded(app, access))
+            host = f"[{flags.host}]" if ":" in flags.host else flags.host
+            print(f"http://{host}:{port}/dashboard/studies/{id_of_study(study)}", flush=True)
+            if password is None and not ip_address(str(address)).is_loopback:
+                print(
+                    f"no password is asked for: whoever reaches {host} may read; {PASSWORD} sets one", file=sys.stderr
+                )
             print("Ctrl-C ends it", file=sys.stderr, flush=True)
             try:
                 server.serve_forever()
@@ -78,19 +92,30 @@ def untrained_onnx(architecture: dict[str, Any], folder: Path) -> Path:
     Raises:
         RuntimeError: it could not.
     """
-    if not (made := sorted(folder.glob("*.onnx"))):
+    name = Architecture.from_dict(architecture).short_name
+    made = folder / f"{name}.untrained.onnx"
+    if not made.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        file = write_json(folder / f"{Architecture.from_dict(architecture).short_name}.json", architecture)
+        file = write_json(folder / f"{name}.json", architecture)
         line = [sys.executable, "-m", "nas.export", str(file), "--format", "onnx", "--untrained", "--no-latency"]
         done = subprocess.run([*line, "--out", str(folder)], capture_output=True, encoding="utf-8", check=False)
         if done.returncode:
             raise RuntimeError(f"the ONNX file was not made: {done.stderr.strip()}")
-        made = sorted(folder.glob("*.onnx"))
-    return made[0]
+    return made
 
 
 class _Server(ThreadingMixIn, WSGIServer):
     daemon_threads = True
+
+    def __init__(self, family: socket.AddressFamily, address: tuple[str, int]) -> None:
+        self.address_family = family
+        super().__init__(address, _Quiet)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Says in a line what went wrong with a request, but that its sender has gone."""
+        error = sys.exc_info()[1]
+        if not isinstance(error, ConnectionError | TimeoutError):
+            print(f"a request failed: {type(error).__name__}: {error}", file=sys.stderr)
 
 
 class _Quiet(WSGIRequestHandler):
@@ -98,8 +123,16 @@ class _Quiet(WSGIRequestHandler):
         """Logs no request: a line for each would hide what matters."""
 
 
-def _server(app: Any, host: str, port: int) -> WSGIServer:
+def _server(host: str, port: int) -> WSGIServer:
+    """A server on the first address that the host has.
+
+    Raises:
+        InputError: it has none here, or the port cannot be had.
+    """
+    if not host.strip():
+        raise InputError("--host must be a name or an address of this machine, got an empty text: 0.0.0.0 is all")
     try:
-        return make_server(host, port, app, server_class=_Server, handler_class=_Quiet)
-    except (OSError, OverflowError) as error:
+        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        return _Server(family, (str(address[0]), int(address[1])))
+    except (OSError, OverflowError, UnicodeError) as error:
         raise InputError(f"the dashboard needs a free port, and {host}:{port} cannot be had: {error}") from error

@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable, Container, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Never
 
 from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState
@@ -20,6 +20,7 @@ from optuna_dashboard.artifact._backend import DASHBOARD_ARTIFACTS_ATTR_PREFIX
 
 from search_space.architecture import Architecture
 from search_space.cost import cost_of
+from search_space.errors import InputError
 from search_space.plan import plan_of
 from studies.accuracy_scale import AccuracyScale
 from studies.dashboard.notes import study_note, trial_note
@@ -91,15 +92,27 @@ class AnnotatedStorage(RDBStorage):
         attributes: dict[str, Any] = plain_without_secrets(super().get_study_user_attrs(study_id))
         return attributes
 
+    def _refuse(self, *arguments: object, **options: object) -> Never:
+        """Never comes back.
+
+        Raises:
+            InputError: the storage is to be read.
+        """
+        raise InputError("a study is shown here and not changed: its search, or Optuna itself, changes it")
+
+    create_new_study = delete_study = set_study_user_attr = set_study_system_attr = _refuse
+    create_new_trial = set_trial_param = set_trial_state_values = set_trial_intermediate_value = _refuse
+    set_trial_user_attr = set_trial_system_attr = record_heartbeat = upgrade = _refuse
+
     def get_study_system_attrs(self, study_id: int) -> dict[str, Any]:
         """The study's own system attributes and, in the form of the dashboard's own, its notes and artifacts."""
-        return {**super().get_study_system_attrs(study_id), **self._annotations(study_id)}
+        return self._annotated_attributes(study_id, super().get_study_system_attrs(study_id))
 
     def get_all_studies(self) -> list[FrozenStudy]:
         """All studies, their system attributes as `get_study_system_attrs` gives them."""
         studies = super().get_all_studies()
         for study in studies:
-            study.system_attrs = {**study.system_attrs, **self._annotations(id_of_study(study))}
+            study.system_attrs = self._annotated_attributes(id_of_study(study), study.system_attrs)
             study.user_attrs = plain_without_secrets(study.user_attrs)
         return studies
 
@@ -114,6 +127,13 @@ class AnnotatedStorage(RDBStorage):
     def drawing(self, artifact: Artifact) -> str:
         """An SVG file of a trial."""
         return DRAWINGS[artifact.file](self.get_trial(artifact.trial_id)).standalone()
+
+    def _annotated_attributes(self, study_id: int, attributes: Mapping[str, Any]) -> dict[str, Any]:
+        """A study's attributes with what is made here; files that others gave it lie elsewhere, and are not shown."""
+        kept = {
+            name: value for name, value in attributes.items() if not name.startswith(DASHBOARD_ARTIFACTS_ATTR_PREFIX)
+        }
+        return {**kept, **self._annotations(study_id)}
 
     def _annotations(self, study_id: int) -> dict[str, Any]:
         finished = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
