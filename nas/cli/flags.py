@@ -10,7 +10,7 @@ from pathlib import Path
 
 from nas.cli.command import Parser
 from nas.cli.storage import RUNS, add_storage_flag
-from proxies.data.names import EMBEDDED, check_images
+from proxies.data.names import CACHE_VARIABLE, EMBEDDED, check_images
 from proxies.data.source import DataSource
 from proxies.latency.runtimes import RUNTIMES
 from proxies.latency.setup import DEFAULT_RUNTIME
@@ -113,9 +113,10 @@ def add_data_flags(parser: Parser, default: str | None = EMBEDDED) -> None:
 
 
 def add_data_place_flags(parser: Parser) -> None:
-    """Adds --data-root and --download, which say where data lie that are known already."""
+    """Adds --cache, --data-root and --download, which say where data lie that are known already."""
     add = parser.add_argument
-    add("--data-root", type=Path, help="where torchvision sets lie (default: the user's cache folder)")
+    add("--cache", type=Path, help=f"where decoded images are kept (default: {CACHE_VARIABLE}, or the user's cache)")
+    add("--data-root", type=Path, help="where torchvision sets lie (default: as --cache)")
     add("--download", action="store_true", help="download a torchvision set that is missing")
     add_skip_flag(parser)
 
@@ -132,7 +133,12 @@ def data_of(flags: argparse.Namespace) -> DataSource:
         InputError: there are none of that name.
     """
     check_images(flags.data)
-    return DataSource(flags.data, flags.data_root, flags.image_size, flags.download, flags.skip_unreadable)
+    return data_at(flags, flags.data, flags.image_size)
+
+
+def data_at(flags: argparse.Namespace, name: str, image_size: int | None = None) -> DataSource:
+    """The images of that name, where the flags of `add_data_place_flags` say."""
+    return DataSource(name, flags.data_root, image_size, flags.download, flags.skip_unreadable, flags.cache)
 
 
 def add_recipe_flags(parser: Parser, default: str | None, how: str = "how networks are trained") -> None:

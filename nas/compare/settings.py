@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from nas.cli.architectures import FOUND, NamedNetwork, named_network
-from nas.cli.flags import check_device, seeds_from, with_epochs
+from nas.cli.flags import check_device, data_at, seeds_from, with_epochs
 from nas.cli.storage import storage_named, storage_of
 from nas.compare.flags import COMPARISONS, DEFAULT_SET
 from nas.compare.networks import networks_of
@@ -88,7 +88,7 @@ def settings_of(flags: argparse.Namespace) -> CompareSettings:
     return CompareSettings(
         networks=_networks(flags, front),
         budget=_budget(flags.budget),
-        data=DataSource(chosen["data"], flags.data_root, chosen["image_size"], flags.download, flags.skip_unreadable),
+        data=data_at(flags, chosen["data"], chosen["image_size"]),
         recipe=_recipe(flags, kept),
         seeds=seeds_from(chosen["seed"], flags.seeds),
         task=Task(chosen["resolution"], chosen["classes"]),

@@ -8,10 +8,10 @@ from typing import Any
 
 from optuna.study import Study
 
+from nas.cli.flags import data_at
 from nas.search.accuracy import Accuracy
 from nas.search.references import ANCHOR_MS
 from nas.search.settings import Settings, settings_of_study
-from proxies.data.source import DataSource
 from proxies.training.recipes import RECIPES, Recipe
 from search_space.bounds import SEEDS
 from search_space.errors import InputError
@@ -100,7 +100,7 @@ def settings_for(study: Study, url: str, flags: argparse.Namespace) -> Finalists
             f"the study {study.study_name!r} does not say which data it was trained on and how it was timed: "
             "search anew"
         )
-    data = DataSource(kept["data"], flags.data_root, kept["image_size"], flags.download, flags.skip_unreadable)
+    data = data_at(flags, kept["data"], kept["image_size"])
     device = flags.device or kept["device"]
     search = settings_of_study(study.study_name, kept, url, data, device, flags.workers)
     return settings_from(study, search, RECIPES[flags.recipe], flags.seeds)

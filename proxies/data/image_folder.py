@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,13 +10,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from proxies.data.cache import cache_folder
+from proxies.data.cache import Decoded, cache_folder, kept_images
 from proxies.data.copies import Split
 from proxies.data.folder import decode
 from proxies.data.folder.class_files import SplitFiles, found_for_testing, found_in
 from proxies.data.folder.known_names import as_text
 from proxies.data.folder.layout import listed
-from proxies.data.folder.left_out import LeftOut
 from proxies.data.folder.tree import File
 from proxies.data.labelled import Labelled, stack_images
 from search_space.errors import InputError
@@ -44,17 +41,17 @@ def read_folder(
     """Returns the images of a folder to train and to validate on; those to test on are not touched.
 
     ``folder`` holds the class folders, or ``train/`` and perhaps ``val/`` with the class folders, by their usual
-    names. Images become RGB, ``image_size`` pixels wide and high. They are kept in ``cache`` (by default the user's
-    cache folder) under a key over their paths, sizes and change times; a cache file may be deleted at any time.
+    names. Images become RGB, ``image_size`` pixels wide and high. They are kept in ``cache``, by default
+    ``cache_folder()``, for their paths, sizes and times of change; a file there may be deleted at any time.
 
     Raises:
         InputError: for a folder that could be read in two ways or has not two classes, a class that loses too many
-            images, classes that differ between splits, an image that cannot be read (unless ``skip_unreadable``), or
-            a cache that cannot be written.
+            images, classes that differ between splits, or an image that cannot be read (unless ``skip_unreadable``).
     """
     found = found_in(folder)
     splits = [found.train, *([found.validation] if found.validation else [])]
-    read, splits = _read(folder, splits, image_size, cache or cache_folder(), skip_unreadable)
+    place = Place(folder, "train", image_size, cache)
+    read, splits, lines = _read(place, splits, skip_unreadable=skip_unreadable)
     uses = ("training", "validation")
     made = [
         Split(use, labelled, [as_text(file.path.relative_to(folder)) for file in split.files])
@@ -63,7 +60,7 @@ def read_folder(
     named = (("training", found.layout.train), ("validation", found.layout.validation), ("test", found.layout.test))
     places = {use: listed([each.name]) for use, each in named if each is not None and each.path != folder}
     validation = made[1] if len(made) > 1 else None
-    return FolderImages(made[0], validation, tuple(splits[0].classes), places, tuple(found.lines(splits)))
+    return FolderImages(made[0], validation, tuple(splits[0].classes), places, (*found.lines(splits), *lines))
 
 
 def read_test_folder(
@@ -80,22 +77,36 @@ def read_test_folder(
     if found is None:
         return None
     test, left_out = found
-    read, (test,) = _read(folder, [test], image_size, cache or cache_folder(), skip_unreadable)
+    place = Place(folder, "test", image_size, cache)
+    read, (test,), lines = _read(place, [test], skip_unreadable=skip_unreadable)
     for each in test.classes.values():
         left_out.add_all(each.left_out)
-    return read[0], (_left_out_of_test(left_out),) if str(left_out) else ()
+    left = (f"left out of the test images: {left_out}",) if str(left_out) else ()
+    return read[0], (*left, *lines)
 
 
-def _left_out_of_test(left_out: LeftOut) -> str:
-    return f"left out of the test images: {left_out}"
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A folder whose images are read for a use at a size, and where decoded ones are kept (None: the usual place)."""
+
+    root: Path
+    use: str
+    image_size: int
+    cache: Path | None
+
+    def decoded(self, files: Sequence[File]) -> Decoded:
+        """What the images of these files are decoded from."""
+        lines = [f"{file.path.relative_to(self.root).as_posix()} {file.size} {file.changed}" for file in files]
+        source = f"{os.fspath(self.root.resolve())} {self.use} {self.image_size}"
+        return Decoded(source, "\n".join([decode.VERSION, *lines]))
 
 
 def _read(
-    root: Path, splits: Sequence[SplitFiles], image_size: int, cache: Path, skip_unreadable: bool
-) -> tuple[list[Labelled], list[SplitFiles]]:
-    """The images of each split, and the splits without what was skipped."""
+    place: Place, splits: Sequence[SplitFiles], *, skip_unreadable: bool
+) -> tuple[list[Labelled], list[SplitFiles], tuple[str, ...]]:
+    """The images of each split, the splits without what was skipped, and lines for the user."""
     files = [file for split in splits for file in split.files]
-    images, reasons = _cached(root, files, image_size, cache)
+    images, reasons, lines = _kept(place, files)
     if reasons and not skip_unreadable:
         raise InputError(_unreadable_text([files[row].path for row in sorted(reasons)], reasons[min(reasons)]))
     if reasons:
@@ -104,7 +115,8 @@ def _read(
         images = np.delete(images, sorted(reasons), axis=0)
     ends = np.cumsum([len(split.files) for split in splits])
     parts = np.split(images, ends[:-1])
-    return [Labelled(part, split.labels) for part, split in zip(parts, splits, strict=True)], list(splits)
+    labelled = [Labelled(part, split.labels) for part, split in zip(parts, splits, strict=True)]
+    return labelled, list(splits), lines
 
 
 def _unreadable_text(files: Sequence[Path], reason: str) -> str:
@@ -115,26 +127,22 @@ def _unreadable_text(files: Sequence[Path], reason: str) -> str:
     )
 
 
-def _cached(
-    root: Path, files: Sequence[File], image_size: int, cache: Path
-) -> tuple[NDArray[np.uint8], dict[int, str]]:
-    """The images of the files, black where one cannot be read, and by row the reason for that."""
-    path = cache / f"images-{_key(root, files, image_size)}.npy"
-    if path.is_file():
-        stored: NDArray[np.uint8] = np.load(path, allow_pickle=False)
-        black = np.flatnonzero(~stored.reshape(len(stored), -1).any(axis=1)).tolist()
-        _, reasons = _decoded([files[row].path for row in black], image_size) if black else (None, {})
-        return stored, {black[row]: reason for row, reason in reasons.items()}
-    images, reasons = _decoded([file.path for file in files], image_size)
-    try:
-        cache.mkdir(parents=True, exist_ok=True)
-        # Written aside and then renamed: a process killed halfway, or another one beside it, leaves no partial file.
-        with tempfile.TemporaryDirectory(dir=cache) as scratch:
-            np.save(Path(scratch) / path.name, images)
-            (Path(scratch) / path.name).replace(path)
-    except OSError as error:
-        raise InputError(f"the cache must be writable, but {cache} is not ({error}); name another folder") from error
-    return images, reasons
+def _kept(place: Place, files: Sequence[File]) -> tuple[NDArray[np.uint8], dict[int, str], tuple[str, ...]]:
+    """The images of the files, black where one cannot be read; by row the reason for that; and lines for the user."""
+    size, paths = place.image_size, [file.path for file in files]
+    reasons: dict[int, str] | None = None
+
+    def make() -> NDArray[np.uint8]:
+        nonlocal reasons
+        images, reasons = _decoded(paths, size)
+        return images
+
+    images, lines = kept_images(place.decoded(files), (len(files), 3, size, size), make, cache_folder(place.cache))
+    if reasons is None:
+        black = np.flatnonzero(~images.reshape(len(images), -1).any(axis=1)).tolist()
+        _, found = _decoded([paths[row] for row in black], size) if black else (None, {})
+        reasons = {black[row]: reason for row, reason in found.items()}
+    return images, reasons, lines
 
 
 def _decoded(files: Sequence[Path], image_size: int) -> tuple[NDArray[np.uint8], dict[int, str]]:
@@ -150,9 +158,3 @@ def _decoded(files: Sequence[Path], image_size: int) -> tuple[NDArray[np.uint8],
 
     with decode.quiet():
         return stack_images(len(files), read), reasons
-
-
-def _key(root: Path, files: Sequence[File], image_size: int) -> str:
-    lines = [decode.VERSION, str(image_size), os.fspath(root.resolve())]
-    lines += [f"{file.path.relative_to(root).as_posix()} {file.size} {file.changed_ns}" for file in files]
-    return hashlib.sha256("\n".join(lines).encode(errors="surrogateescape")).hexdigest()[:32]

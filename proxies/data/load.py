@@ -24,10 +24,10 @@ from proxies.data.folder.known_names import as_text
 from proxies.data.image_folder import FolderImages, read_folder
 from proxies.data.labelled import Labelled, stack_images
 from proxies.data.names import EMBEDDED, FOLDER, TORCHVISION_SETS, check_name, folder_path
+from search_space.bounds import IMAGE_SIZES
 from search_space.errors import InputError
 
 FOLDER_IMAGE_SIZE = 32
-SMALLEST_IMAGE = 8
 _MOST_LISTED = 10
 
 
@@ -102,8 +102,8 @@ def load(
     Images are resized to ``image_size`` pixels; None keeps the set's own size, or means 32 for a folder. Where no
     validation split comes with the data, ``val_share`` of each class is split off from the training images, always
     the same for the same ``seed``: pass a constant, not a search's seed. Test images are never touched. Torchvision
-    sets lie in ``root``, decoded folders in ``cache``; both default to the user's cache folder. With
-    ``skip_unreadable`` a folder's images that cannot be read are left out, and counted in the notes.
+    sets lie in ``root``, by default in ``cache``, which keeps decoded folders and by default is ``cache_folder()``.
+    With ``skip_unreadable`` a folder's images that cannot be read are left out, and counted in the notes.
 
     Raises:
         InputError: for an unknown name, data that is missing or cannot be read, or a class too small to split.
@@ -120,7 +120,9 @@ def load(
     if name == EMBEDDED:
         train, val, classes = _embedded(image_size)
         return _image_data(name, train, val, classes)
-    whole, classes = read_torchvision_set(name, TORCHVISION_SETS[name].options, root, image_size, download)
+    whole, classes = read_torchvision_set(
+        name, TORCHVISION_SETS[name].options, root or cache_folder(cache), image_size, download
+    )
     in_val = _split_off(whole.labels, classes, val_share, seed)
     return _image_data(name, whole.rows(~in_val), whole.rows(in_val), classes, places={"validation": "split off"})
 
@@ -205,10 +207,10 @@ def check_image_size(image_size: int | None) -> None:
     """Returns nothing where images can be resized to ``image_size`` pixels, or are not to be.
 
     Raises:
-        InputError: for a size that is too small for a network.
+        InputError: for a size that is too small for a network, or too large.
     """
-    if image_size is not None and image_size < SMALLEST_IMAGE:
-        raise InputError(f"image_size must be {SMALLEST_IMAGE} or more pixels, but got {image_size}; give a larger one")
+    if image_size is not None:
+        IMAGE_SIZES.check("image_size", image_size)
 
 
 def _embedded(image_size: int | None) -> tuple[Labelled, Labelled, tuple[str, ...]]:
@@ -225,12 +227,14 @@ def read_torchvision_set(
 ) -> tuple[Labelled, tuple[str, ...]]:
     """Returns one split of a torchvision set, as its class's ``options`` choose it, and the class names.
 
-    ``root``, ``image_size`` and ``download`` are as in ``load``.
+    They lie in ``root``, None where there is no place for them; ``image_size`` and ``download`` are as in ``load``.
 
     Raises:
         InputError: for data that is missing or cannot be read.
     """
-    dataset = _open_torchvision_set(name, options, root or cache_folder(), download)
+    if root is None:
+        raise InputError(f"{name} must lie in a folder, and this user has no home: name one with --data-root")
+    dataset = _open_torchvision_set(name, options, root, download)
     labels = np.empty(len(dataset), dtype=np.int64)
 
     def read(row: int) -> NDArray[np.uint8]:

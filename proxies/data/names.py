@@ -10,6 +10,8 @@ from search_space.errors import InputError
 
 EMBEDDED = "fashion-mnist-12k"
 FOLDER = "folder:"
+CACHE_VARIABLE = "NAS_CACHE"
+"""The environment variable that says where decoded and downloaded images are kept."""
 
 
 @dataclass(frozen=True)

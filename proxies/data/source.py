@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 class DataSource:
     """Images by the name of their data set, where they lie, at how many pixels, and whether they may be downloaded.
 
-    With `skip_unreadable` images that cannot be read are left out, and counted in the data's notes.
+    With `skip_unreadable` images that cannot be read are left out, and counted in the data's notes. `cache` is where
+    decoded and downloaded ones are kept, None the usual place.
     """
 
     name: str = EMBEDDED
@@ -25,6 +26,7 @@ class DataSource:
     image_size: int | None = None
     download: bool = False
     skip_unreadable: bool = False
+    cache: Path | None = None
 
     def load(self) -> ImageData:
         """The images, as `proxies.data.load` has them.
@@ -40,6 +42,7 @@ class DataSource:
             image_size=self.image_size,
             download=self.download,
             skip_unreadable=self.skip_unreadable,
+            cache=self.cache,
         )
 
     def load_test(self) -> HeldOut | None:
@@ -56,4 +59,5 @@ class DataSource:
             image_size=self.image_size,
             download=self.download,
             skip_unreadable=self.skip_unreadable,
+            cache=self.cache,
         )

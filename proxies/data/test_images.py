@@ -7,6 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from proxies.data.cache import cache_folder
 from proxies.data.copies import Split, across
 from proxies.data.image_folder import read_test_folder
 from proxies.data.labelled import Labelled
@@ -50,7 +51,9 @@ def load_test(
     if name == EMBEDDED:
         return None
     if not name.startswith(FOLDER):
-        labelled, _ = read_torchvision_set(name, TORCHVISION_SETS[name].test_options, root, image_size, download)
+        labelled, _ = read_torchvision_set(
+            name, TORCHVISION_SETS[name].test_options, root or cache_folder(cache), image_size, download
+        )
         return HeldOut(torch.from_numpy(labelled.images), torch.from_numpy(labelled.labels))
     size = image_size or FOLDER_IMAGE_SIZE
     found = read_test_folder(folder_path(name), size, cache, skip_unreadable=skip_unreadable)

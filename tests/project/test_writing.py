@@ -16,7 +16,7 @@ PRIVATE = {
     "nas/latency/bundle.py": "fills what `replacing` gave",
     "nas/ledger/files.py": "fills what `replacing` gave",
     "nas/cli/command.py": "an empty file that tries whether a folder can be written to",
-    "proxies/data/image_folder.py": "temporary folders of the cache",
+    "proxies/data/cache.py": "fills what `replacing` gave",
 }
 """Files that write otherwise, and why they may."""
 METHODS = {

@@ -17,11 +17,14 @@ DEEPEST = 64
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A file that is there; `is_regular` is false for a link to nowhere, a pipe, a device."""
+    """A file that is there; `is_regular` is false for a link to nowhere, a pipe, a device.
+
+    `changed` says when it was changed, by both times that a disk keeps of that: the first may be set to what it was.
+    """
 
     path: Path
     size: int = 1
-    changed_ns: int = 0
+    changed: str = ""
     is_regular: bool = True
 
 
@@ -84,4 +87,4 @@ def _file(path: Path) -> File:
         facts = path.stat()
     except OSError:  # a link to nowhere, or in a circle; or a file that has just gone
         return File(path, is_regular=False)
-    return File(path, facts.st_size, facts.st_mtime_ns, stat.S_ISREG(facts.st_mode))
+    return File(path, facts.st_size, f"{facts.st_mtime_ns} {facts.st_ctime_ns}", stat.S_ISREG(facts.st_mode))

@@ -13,7 +13,6 @@ from builders.places import ROOT
 from PIL import Image
 
 from proxies.data import fashion_mnist_12k
-from proxies.data.cache import cache_folder
 from proxies.data.fashion_mnist_12k.rebuild import read_idx, rebuild
 from proxies.data.load import ImageData, load
 from proxies.data.names import TORCHVISION_SETS, check_name
@@ -57,16 +56,13 @@ def test_a_folder_name_needs_a_path_to_an_existing_folder(tmp_path: Path) -> Non
             check_name(f"folder:{text}")
 
 
-def test_the_cache_folder_follows_xdg_cache_home(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", "/elsewhere")
-    assert cache_folder() == Path("/elsewhere/shufflenet-nas")
-    monkeypatch.delenv("XDG_CACHE_HOME")
-    assert cache_folder() == Path.home() / ".cache/shufflenet-nas"
-
-
 @pytest.mark.parametrize(
     ("options", "complaint"),
-    [({"image_size": 7}, "8 or more pixels, but got 7"), ({"val_share": 1.0}, "between 0 and 1, but got 1.0")],
+    [
+        ({"image_size": 7}, "at least 8, got 7"),
+        ({"image_size": 1025}, "at most 1024, got 1025"),
+        ({"val_share": 1.0}, "between 0 and 1, but got 1.0"),
+    ],
 )
 def test_numbers_out_of_range_are_refused(options: dict[str, float], complaint: str) -> None:
     with pytest.raises(InputError, match=complaint):

@@ -220,7 +220,7 @@ def test_a_second_load_reads_the_cache_and_decodes_nothing(tmp_path: Path, decod
     second = load_folder(folder)
     assert not decoded
     assert second.fingerprint == first.fingerprint
-    assert [file.suffix for file in (tmp_path / "cache").iterdir()] == [".npy"]
+    assert [file.suffix for file in (tmp_path / "cache").iterdir()] == [".npz"]
 
 
 def test_a_changed_file_a_new_file_and_another_size_renew_the_cache(tmp_path: Path, decoded: list[str]) -> None:
@@ -238,13 +238,32 @@ def test_a_changed_file_a_new_file_and_another_size_renew_the_cache(tmp_path: Pa
 def test_the_users_cache_folder_is_the_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
     load(f"folder:{fill(tmp_path / 'set')}")
-    assert len(list((tmp_path / "home/shufflenet-nas").glob("images-*.npy"))) == 1
+    assert len(list((tmp_path / "home/shufflenet-nas").glob("images-*.npz"))) == 1
 
 
-def test_a_cache_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+def test_a_cache_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     (tmp_path / "cache").touch()
-    with pytest.raises(InputError, match=r"cache must be writable, but .*cache is not"):
-        load_folder(fill(tmp_path / "set"))
+    for _ in range(2):
+        notes = load_folder(fill(tmp_path / "set")).notes
+        assert any(note.startswith(f"images are decoded anew by each run, for {tmp_path / 'cache'}") for note in notes)
+
+
+def test_a_damaged_cache_is_told_once_and_its_images_are_decoded_anew(tmp_path: Path) -> None:
+    first = load_folder(fill(tmp_path / "set"))
+    (file,) = (tmp_path / "cache").iterdir()
+    file.write_bytes(file.read_bytes()[:-100])
+    second, third = load_folder(tmp_path / "set"), load_folder(tmp_path / "set")
+    assert first.fingerprint == second.fingerprint == third.fingerprint
+    assert [any("are damaged" in note for note in each.notes) for each in (first, second, third)] == [0, 1, 0]
+
+
+def test_an_image_that_was_exchanged_for_one_of_the_same_size_and_time_is_seen(tmp_path: Path) -> None:
+    first = load_folder(fill(tmp_path / "set"))
+    file = tmp_path / "set/cat/0.png"
+    before, other = file.stat(), (tmp_path / "set/cat/1.png").read_bytes()
+    file.write_bytes(other[: before.st_size].ljust(before.st_size, b"\0"))
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert load_folder(tmp_path / "set").fingerprint != first.fingerprint
 
 
 @pytest.mark.slow

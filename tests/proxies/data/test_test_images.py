@@ -196,5 +196,5 @@ def test_the_embedded_set_has_no_test_images() -> None:
 def test_a_bad_name_and_a_bad_size_are_refused_as_for_training() -> None:
     with pytest.raises(InputError, match="choose one of fashion-mnist-12k"):
         load_test("cifar")
-    with pytest.raises(InputError, match="8 or more pixels, but got 7"):
+    with pytest.raises(InputError, match="at least 8, got 7"):
         load_test("fashion-mnist-12k", image_size=7)
