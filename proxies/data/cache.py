@@ -78,9 +78,13 @@ def kept_images(
         return make(), (_not_kept("there is no home folder to keep them in"),)
     path = decoded.file_in(folder)
     lines: tuple[str, ...] = ()
-    if os.path.lexists(path) and not path.is_file():
-        return make(), (_not_kept(f"{path} is no file"),)
-    if path.is_file():
+    try:
+        is_there = path.is_file()
+        if not is_there and path.is_symlink() | path.exists():
+            return make(), (_not_kept(f"{path} is no file"),)
+    except OSError as error:
+        return make(), (_not_kept(f"{folder} cannot be read ({error.strerror})"),)
+    if is_there:
         try:
             images = _read(path, decoded, shape)
             with suppress(OSError):  # so that what is used is not taken for old

@@ -111,7 +111,7 @@ def _read(
         raise InputError(_unreadable_text([files[row].path for row in sorted(reasons)], reasons[min(reasons)]))
     if reasons:
         unreadable = {files[row].path: reason for row, reason in reasons.items()}
-        splits = [split.without(unreadable, root) for split in splits]
+        splits = [split.without(unreadable, place.root) for split in splits]
         images = np.delete(images, sorted(reasons), axis=0)
     ends = np.cumsum([len(split.files) for split in splits])
     parts = np.split(images, ends[:-1])

@@ -94,6 +94,7 @@ def _not_a_folder(tmp_path: Path) -> Path:
         lambda tmp: _not_a_folder(tmp) / "below",
         lambda _: Path("/proc/1/nas"),
         lambda _: Path("/dev/null"),
+        lambda tmp: tmp / ("long" * 100),
     ],
 )
 def test_a_folder_that_cannot_be_written_costs_a_line_alone(tmp_path: Path, place) -> None:
