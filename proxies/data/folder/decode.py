@@ -49,7 +49,7 @@ def is_image(file: Path) -> bool:
     if file.suffix.lower() in suffixes():
         return True
     try:
-        with Image.open(file, formats=[name for name in _SURE if name in formats()]):
+        with quiet(), Image.open(file, formats=[name for name in _SURE if name in formats()]):
             return True
     except Exception:  # decoders raise whatever they like
         return False

@@ -39,6 +39,17 @@ _NO_IMAGES = frozenset(
 _BESIDE = frozenset({".cr2", ".cr3", ".nef", ".arw", ".dng", ".raf", ".orf", ".rw2", ".mov", ".mp4"})
 """What cameras keep of the moment of a picture: raw data and films."""
 
+_USUAL = frozenset(
+    {
+        *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".avif", ".jp2"),
+        *(".ppm", ".pgm", ".tga", ".heic", ".heif", ".cr2", ".cr3", ".nef", ".arw", ".dng"),
+    }
+)
+"""What images usually end in, whether they are decoded here or not."""
+
+_TURNING = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+"""Characters that change the direction of what follows."""
+
 _PICTURES = frozenset({"image", "images", "img", "imgs", "jpegimages"})
 _LABELS = frozenset(
     {
@@ -75,6 +86,11 @@ def is_no_image(name: str) -> bool:
     return PurePath(name).suffix.lower() in _NO_IMAGES
 
 
+def is_usual_image(name: str) -> bool:
+    """Whether the name ends as those of images do."""
+    return PurePath(name).suffix.lower() in _USUAL
+
+
 def is_beside_picture(name: str) -> bool:
     """Whether a camera keeps such a file beside the picture of the same name."""
     return PurePath(name).suffix.lower() in _BESIDE
@@ -89,6 +105,11 @@ def are_images_and_labels(names: list[str]) -> bool:
 def class_name(name: str) -> str:
     """The class that a folder of this name holds: spelt in one way, Unicode's NFC, whatever the disk has."""
     return unicodedata.normalize("NFC", name)
+
+
+def look_of(name: str) -> str:
+    """What of a class's name people can see: names of one look are refused beside each other."""
+    return " ".join(re.sub("[\u00ad\u200b\u2060\ufeff]", "", class_name(name)).split())
 
 
 def cannot_be_text(name: str) -> str | None:
@@ -107,5 +128,4 @@ def as_text(path: PurePath | str) -> str:
 
 
 def _is_control(character: str) -> bool:
-    # Among them those that turn the direction of all that follows.
-    return unicodedata.category(character) in ("Cc", "Zl", "Zp") or character in "\u202a\u202b\u202c\u202d\u202e"
+    return unicodedata.category(character) in ("Cc", "Zl", "Zp") or character in _TURNING

@@ -17,6 +17,8 @@ from proxies.data.folder.known_names import (
     is_no_image,
     is_system_file,
     is_system_folder,
+    is_usual_image,
+    look_of,
     split_of,
     split_within,
 )
@@ -73,15 +75,17 @@ def classes_of(split: Folder) -> dict[str, Folder]:
         InputError: there are not two classes, one has a name that cannot be one, or the folders may be no classes.
     """
     classes: dict[str, Folder] = {}
+    looks: set[str] = set()
     for each in split.folders:
         name = class_name(each.name)
         if reason := cannot_be_text(each.name):
             raise InputError(f"a class's name must be plain text, but {as_text(each.path)} {reason}; rename the folder")
-        if name in classes:
+        if look_of(name) in looks:
             raise InputError(
-                f"a class must be one folder, but {as_text(split.path)} holds {as_text(name)} twice, in two spellings "
-                "of Unicode that look the same; join the two"
+                f"a class must be one folder, but {as_text(split.path)} holds {as_text(name)} twice, in spellings that "
+                "look the same; join the two, or rename one"
             )
+        looks.add(look_of(name))
         classes[name] = each
     _refuse_too_few(split, classes)
     _refuse_doubtful(split, list(classes.values()))
@@ -126,7 +130,7 @@ def listed(names: Iterable[str]) -> str:
 
 
 def _refuse_what_is_beside(root: Folder, splits: Sequence[Folder]) -> None:
-    beside = [each.name for each in root.folders if each not in splits and _is_full(each)]
+    beside = [each.name for each in root.folders if each not in splits and _has_usual_images(each)]
     if beside:
         raise InputError(
             f"splits must hold all images, but beside {listed(each.name for each in splits)} {as_text(root.path)} "
@@ -195,6 +199,10 @@ def _past_wrappers(folder: Folder) -> Folder:
 
 def _is_full(folder: Folder) -> bool:
     return any(map(_may_be_image, folder.all_files()))
+
+
+def _has_usual_images(folder: Folder) -> bool:
+    return any(is_usual_image(file.path.name) for file in folder.all_files())
 
 
 def _may_be_image(file: File) -> bool:

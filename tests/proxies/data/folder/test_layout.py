@@ -98,7 +98,9 @@ REFUSED: dict[str, tuple[Folder, str]] = {
     "a new line in a class": (tree("a\nb/1.jpg", "c/1.jpg"), r"set/a\\nb has control characters; rename"),
     "a name that turns the line": (tree("a\u202eb/1.jpg", "c/1.jpg"), r"set/a\\u202eb has control characters"),
     "a class that is not UTF-8": (tree("caf\udce9/1.jpg", "c/1.jpg"), r"set/caf\\xe9 is not UTF-8; rename"),
-    "two spellings": (tree("cafe\u0301/1.jpg", "caf\u00e9/1.jpg"), "holds caf\u00e9 twice, in two spellings"),
+    "two spellings": (tree("cafe\u0301/1.jpg", "caf\u00e9/1.jpg"), "holds caf\u00e9 twice, in spellings"),
+    "a space more": (tree("cat/1.jpg", "cat /1.jpg"), "cat  twice, in spellings that look the same"),
+    "a letter of no width": (tree("cat/1.jpg", "ca\u200bt/1.jpg"), "twice, in spellings that look the same"),
 }
 
 
@@ -140,6 +142,12 @@ def test_hidden_files_and_a_systems_own_are_left_out_and_counted() -> None:
     root, left_out = without_system(tree("cat/1.jpg", "cat/._1.jpg", "cat/Thumbs.db", ".DS_Store", "desktop.ini"))
     assert [file.path.name for file in root.all_files()] == ["1.jpg"]
     assert str(left_out) == "4 hidden or system files"
+
+
+def test_other_folders_beside_splits_are_no_images() -> None:
+    root = tree(*(f"train/{name}/1.jpg" for name in "ab"), "logs/events.out", "weights/last.pt", "labels/1.txt")
+    assert understood(root) == ["train", None, None]
+    assert str(outside(root, layout_of(root))) == "1 other files (.txt), 2 outside the classes' folders"
 
 
 def test_what_lies_outside_of_classes_is_counted_but_not_what_is_to_test_on() -> None:
