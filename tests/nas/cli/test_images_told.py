@@ -5,7 +5,7 @@ from builders.places import ROOT
 
 from nas.cli.images import tell_of_images
 
-STARTS = ("LocalWorkers(", "workers_for(", "data.load()", "import trained, untrained")
+STARTS = ("LocalWorkers(", "workers_for(", "data.load()", "from nas.export.networks import")
 """What stands in a command that reads images."""
 
 
