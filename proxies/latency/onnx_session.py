@@ -12,6 +12,8 @@ PROVIDERS = {
     "tensorrt": ("TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider"),
 }
 """What an ONNX Runtime session is made of, the wanted provider first; those after it take what it cannot do."""
+NOTHING_BUT_CRASHES = 4
+"""ONNX Runtime's highest level of what it logs."""
 
 
 def session_of(file: Path | str, provider: str = "cpu", *, is_plain: bool = False) -> Any:
@@ -28,6 +30,7 @@ def session_of(file: Path | str, provider: str = "cpu", *, is_plain: bool = Fals
     options.inter_op_num_threads = 1
     if is_plain:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+        options.log_severity_level = NOTHING_BUT_CRASHES  # what is wrong is raised as well
     # Untrained weights can shrink activations to denormal numbers, which a CPU computes many times slower than others.
     options.add_session_config_entry("session.set_denormal_as_zero", "1")
     return onnxruntime.InferenceSession(str(file), options, providers=list(PROVIDERS[provider]))
