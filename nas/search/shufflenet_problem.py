@@ -17,6 +17,7 @@ from nas.search.ledger_lookup import LedgerLookup
 from nas.search.problem import Candidate, Outcome
 from nas.search.references import nearest_first
 from nas.search.settings import Settings
+from proxies.training.result import doubt_of
 from search_space.architecture import Architecture
 from search_space.bounds import plain
 from search_space.cost import Cost, cost_of
@@ -141,7 +142,9 @@ def _line(record: Record, task: Task, scale: AccuracyScale) -> str:
     saved = f", {record.seconds_saved:.0f} s of them spared by the ledger" if record.seconds_saved else ""
     what = "" if task.name == CLASSIFICATION else "as a classifier "
     over = f" ({over_budget_text(record)})" if record.over_budget else ""
+    doubt = doubt_of(record.training.validation_losses, record.training.num_classes)
+    careful = f"; careful: {doubt}" if doubt else ""
     return (
         f"{record.macs / 1e6:.1f} MFLOPs{over}, {record.latency_ms:.3f} ms{noisy}, {what}{scale.phrase(record)} "
-        f"(proxy {100 * record.proxy_accuracy:.1f} %), {record.seconds:.0f} s{saved}"
+        f"(proxy {100 * record.proxy_accuracy:.1f} %), {record.seconds:.0f} s{saved}{careful}"
     )

@@ -66,6 +66,8 @@ def _result_lines(metrics: Mapping[str, Any]) -> Iterator[str]:
     data, cost = metrics["data"], metrics["cost"]["training"]
     images = data["validation_images"]
     yield f"validation accuracy: {100 * metrics['validation_accuracy']:.2f} % of {images} images"
+    if doubt := metrics.get("doubt"):
+        yield f"careful: {doubt}; try a lower --learning-rate, other epochs, or more images"
     if metrics["test_accuracy"] is None:
         yield f"test accuracy: unknown, for {metrics['no_test_because']}"
     else:

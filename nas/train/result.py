@@ -55,6 +55,7 @@ def result_of(
         "started_from": source and {"file": str(source), "sha256": digest_of(source), "told": started_from},
         "curves": training.to_dict(),
         "validation_accuracy": training.accuracy,
+        "doubt": training.doubt,
         **_tested(settings, trainer, data, test),
         "seconds": training.seconds,
         "images_per_second": training.images_seen / training.seconds,

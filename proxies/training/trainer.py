@@ -151,6 +151,8 @@ class Trainer:
                 images = self._images[: STATISTICS_BATCHES * recipe.batch_size]
                 estimate_statistics(network, images, self.data, recipe.batch_size)
                 row["loss"], row["accuracy"] = validate(network, self.data, self._device)
+                if not math.isfinite(row["loss"]):
+                    raise TrainingError(f"the validation loss is {row['loss']} in epoch {ended} of {recipe.epochs}")
         self._curves.append(row)
         self.seconds += time.perf_counter() - started
 

@@ -146,6 +146,14 @@ def test_a_loss_that_is_no_number_is_one_line_and_status_1(monkeypatch: pytest.M
     assert not Path("out/metrics.json").exists()
 
 
+def test_a_training_that_ends_worse_than_guessing_says_so(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
+    monkeypatch.setattr("proxies.training.trainer.validate", lambda *_: (57.2, 0.5))
+    assert train.main([*LINE, "--out", "out"]) == 0
+    words = "the validation loss ended at 57.20, above the 0.69 of guessing among 2 classes"
+    assert f"careful: {words}; try a lower --learning-rate" in capsys.readouterr().out
+    assert read_json(Path("out/metrics.json"))["doubt"] == words
+
+
 def _capture_error() -> CaptureError:
     error = CaptureError("the training step cannot be captured")
     error.__cause__ = torch.OutOfMemoryError("CUDA out of memory")

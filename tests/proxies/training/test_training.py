@@ -15,7 +15,7 @@ from proxies.data.load import ImageData, load
 from proxies.network import build
 from proxies.training import trainer as training
 from proxies.training.recipes import Recipe
-from proxies.training.result import Training, TrainingError
+from proxies.training.result import Training, TrainingError, doubt_of
 from proxies.training.trainer import Trainer, train
 from proxies.training.validation import validate
 from search_space import PRESETS
@@ -275,6 +275,19 @@ def test_a_loss_that_is_no_number_ends_training_and_names_the_epoch(
 def test_a_learning_rate_that_overflows_is_an_error_and_no_accuracy() -> None:
     with pytest.raises(TrainingError, match=r"the training loss is (nan|inf) in epoch \d of 2"):
         train(SMALL, noise_data(), replace(RECIPE, learning_rate=1e30), seed=0)
+
+
+def test_a_validation_loss_that_is_no_number_ends_training_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training, "validate", lambda *_: (float("inf"), 0.25))
+    with pytest.raises(TrainingError, match="the validation loss is inf in epoch 1 of 2"):
+        train(SMALL, noise_data(), RECIPE, seed=0)
+
+
+def test_a_loss_above_that_of_guessing_is_a_doubt() -> None:
+    # Guessing among 4 classes has a loss of ln 4 = 1.386.
+    assert doubt_of((0.5, 57.2), 4) == "the validation loss ended at 57.20, above the 1.39 of guessing among 4 classes"
+    assert doubt_of((57.2, 1.386), 4) is None
+    assert doubt_of((), 4) is None
 
 
 # The recipe's other parts
