@@ -11,6 +11,7 @@ from typing import Any
 from nas.calibrate.questions import Sets, draw, questions
 from nas.calibrate.settings import CalibrationSettings, settings_of
 from nas.cli.command import check_folder, make_folder
+from nas.cli.folders import OwnFiles
 from nas.cli.heartbeat import doing
 from nas.cli.images import tell_of_images
 from nas.cli.stopping import keeping
@@ -40,6 +41,8 @@ def run(flags: argparse.Namespace) -> int:
     folders = folders_of(settings.storage, settings.out)
     for folder in folders:
         check_folder(folder)
+    own = OwnFiles(settings.out, "nas.calibrate")
+    own.check("calibration.json", "calibration.html")
     check_storage(settings.storage)
     with (
         keeping("stopped; what was trained is kept, and the same line goes on"),
@@ -50,6 +53,7 @@ def run(flags: argparse.Namespace) -> int:
         tell_of_images(workers.all[0].call("data_notes"))
         for folder in folders:
             make_folder(folder)
+        own.take("calibration.json", "calibration.html")
         engine = engine_of(settings.storage)
         evaluations = Evaluations(engine)
         asked = questions(settings, sets, fingerprint)

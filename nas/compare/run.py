@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from nas.cli.command import check_folder, make_folder
+from nas.cli.folders import OwnFiles
 from nas.cli.heartbeat import doing
 from nas.cli.images import tell_of_images
 from nas.cli.stopping import keeping
@@ -30,6 +31,8 @@ def run(flags: argparse.Namespace) -> int:
     folders = folders_of(settings.storage, settings.out)
     for folder in folders:
         check_folder(folder)
+    own = OwnFiles(settings.out, "nas.compare")
+    own.check("compare.json", "compare.html")
     with (
         keeping("stopped; what was done is kept, and the same line goes on"),
         doing("reading the images"),
@@ -37,6 +40,7 @@ def run(flags: argparse.Namespace) -> int:
     ):
         for folder in folders:
             make_folder(folder)
+        own.take("compare.json", "compare.html")
         tell_of_images(workers.all[0].call("data_notes"))
         engine = engine_of(settings.storage)
         comparison = carry_out(settings, workers, Evaluations(engine), Ledger(engine))

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from nas.cli.architectures import named_architectures
 from nas.cli.command import check_folder, make_folder
+from nas.cli.folders import FRONT, OwnFiles
 from nas.cli.images import tell_of_images
 from nas.cli.storage import storage_of
-from nas.search.outputs import findings_of, summary_lines, write_architectures, write_front
+from nas.search.outputs import files_of, findings_of, name_of, summary_lines, write_architectures, write_front
 from proxies.data.names import check_images
 from proxies.data.source import DataSource
 from proxies.export import DYNAMIC, FORMATS, check_formats, check_options
@@ -24,6 +25,8 @@ from studies.record import Record
 from studies.storage.studies import load_study, open_to_read, references_of
 
 WEIGHTS = ".safetensors"
+OWNER = "nas.export"
+"""Whose the files of networks are."""
 
 Named = Sequence[tuple[str, Architecture | None]]
 """Names with their architectures; of a file of weights, its path with None."""
@@ -73,7 +76,10 @@ def _written_as_json(flags: argparse.Namespace, named: Named) -> Iterator[Path]:
         if Path(text).is_file():
             formats = ", ".join(list(FORMATS)[1:4])
             raise InputError(f"{text!r} is an architecture's JSON already: give --format, such as {formats}")
+    own = OwnFiles(flags.out, OWNER)
+    own.check(*(f"{name}.json" for name, _ in named))
     make_folder(flags.out)
+    own.take(*(f"{name}.json" for name, _ in named))
     for name, architecture in named:
         assert architecture is not None
         yield write_json(flags.out / f"{name}.json", architecture.to_dict())
@@ -91,10 +97,17 @@ def _from_study(flags: argparse.Namespace, limit_ms: float | None, formats: Sequ
     else:
         fastest = pick(findings.front, "fastest", limit_ms)
         chosen = [fastest, *(r for r in findings.front[1:] if limit_ms is None or r.latency_ms <= limit_ms)]
+    of_networks = [name_of(record) for record in chosen] if formats == ["json"] else []
+    of_study = [FRONT] if flags.pick is None and limit_ms is None else []
+    own, front = OwnFiles(flags.out, OWNER), files_of(study, flags.out)
+    own.check(*of_networks)
+    front.check(*of_study)
     make_folder(flags.out)
+    own.take(*of_networks)
+    front.take(*of_study)
     written = write_architectures(chosen, flags.out) if formats == ["json"] else []
-    if flags.pick is None and limit_ms is None:
-        written.append(write_front(findings, flags.out / "front.json"))
+    if of_study:
+        written.append(write_front(findings, flags.out / FRONT))
     print(render_table(chosen, findings.references, findings.scale))
     for line in (*summary_lines(findings), *(f"wrote {path}" for path in written)):
         print(line)
@@ -123,8 +136,12 @@ def _written(named: Named, formats: Sequence[str], flags: argparse.Namespace, ba
 
     place = DataSource(root=flags.data_root, download=flags.download, skip_unreadable=flags.skip_unreadable)
     found = [(name, architecture, None if architecture else trained(Path(name))) for name, architecture in named]
-    _check_names([one.name if one else name for name, _, one in found])
+    names = [one.name if one else name for name, _, one in found]
+    _check_names(names)
+    own, files = OwnFiles(flags.out, OWNER), [file for name in names for file in _file_names(name, formats)]
+    own.check(*files)
     make_folder(flags.out)
+    own.take(*files)
     told: tuple[str, ...] = ()
     for name, architecture, one in found:
         if one is not None:
@@ -143,6 +160,13 @@ def _check_names(names: Sequence[str]) -> None:
     """Refuses networks of one name, whose files would take each other's place."""
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise InputError(f"networks must have a name each, and two are called {twice!r}: export them to an --out each")
+
+
+def _file_names(name: str, formats: Sequence[str]) -> Iterator[str]:
+    """What a network's files may be called, with weights or without."""
+    for stem in (name, f"{name}.untrained"):
+        yield from (f"{stem}{FORMATS[one].suffix}" for one in formats)
+        yield from (f"{stem}.card.md", f"{stem}.card.json")
 
 
 def _limit_ms(text: str | None) -> float | None:

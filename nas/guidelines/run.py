@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from nas.cli.command import check_folder, make_folder
+from nas.cli.folders import OwnFiles
 from nas.cli.heartbeat import Steps, doing
 from proxies.latency.measure import Latency, Prepared, Timing, check_runtime, compare, prepare
 from proxies.latency.runtimes import Shape
@@ -76,8 +77,11 @@ def rerun(flags: argparse.Namespace) -> int:
     cases = cases_of(flags)
     check_runtime(flags.runtime, flags.device)
     check_folder(flags.out)
+    own = OwnFiles(flags.out, "nas.guidelines")
+    own.check("guidelines.json", "guidelines.html")
     setup = Setup(flags.runtime, flags.device, QUICK if flags.quick else FULL, flags.seed)
     out = make_folder(flags.out)
+    own.take("guidelines.json", "guidelines.html")
     steps = Steps(sum(len(case.table.rows) for case in cases))
     findings: list[Finding] = []
     with doing("timing", steps.seconds_left) as at:

@@ -15,6 +15,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from nas.cli.command import check_folder, clock, make_folder
+from nas.cli.folders import OwnFiles
 from nas.cli.heartbeat import doing
 from nas.latency.flags import CONDITIONS
 from proxies.latency.protocol import TIMINGS
@@ -62,13 +63,17 @@ def check(flags: argparse.Namespace) -> int:
     conditions, depths = _listed(flags, "conditions", CONDITIONS), _listed(flags, "depths", tuple(TIMINGS))
     check_runtime(flags.runtime, flags.device)
     check_folder(flags.out)
+    own = OwnFiles(flags.out, "nas.latency check")
+    own.check("check.json")
     taken: Taken = {}
     try:
         _measure_all(flags, conditions, depths, flags.time, taken)
     except KeyboardInterrupt:
         print("stopped; what was measured:", file=sys.stderr)
     repeated = [Repeated(name, condition, depth, tuple(all_)) for (condition, depth, name), all_ in taken.items()]
-    file = write_json(make_folder(flags.out) / "check.json", [one.to_dict() for one in repeated])
+    make_folder(flags.out)
+    own.take("check.json")
+    file = write_json(flags.out / "check.json", [one.to_dict() for one in repeated])
     _show(repeated)
     print(f"wrote {file}")
     return 0

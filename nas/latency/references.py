@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from nas.cli.command import check_folder, make_folder
+from nas.cli.folders import OwnFiles
 from nas.cli.heartbeat import Steps, doing
 from nas.cli.storage import storage_named
 from nas.search.outputs import FLOP
@@ -57,8 +58,11 @@ def run(flags: argparse.Namespace) -> int:
     conditions = _conditions(flags)
     names = names_of(flags.only)
     check_folder(flags.out)
+    own = OwnFiles(flags.out, "nas.latency references")
+    own.check("references.json", "references.html")
     keep = _keeper(storage_named(flags), flags.classes)
     make_folder(flags.out)
+    own.take("references.json", "references.html")
     results: list[Result] = []
     steps = Steps(len(names))
     try:

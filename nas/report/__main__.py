@@ -13,7 +13,7 @@ def add_flags(parser: Parser) -> None:
     """Adds the command's flags."""
     add = parser.add_argument
     add_study_flags(parser)
-    add("--out", type=Path, help="the page (default: runs/STUDY/report.html)")
+    add("--out", type=Path, help="the page, or a folder for report.html (default: runs/STUDY/report.html)")
     add("--table", type=Path, metavar="FILE", help="of a study by --scorer table:FILE, that file")
 
 

@@ -8,10 +8,11 @@ from pathlib import Path
 from optuna.study import Study
 
 from nas.cli.command import check_folder, make_folder
+from nas.cli.folders import REPORT
 from nas.cli.storage import storage_of
 from nas.search.benchmark.problem import codes_of
 from nas.search.benchmark.run import table_digest
-from nas.search.outputs import analysis_of, findings_of, write_findings
+from nas.search.outputs import analysis_of, files_of, findings_of, write_findings
 from search_space.budget import Budget
 from search_space.errors import InputError
 from studies.report.benchmark_page import write_table_report
@@ -23,18 +24,23 @@ def report(flags: argparse.Namespace) -> int:
     """The exit status of a report with these flags."""
     storage = open_to_read(storage_of(flags))
     study = load_study(storage, flags.study)
-    path = flags.out or Path("runs") / study.study_name / "report.html"
+    path = flags.out or Path("runs") / study.study_name / REPORT
+    path = path / REPORT if path.is_dir() else path
     check_folder(path.parent)
+    own = files_of(study, path.parent)
+    own.check(path.name)
     table = table_of(study, flags.table)
     if table is None:
         findings = findings_of(study, references_of(study, storage))
         analysis = analysis_of(study, finalists_of(study, storage))
         make_folder(path.parent)
+        own.take(path.name)
         print(f"wrote {write_findings(findings, analysis, path)}")
         return 0
     settings = study.user_attrs[SETTINGS]
     budget = Budget.parse(settings["budget"]) if settings["budget"] else ANY
     make_folder(path.parent)
+    own.take(path.name)
     print(f"wrote {write_table_report(path, study.study_name, table, codes_of(study), settings, budget)}")
     return 0
 

@@ -14,6 +14,7 @@ from optuna.storages import RDBStorage
 from optuna.study import Study
 
 from nas.cli.command import check_folder, clock, make_folder
+from nas.cli.folders import FRONT, REPORT, OwnFiles, owner_of
 from nas.cli.heartbeat import doing
 from nas.cli.images import tell_of_images
 from nas.finalists.candidates import candidates_of
@@ -25,7 +26,7 @@ from nas.search.accuracy import Accuracy, accuracy_for
 from nas.search.benchmark.run import run_on_table
 from nas.search.ledger_lookup import LedgerLookup, SearchedOn
 from nas.search.loop import Limits, Search, Spare
-from nas.search.outputs import PROVENANCE, analysis_of, findings_of, summary_lines, write_all
+from nas.search.outputs import PROVENANCE, analysis_of, files_of, findings_of, summary_lines, write_all
 from nas.search.progress import SearchProgress
 from nas.search.provenance import provenance_of
 from nas.search.references import ANCHOR_MS, references_for, sizing_budget
@@ -72,6 +73,7 @@ def run(settings: Settings, began: float) -> int:
     if settings.budget.macs or settings.budget.params:
         space_for(settings, anchor_ms=0.0)
     check_folder(settings.out)
+    OwnFiles(settings.out, owner_of(settings.study)).check(FRONT, REPORT)
     check_storage(settings.storage)
     keeper = TimeKeeper(settings.seconds, began, _say, with_finalists=settings.finalists)
     with ExitStack() as held:
@@ -84,6 +86,8 @@ def run(settings: Settings, began: float) -> int:
             held.enter_context(locked(settings.storage))
             storage = open_storage(settings.storage)
             study = open_study(storage, settings.study, _identity_of(settings, data), resume=settings.resume)
+            own = files_of(study, settings.out)
+            own.take(FRONT, REPORT)
             references = references_of(study, storage)
             accuracy = accuracy_of(study, settings, data["fingerprint"])
             study.set_user_attr(PROVENANCE, {**provenance_of(settings, data, made_by), ACCURACY: accuracy.summary})
@@ -96,7 +100,7 @@ def run(settings: Settings, began: float) -> int:
         study.set_user_attr(TIME_PLAN, keeper.to_dict())
         at.now("writing the report")
         findings = findings_of(study, references)
-        written = write_all(findings, analysis_of(study, finalists_of(study, storage)), settings.out)
+        written = write_all(findings, analysis_of(study, finalists_of(study, storage)), own)
         print(render_table(findings.front, findings.references, findings.scale))
         for line in filter(
             None, [*summary_lines(findings), *lines, drift_line([*findings.records, *findings.references])]

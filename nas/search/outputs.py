@@ -9,6 +9,7 @@ from typing import Any
 
 from optuna.study import Study
 
+from nas.cli.folders import FRONT, REPORT, OwnFiles, owner_of
 from search_space.files import write_json
 from search_space.task import Task
 from studies.accuracy_scale import ACCURACY, PERCENT, AccuracyScale
@@ -19,7 +20,7 @@ from studies.report.study.common_choices import Importances, importances_of
 from studies.report.study.growth import minutes_of
 from studies.report.study.study_report import write_report
 from studies.storage.secrets import plain_without_secrets
-from studies.storage.studies import SETTINGS, failures_of, records_of
+from studies.storage.studies import SETTINGS, STUDY_ID, failures_of, records_of
 
 PROVENANCE = "provenance"
 FRONT_SCHEMA = 1
@@ -106,19 +107,39 @@ def _with_error(record: Record, scale: AccuracyScale) -> dict[str, Any]:
     return {**record.to_dict(), "accuracy_error": scale.error_of(record)}
 
 
+def files_of(study: Study, out: Path) -> OwnFiles:
+    """The study's files in the folder `out`."""
+    return OwnFiles(out, owner_of(study.study_name), str(study.user_attrs.get(STUDY_ID, "")))
+
+
 def write_architectures(records: Sequence[Record], folder: Path) -> list[Path]:
     """The files written to `folder`, one a record."""
     folder.mkdir(parents=True, exist_ok=True)
-    return [write_json(folder / f"{record.name}.json", record.architecture.to_dict()) for record in records]
+    return [write_json(folder / name_of(record), record.architecture.to_dict()) for record in records]
 
 
-def write_all(findings: Findings, analysis: Analysis, out: Path) -> list[Path]:
-    """The paths of all that is written to the folder `out`; files of networks that left the front are removed."""
-    front = write_front(findings, out / "front.json")
-    report = write_findings(findings, analysis, out / "report.html")
-    current = write_architectures(findings.front, out / "front")
-    for stale in set((out / "front").glob("v[12]-" + 8 * "[0-9a-f]" + ".json")) - set(current):
-        stale.unlink()
+def name_of(record: Record) -> str:
+    """The name of the file of the record's architecture."""
+    return f"{record.name}.json"
+
+
+def write_all(findings: Findings, analysis: Analysis, own: OwnFiles) -> list[Path]:
+    """The paths of all that is written to the owner's folder; files of its networks that left the front are removed.
+
+    A file of somebody else's that is called as a network stays.
+
+    Raises:
+        InputError: the front or the report there is another's.
+    """
+    out = own.folder
+    own.take(FRONT, REPORT)
+    front = write_front(findings, out / FRONT)
+    report = write_findings(findings, analysis, out / REPORT)
+    records = {f"front/{name_of(record)}": record for record in findings.front}
+    current = own.free(records)
+    own.take(*current)
+    write_architectures([records[name] for name in current], out / "front")
+    own.remove_others_than(current, below="front")
     return [front, report, out / "front"]
 
 

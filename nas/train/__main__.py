@@ -9,9 +9,10 @@ from contextlib import nullcontext
 from typing import Any
 
 from nas.cli.command import Parser, check_folder, is_first_here, run_command
+from nas.cli.folders import OwnFiles
 from nas.cli.heartbeat import doing
 from nas.cli.stopping import at_once, keeping
-from nas.train.settings import TrainSettings, add_flags, settings_of
+from nas.train.settings import FILES, OWNER, TrainSettings, add_flags, settings_of
 from proxies.latency.lifetime import end_soon_after_parent
 from search_space.errors import InputError
 
@@ -38,6 +39,8 @@ def train(flags: argparse.Namespace) -> int:
     try:
         settings = settings_of(flags)
         check_folder(settings.out)
+        if not (settings.resume and settings.checkpoint.exists()):
+            OwnFiles(settings.out, OWNER).check(*FILES)
     except InputError:
         if is_first_here():
             raise

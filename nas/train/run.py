@@ -13,9 +13,10 @@ from typing import Any
 import torch
 
 from nas.cli.command import make_folder
+from nas.cli.folders import OwnFiles
 from nas.cli.heartbeat import doing
 from nas.train.result import result_of, trained_architecture
-from nas.train.settings import TrainSettings
+from nas.train.settings import FILES, OWNER, TrainSettings
 from proxies.data.load import ImageData
 from proxies.data.test_images import HeldOut, shared_notes
 from proxies.pretrained import TrainedFor
@@ -112,6 +113,8 @@ def _prepare(
     test = settings.data.load_test() if is_first and not is_tested else None
     if is_first:
         make_folder(settings.out)
+        if kept is None:
+            OwnFiles(settings.out, OWNER).take(*FILES)
     return data, identity, kept, test
 
 

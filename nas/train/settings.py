@@ -29,6 +29,8 @@ from search_space.errors import InputError
 from search_space.presets import PRESETS
 
 CHECKPOINT = "checkpoint.pt"
+OWNER, FILES = "nas.train", ("weights.safetensors", "architecture.json", "metrics.json")
+"""Whose the files of a training are, and those that it leaves beside its checkpoint."""
 LEAST_PER_PROCESS = 4
 """Images of a batch: half a batch is trained on as well, and batch norms need two images."""
 

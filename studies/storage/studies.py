@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 import warnings
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -42,6 +43,8 @@ SETTINGS = "settings"
 DATA = "data_fingerprint"
 REFERENCES = "-references"
 FINALISTS = "-finalists"
+STUDY_ID = "study_id"
+"""The attribute that tells studies of one name in different databases apart."""
 KEPT_ENDINGS = {REFERENCES: "references", FINALISTS: "finalists"}
 """How the names of studies end that belong to another one, and what they hold."""
 OURS = frozenset(
@@ -208,6 +211,7 @@ def open_study(
         only_data = {**kept, DATA: None} == {**settings, DATA: None}
         reason = f": {DATA_CHANGED}" if only_data else ""
         raise InputError(f"the study {name!r} can only be resumed with its own settings: {differences}{reason}")
+    settled(study, STUDY_ID, uuid.uuid4().hex)
     _created(storage, name + REFERENCES, objectives)
     return study
 

@@ -10,10 +10,11 @@ from typing import Any
 from optuna.study import Study
 
 from nas.cli.command import check_folder, make_folder
+from nas.cli.folders import FRONT, REPORT, OwnFiles, owner_of
 from nas.cli.heartbeat import doing
 from nas.search.benchmark.problem import OBJECTIVES, FinishedNetworks, codes_of, front_of
 from nas.search.loop import Limits, Search
-from nas.search.outputs import PROVENANCE
+from nas.search.outputs import PROVENANCE, files_of
 from nas.search.progress import SearchProgress
 from nas.search.provenance import environment
 from nas.search.settings import Settings
@@ -41,16 +42,18 @@ def run_on_table(settings: Settings, path: Path) -> int:
     if settings.budget.latency_ms is not None:
         raise InputError(f"a table knows FLOPs and parameters, and no latency; got the budget {settings.budget}")
     check_folder(settings.out)
+    OwnFiles(settings.out, owner_of(settings.study)).check(FRONT, REPORT)
     check_storage(settings.storage)
     make_folder(settings.out)
     with locked(settings.storage):
         storage = open_storage(settings.storage)
         identity = _identity_of(settings, path)
         study = open_study(storage, settings.study, identity, resume=settings.resume, objectives=OBJECTIVES)
+        files_of(study, settings.out).take(FRONT, REPORT)
         study.set_user_attr(PROVENANCE, environment())
         _search(settings, study, references_of(study, storage), table)
-    front = _write(study, identity, settings.out / "front.json")
-    path, codes = settings.out / "report.html", codes_of(study)
+    front = _write(study, identity, settings.out / FRONT)
+    path, codes = settings.out / REPORT, codes_of(study)
     report = write_table_report(path, study.study_name, table, codes, identity, settings.budget)
     for line in (*_found(study, table), f"wrote {front}", f"wrote {report}"):
         print(line)

@@ -13,6 +13,7 @@ import pytest
 from builders.records import enter, record
 from optuna.trial import TrialState
 
+from nas.cli.folders import NOTE, OwnFiles
 from nas.search.outputs import (
     PROVENANCE,
     Analysis,
@@ -44,6 +45,7 @@ FAST, SLOW, BEATEN = (
     record("v2-star-0.5x", 0.5, 4.0, number=1),
 )
 REFERENCES = [record("v2-1.0x", 0.7, 3.0, reference="v2-1.0x"), record("v1-2.0x-g8", 0.9, 9.0, reference="v1-2.0x-g8")]
+OWN = partial(OwnFiles, owner="the study 'mine'")
 FINDINGS = Findings(
     name="mine",
     front=[FAST, SLOW],
@@ -123,16 +125,16 @@ def test_each_network_of_the_front_names_the_reference_nearest_in_latency(tmp_pa
 
 def test_all_that_a_run_leaves(tmp_path: Path) -> None:
     names = [FAST.name, SLOW.name]
-    paths = write_all(FINDINGS, Analysis(), tmp_path)
+    paths = write_all(FINDINGS, Analysis(), OWN(tmp_path))
     assert paths == [tmp_path / "front.json", tmp_path / "report.html", tmp_path / "front"]
     left = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()}
-    assert left == {"front.json", "report.html", *(f"front/{name}.json" for name in names)}
+    assert left == {NOTE, "front.json", "report.html", *(f"front/{name}.json" for name in names)}
     assert front_of_file(tmp_path / "front.json")["study"] == "mine"
     assert "mine" in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
 def test_a_run_without_a_network_leaves_an_empty_front(tmp_path: Path) -> None:
-    write_all(Findings("mine", [], [], [], [], {}, {}), Analysis(), tmp_path)
+    write_all(Findings("mine", [], [], [], [], {}, {}), Analysis(), OWN(tmp_path))
     content = front_of_file(tmp_path / "front.json")
     assert (content["front"], content["references"], content["trials"]) == ([], [], 0)
     assert list((tmp_path / "front").iterdir()) == []
@@ -145,9 +147,9 @@ def test_an_architectures_file_is_what_the_cost_command_reads(tmp_path: Path) ->
 
 
 def test_networks_that_left_the_front_leave_the_folder(tmp_path: Path) -> None:
-    write_all(replace(FINDINGS, front=[FAST, BEATEN, SLOW]), Analysis(), tmp_path)
+    write_all(replace(FINDINGS, front=[FAST, BEATEN, SLOW]), Analysis(), OWN(tmp_path))
     assert len(list((tmp_path / "front").iterdir())) == 3
-    write_all(FINDINGS, Analysis(), tmp_path)
+    write_all(FINDINGS, Analysis(), OWN(tmp_path))
     assert {path.stem for path in (tmp_path / "front").iterdir()} == {FAST.name, SLOW.name}
 
 
@@ -234,7 +236,7 @@ def test_without_a_known_level_no_percentage_of_it_is_shown(study_and_references
     assert standing(study, references) == "front 2, best -10.0 ±1.4 points vs v1-2.0x-g8 in 8.00 ms"
     findings = findings_of(study, references)
     final = Finalist(findings.front[0], {8: 0.42}, FAST.latency.changed(latency_ms=2.0))
-    write_all(findings, Analysis({0: 1.0, 1: 2.0, 2: 3.0}, finalists=[final]), tmp_path)
+    write_all(findings, Analysis({0: 1.0, 1: 2.0, 2: 3.0}, finalists=[final]), OWN(tmp_path))
     page = unescape((tmp_path / "report.html").read_text(encoding="utf-8"))
     shown = re.sub(r"<style.*?</style>|<script.*?</script>|<[^>]*>", " ", page, flags=re.DOTALL)
     table = render_table(findings.front, findings.references, findings.scale)
