@@ -12,9 +12,11 @@
 - `files`: files that are written whole or not at all
 - `guidelines`: the four guidelines of Ma 2018 as numbers of an architecture
 - `hand_designed`: networks that are no architectures of the space, by name
+- `locks`: locks that end with their process
 - `plan`: the structure of every unit, once, as data
 - `presets`: the published networks
 - `reading`: files that others wrote, read within bounds
+- `scratch`: temporary folders
 - `space`: architectures suggested within a budget
 - `task`: what a network is for: classes, or a detector's backbone
 - `widths`: widths solved for a cost

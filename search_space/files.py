@@ -14,11 +14,12 @@ from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 from secrets import token_hex
-from tempfile import TemporaryDirectory
 from typing import Any
 from unicodedata import normalize
 
 from search_space.errors import InputError
+from search_space.locks import locks
+from search_space.scratch import Scratch
 
 PARTIAL = ".partial-"
 """What the name of a file that is being written begins with."""
@@ -44,7 +45,7 @@ def replacing(path: Path) -> Iterator[Path]:
     """
     target, mode = _target_of(path)
     if mode is not None and not stat.S_ISREG(mode):
-        with TemporaryDirectory() as folder:
+        with Scratch() as folder:
             content = Path(folder, f"content{_suffix_of(target)}")
             yield content
             with content.open("rb") as source, target.open("wb") as sink:
@@ -133,7 +134,7 @@ def _partial_of(target: Path) -> tuple[Path, int]:
         while True:
             partial = target.with_name(f"{start}{token_hex(4)}{_suffix_of(target)}")
             lock = os.open(partial, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
-            if _locks(lock) is not False and partial.exists():  # another writer may have taken it for one that was left
+            if locks(lock) is not False and partial.exists():  # another writer may have taken it for one that was left
                 return partial, lock
             os.close(lock)
     except OSError as error:
@@ -147,25 +148,10 @@ def _remove_if_left(partial: Path) -> None:
     except OSError:  # it is another user's, or has gone meanwhile
         return
     try:
-        if _locks(lock):
+        if locks(lock):
             partial.unlink(missing_ok=True)
     finally:
         os.close(lock)
-
-
-def _locks(descriptor: int) -> bool | None:
-    """Whether the file is locked for this process now, and not for another; None where there are no locks."""
-    try:
-        import fcntl
-    except ImportError:  # Windows has none
-        return None
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:  # some network file systems have none
-        return None
-    return True
 
 
 def _refusal(path: Path, error: OSError | ValueError) -> InputError:

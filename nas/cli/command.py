@@ -15,6 +15,7 @@ from typing import Never
 
 from nas.cli.stopping import Stopping, account_of, at_once, status_of
 from nas.cli.terminal import Stream, streams
+from proxies.latency.lifetime import end_with_parent
 from search_space.bounds import plain
 from search_space.errors import InputError
 
@@ -83,6 +84,7 @@ def run_command(parser: Parser, command: Callable[[argparse.Namespace], int], ar
     Where a signal has asked it to end, it is 128 and the signal's number, whatever it came to: 130 after Ctrl-C. It is
     1 too where what the command printed is lost, unless nobody would have read it.
     """
+    end_with_parent()
     with streams() as (out, _), Stopping(parser.prog) as stopping:
         try:
             status = _status_of(parser, command, argv)

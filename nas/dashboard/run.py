@@ -8,7 +8,6 @@ import os
 import socket
 import subprocess
 import sys
-import tempfile
 from importlib.util import find_spec
 from ipaddress import ip_address
 from pathlib import Path
@@ -18,9 +17,11 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
 from nas.cli.storage import storage_of
 from nas.dashboard.access import PASSWORD, Access, guarded
+from proxies.latency.lifetime import ending_with_this
 from search_space.architecture import Architecture
 from search_space.errors import InputError
 from search_space.files import write_json
+from search_space.scratch import Scratch
 from studies.optuna_internals import id_of_study
 from studies.storage.studies import load_study, open_to_read
 
@@ -41,7 +42,7 @@ def serve(flags: argparse.Namespace) -> int:
     from studies.dashboard.annotated_storage import AnnotatedStorage
 
     storage = AnnotatedStorage(url)
-    with tempfile.TemporaryDirectory() as scratch:
+    with Scratch() as scratch:
         app = optuna_dashboard.wsgi(storage, Artifacts(storage, Path(scratch)))
         with _server(flags.host, flags.port) as server:
             address, port = server.server_address[:2]
@@ -98,7 +99,9 @@ def untrained_onnx(architecture: dict[str, Any], folder: Path) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         file = write_json(folder / f"{name}.json", architecture)
         line = [sys.executable, "-m", "nas.export", str(file), "--format", "onnx", "--untrained", "--no-latency"]
-        done = subprocess.run([*line, "--out", str(folder)], capture_output=True, encoding="utf-8", check=False)
+        line += ["--out", str(folder)]
+        environment = {**os.environ, **ending_with_this()}
+        done = subprocess.run(line, env=environment, capture_output=True, encoding="utf-8", check=False)
         if done.returncode:
             raise RuntimeError(f"the ONNX file was not made: {done.stderr.strip()}")
     return made

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from proxies.latency.measure import Latency, Prepared, Timing, check_runtime, co
 from proxies.latency.runtimes import Shape
 from search_space.errors import InputError
 from search_space.files import write_json
+from search_space.scratch import Scratch
 from studies.display import FLOP, SPREAD
 from studies.facts import LatencyFacts
 from studies.papers.guideline_findings import (
@@ -140,7 +140,7 @@ def _reporter(steps: Steps) -> Callable[[Case, MeasuredRow], None]:
 def _measure(case: Case, setup: Setup, report: Callable[[Case, MeasuredRow], None]) -> Finding:
     """The case's rows, measured one after the other, each in turns with the first."""
     rows: list[MeasuredRow] = []
-    with tempfile.TemporaryDirectory() as folder:
+    with Scratch() as folder:
         first: Prepared | None = None
         for number, published in enumerate(case.table.rows):
             network, shape = _network(case, published, setup.seed)

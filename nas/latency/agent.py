@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-import tempfile
 import threading
 import time
 import uuid
@@ -24,6 +23,7 @@ from proxies.latency.measure import Latency, Prepared, check_runtime, compare
 from proxies.latency.plain_onnx import check_plain_onnx, onnx_package
 from proxies.latency.runtimes import AGENT_RUNTIMES, RUNTIMES
 from search_space.errors import InputError
+from search_space.scratch import Scratch
 from studies.facts import LatencyFacts
 from studies.ledger.latency_queue import DONE, FAILED, Answer, Job, LatencyQueue
 from studies.storage.database import engine_of
@@ -82,7 +82,7 @@ class Agent:
         self._with_retries(self._register, retry_seconds)
         threading.Thread(target=self._beat, daemon=True).start()
         measured, idle_since = 0, time.monotonic()
-        with tempfile.TemporaryDirectory(prefix="shufflenet-nas-agent-") as folder:  # which nobody else may enter
+        with Scratch() as folder:  # which nobody else may enter
             files = NetworkFiles(Path(folder), self._queue.file)
             while idle_seconds is None or time.monotonic() - idle_since < idle_seconds:
                 if self._over.is_set():

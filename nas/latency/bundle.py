@@ -7,7 +7,6 @@ import hashlib
 import json
 import math
 import sys
-import tempfile
 import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, fields
@@ -26,6 +25,7 @@ from search_space.errors import InputError
 from search_space.files import PARTIAL, replacing, write_json, write_text
 from search_space.presets import ANCHOR, PRESETS
 from search_space.reading import LARGE, Fields, parse_json, read_bytes, read_json, read_zipped, shown
+from search_space.scratch import Scratch
 from search_space.task import Task
 from studies.facts import LatencyFacts
 from studies.ledger.latencies import Ledger, Measured
@@ -52,7 +52,7 @@ def bundle(flags: argparse.Namespace) -> int:
     chosen = {ANCHOR: PRESETS[ANCHOR], **dict(_chosen(flags))}
     make_folder(flags.out.parent)
     architectures = {name: task.deployed(architecture) for name, architecture in chosen.items()}
-    with tempfile.TemporaryDirectory(prefix=PARTIAL, dir=flags.out.parent) as scratch:
+    with Scratch(flags.out.parent, PARTIAL) as scratch:
         folder = Path(scratch, "bundle")
         _write_bundle(folder, architectures, task)
         if flags.out.suffix == ".zip":

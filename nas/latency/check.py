@@ -6,7 +6,6 @@ import argparse
 import random
 import statistics
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -24,6 +23,7 @@ from search_space.architecture import Architecture, Stage
 from search_space.errors import InputError
 from search_space.files import write_json
 from search_space.presets import ANCHOR, PRESETS
+from search_space.scratch import Scratch
 from studies.facts import LatencyFacts
 from studies.latency.repeatability import (
     ESTIMATES,
@@ -95,7 +95,7 @@ def _measure_all(
     from proxies.network import build
 
     deadline = time.monotonic() + seconds
-    with tempfile.TemporaryDirectory() as folder, doing("writing the networks", lambda: deadline - time.monotonic()):
+    with Scratch() as folder, doing("writing the networks", lambda: deadline - time.monotonic()):
         options = {"resolution": flags.resolution, "runtime": flags.runtime, "device": flags.device}
         architectures = {"anchor": PRESETS[ANCHOR], **NETWORKS}
         ready = {

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +19,7 @@ from search_space.choosers import RandomChooser
 from search_space.cost import cost_of
 from search_space.errors import InputError
 from search_space.presets import ANCHOR, PRESETS
+from search_space.scratch import Scratch
 from search_space.space import SearchSpace
 from search_space.task import Task
 from studies.facts import LatencyFacts
@@ -70,7 +70,7 @@ def _measured(
         **{"resolution": task.resolution, "batch_size": flags.batch_size},
         **{"runtime": flags.runtime, "device": flags.device},
     }
-    with tempfile.TemporaryDirectory() as folder, doing(f"timing {ANCHOR}", steps.seconds_left) as at:
+    with Scratch() as folder, doing(f"timing {ANCHOR}", steps.seconds_left) as at:
         anchor = prepare(deployed(PRESETS[ANCHOR], task.num_classes), Path(folder, "anchor"), **options)
         anchor_ms = compare(anchor, anchor).p10_ms
         for number, (name, architecture) in enumerate(chosen):

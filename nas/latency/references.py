@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -22,6 +21,7 @@ from proxies.references.names import FAMILIES, REFERENCE_FAMILIES, REFERENCE_NAM
 from search_space.errors import InputError
 from search_space.files import write_json
 from search_space.presets import ANCHOR, PRESETS
+from search_space.scratch import Scratch
 from studies.facts import LatencyFacts
 from studies.latency.flops_verdict import FailedNetwork, TimedNetwork, Verdict, verdict_of
 from studies.ledger.latencies import Ledger, Measured
@@ -106,7 +106,7 @@ def time_networks(names: Sequence[str], conditions: Conditions) -> Iterator[Resu
 
     The anchor's own 10th percentile is measured first and fixes the scale of all.
     """
-    with tempfile.TemporaryDirectory() as folder, doing(f"timing {ANCHOR}") as at:
+    with Scratch() as folder, doing(f"timing {ANCHOR}") as at:
         anchor = _prepared(_built(ANCHOR, conditions), Path(folder, "anchor"), conditions)
         anchor_ms = compare(anchor, anchor, timing=conditions.timing, seed=conditions.seed).p10_ms
         for name in names:
@@ -193,7 +193,7 @@ def _time_network(name: str, conditions: Conditions, anchor: Prepared, anchor_ms
     try:
         network = _built(name, conditions)
         counts = count(network, (1, 3, conditions.resolution, conditions.resolution))
-        with tempfile.TemporaryDirectory() as folder:
+        with Scratch() as folder:
             candidate = _prepared(network, Path(folder, "candidate"), conditions)
             timing, seed = conditions.timing, conditions.seed
             latency = compare(candidate, anchor, timing=timing, reference_ms=anchor_ms, seed=seed)

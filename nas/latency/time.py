@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-import tempfile
 from pathlib import Path
 
 from nas.cli.heartbeat import Steps, doing
@@ -12,6 +11,7 @@ from proxies.latency.existing_onnx import prepare_file
 from proxies.latency.measure import Latency, compare, prepare
 from search_space.bounds import plain
 from search_space.presets import ANCHOR, PRESETS
+from search_space.scratch import Scratch
 
 RESOLUTION, CLASSES = 224, 1000
 """What V2 1.0x is timed at beside every file, whatever the file takes: so that one number compares all."""
@@ -23,7 +23,7 @@ def time_files(flags: argparse.Namespace) -> int:
     from proxies.network import build
 
     steps = Steps(len(ready))
-    with tempfile.TemporaryDirectory() as folder, doing(f"writing {ANCHOR}", steps.seconds_left) as at:
+    with Scratch() as folder, doing(f"writing {ANCHOR}", steps.seconds_left) as at:
         network = build(PRESETS[ANCHOR], CLASSES)
         anchor = prepare(network, Path(folder, "anchor"), resolution=RESOLUTION, runtime=flags.runtime)
         for number, candidate in enumerate(ready, start=1):

@@ -14,7 +14,6 @@ from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection, wait
 from multiprocessing.resource_tracker import ensure_running
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Self
 
 from nas.workers.cores import cores_here
@@ -27,6 +26,7 @@ from proxies.latency.lifetime import (
 )
 from proxies.latency.machine import KEPT_CORE, pin_to
 from search_space.errors import InputError
+from search_space.scratch import Scratch
 from studies.storage.secrets import without_secrets
 
 TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3
@@ -94,7 +94,7 @@ class LocalWorkers(Workers):
 
     def __init__(self, settings: Any, evaluator: str = EVALUATOR) -> None:
         self._settings, self._evaluator = settings, evaluator
-        self._folder = TemporaryDirectory(prefix="shufflenet-nas-")
+        self._folder = Scratch()
         self._started = 0
         self._cores = cores_here()
         self.all: list[LocalWorker] = []
@@ -113,7 +113,7 @@ class LocalWorkers(Workers):
             for worker in self.all:
                 worker.stop()
         finally:
-            self._folder.cleanup()
+            self._folder.close()
 
     def ready(self, busy: Collection[Worker], timeout_seconds: float) -> list[LocalWorker]:
         """Those of `busy` whose result can be received, after waiting for one for at most the timeout."""
@@ -129,7 +129,7 @@ class LocalWorkers(Workers):
 
     def _start(self, number: int) -> LocalWorker:
         self._started += 1
-        folder = Path(self._folder.name, str(self._started))
+        folder = self._folder.path / str(self._started)
         return LocalWorker(self._evaluator, self._settings, folder, self._cores.of(number), self._cores.timing)
 
 

@@ -10,10 +10,13 @@ import os
 import re
 import signal
 import socket
+import stat
 import sys
+import tempfile
 import time
 from collections.abc import Collection
-from contextlib import suppress
+from contextlib import ExitStack, suppress
+from pathlib import Path
 from typing import Any, Self
 
 import ray
@@ -23,6 +26,7 @@ from nas.workers.local import EVALUATOR
 from nas.workers.protocol import Failure, Worker, Workers
 from nas.workers.ray_actor import EvaluatorActor
 from search_space.errors import InputError
+from search_space.scratch import Scratch, is_owner
 
 GPUS_EACH = 1
 JOIN_SECONDS = 20.0
@@ -33,6 +37,7 @@ POLL_SECONDS = 0.5
 ANSWER_SECONDS = 5.0
 LEAVE_SECONDS = 2.0
 LONGEST_CAUSE = 300
+LONGEST_PLACE = 12
 
 
 class RayWorker(Worker):
@@ -104,7 +109,7 @@ class RayWorkers(Workers):
         self._since = time.monotonic()
         self.all: list[RayWorker] = []
         self._coming: list[RayWorker] = []
-        self._is_connected = connect()
+        self._connection = connect()
         try:
             self._coming = [self._start() for _ in range(settings.workers)]
             self._wait_for_room(all_of_them=True)
@@ -120,8 +125,7 @@ class RayWorkers(Workers):
             worker.stop()
         for worker in self._coming:
             worker.kill()
-        if self._is_connected:
-            ray.shutdown()
+        self._connection.close()
         self.all, self._coming = [], []
 
     def ready(self, busy: Collection[Worker], timeout_seconds: float) -> list[RayWorker]:
@@ -195,19 +199,29 @@ class RayWorkers(Workers):
         )
 
 
-def connect() -> bool:
-    """Whether this process was connected to a cluster just now; it may have been already.
+def connect() -> ExitStack:
+    """What ends the connection to a cluster that was made just now, and nothing that was there before.
 
     Raises:
         InputError: the cluster does not answer, or is of another version.
     """
-    if ray.is_initialized():
-        return False
+    with ExitStack() as connection:
+        if not ray.is_initialized():
+            _connect(connection)
+        return connection.pop_all()
+    raise AssertionError("a stack of contexts swallows nothing")
+
+
+def _connect(connection: ExitStack) -> None:
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # nothing is sent home
     on_sigterm = signal.getsignal(signal.SIGTERM)
     try:
-        check_cluster_answers()
-        ray.init(include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+        address = address_to_trust()
+        is_there = check_cluster_answers(address)
+        # Where a cluster is started, its files lie where nobody else may enter.
+        place = {} if is_there else {"_temp_dir": str(connection.enter_context(Scratch(_place_of_sockets())))}
+        connection.callback(ray.shutdown)
+        ray.init(address, include_dashboard=False, log_to_driver=False, logging_level="ERROR", **place)
     except (RayError, OSError, RuntimeError, ValueError) as error:
         where = os.environ.get("RAY_ADDRESS", "this machine's")
         raise InputError(
@@ -218,20 +232,43 @@ def connect() -> bool:
         signal.signal(signal.SIGTERM, on_sigterm)  # Ray's own would end this process without a word
     # Ray tells of each death on stdout too, which is for results; here it is a `Failure`.
     ray._private.worker._worker_logs_enabled = False
-    return True
 
 
-def check_cluster_answers() -> None:
-    """Refuses an address that does not answer; Ray itself would try for minutes.
+def address_to_trust() -> str | None:
+    """What Ray is to connect to: None for what RAY_ADDRESS names, or what this user's or root's `ray start` has noted.
+
+    The note lies where every user may put one, and who names the cluster has this user's settings, and runs its code.
+    """
+    note = Path(ray._private.utils.get_ray_address_file(None))
+    if os.environ.get("RAY_ADDRESS") or not os.path.lexists(note):
+        return None
+    info = note.lstat()
+    if stat.S_ISREG(info.st_mode) and (is_owner(info) or info.st_uid == 0):
+        return None
+    text = f"{note} is another user's, and not followed: set RAY_ADDRESS to use the cluster that it names"
+    print(f"--engine ray: {text}", file=sys.stderr)
+    return "local"
+
+
+def check_cluster_answers(address: str | None) -> bool:
+    """Whether there is a cluster at the address; refuses one that does not answer, which Ray would try for minutes.
 
     Raises:
         OSError: the cluster that Ray would connect to does not answer.
         ValueError: RAY_ADDRESS is no address.
     """
-    address = ray._private.services.canonicalize_bootstrap_address(None)
-    if address is not None:  # else a cluster is started here
-        host, _, port = address.rpartition(":")
-        socket.create_connection((host.strip("[]"), int(port)), ANSWER_SECONDS).close()
+    found = ray._private.services.canonicalize_bootstrap_address(address)
+    if found is None:  # a cluster is started here
+        return False
+    host, _, port = found.rpartition(":")
+    socket.create_connection((host.strip("[]"), int(port)), ANSWER_SECONDS).close()
+    return True
+
+
+def _place_of_sockets() -> Path | None:
+    """Where a started cluster's folder lies: the names of sockets in it may have some hundred characters in all."""
+    place = os.environ.get("RAY_TMPDIR") or tempfile.gettempdir()
+    return Path(place if len(place) <= LONGEST_PLACE or os.name != "posix" else "/tmp")
 
 
 def cause_of(error: BaseException) -> str:

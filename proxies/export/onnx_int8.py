@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from proxies.export.network import ExportedNetwork, Options, check_said, whole_b
 from proxies.export.onnx_file import asked_of, said_by, write_onnx
 from proxies.onnx_graph import INPUT
 from search_space.files import replacing
+from search_space.scratch import Scratch, libraries_use
 
 
 class _Images(CalibrationDataReader):  # type: ignore[misc]
@@ -33,7 +33,7 @@ def write_int8(network: ExportedNetwork, file: Path, options: Options) -> None:
 
     The range of activations is that of the calibration images (ONNX Runtime's static quantisation, QDQ).
     """
-    with tempfile.TemporaryDirectory() as folder, replacing(file) as partial:
+    with Scratch() as folder, libraries_use(folder), replacing(file) as partial:
         plain, prepared = Path(folder, "plain.onnx"), Path(folder, "prepared.onnx")
         write_onnx(network, plain, options)
         quant_pre_process(str(plain), str(prepared), skip_symbolic_shape=True)

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 
 PARENT = "SHUFFLENET_NAS_PARENT"
 """The environment variable that names, by its number, the process with which one that it has started is to end."""
+THREAD = " by a thread"
 PR_SET_PDEATHSIG, KILL = 1, 9
 """What prctl(2) of Linux calls the signal that a process gets when its parent ends, and the number of SIGKILL there."""
 CHECK_SECONDS = 0.5
@@ -22,10 +23,10 @@ _REQUESTS = ("SIGINT", "SIGTERM", "SIGHUP")
 def ending_with_this() -> dict[str, str]:
     """What the environment of a process that this one starts needs, for `end_with_parent` to know whom to end with.
 
-    Linux takes the thread that starts a process for its parent: of one that is not the main thread nothing is said.
+    Linux takes the thread that starts a process for its parent: of one that is not the main thread that is said too.
     """
     is_main = threading.current_thread() is threading.main_thread()
-    return {PARENT: str(os.getpid()) if is_main else ""}
+    return {PARENT: f"{os.getpid()}{'' if is_main else THREAD}"}
 
 
 def end_with_parent() -> None:
@@ -33,10 +34,11 @@ def end_with_parent() -> None:
 
     Where it has named none, nothing is done; nor on Windows, where a process does not learn of its parent's end so.
     """
-    parent = int(os.environ.pop(PARENT, "") or 0)
+    named = os.environ.pop(PARENT, "")
+    parent = int(named.removesuffix(THREAD) or 0)
     if not parent or sys.platform == "win32":
         return
-    if not end_at_once_with_parent():
+    if named.endswith(THREAD) or not end_at_once_with_parent():
         threading.Thread(target=_end_after, args=(parent,), daemon=True).start()
     elif os.getppid() != parent:  # it ended before that
         os._exit(1)

@@ -26,6 +26,7 @@ from proxies.latency.runtimes.torch_eager import outputs_of
 from proxies.latency.timing_core import timing_core
 from search_space.errors import InputError
 from search_space.files import digest_of
+from search_space.scratch import libraries_use
 
 if TYPE_CHECKING:
     import torch
@@ -106,7 +107,8 @@ def prepare(
     file = stem.with_name(stem.name + row.suffix)
     shape = (batch_size, in_channels, *((resolution, resolution) if isinstance(resolution, int) else resolution))
     written = _with_statistics_of_noise(copy.deepcopy(network).cpu().eval(), shape, seed)
-    row.write(written, file, shape, device)
+    with libraries_use(stem.parent):
+        row.write(written, file, shape, device)
     expected = expected_of(written, shape, row.precision, seed)
     sha256 = "" if row.suffix == ".onnx" else digest_of(file)
     return Prepared(str(file), shape, runtime, device, expected, sha256)

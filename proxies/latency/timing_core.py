@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from filelock import FileLock
 
 from proxies.latency.machine import KEPT_CORE, quietest_core, user_id
+from search_space.scratch import shared_folder
 
 
 @contextmanager
@@ -20,5 +19,5 @@ def timing_core() -> Iterator[int | None]:
     if kept is None:
         yield quietest_core()
         return
-    with FileLock(Path(tempfile.gettempdir(), f"shufflenet-nas-core-{kept}-{user_id()}.lock")):
+    with FileLock(shared_folder(f"user-{user_id()}") / f"core-{kept}.lock"):
         yield int(kept)

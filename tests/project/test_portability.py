@@ -92,7 +92,7 @@ from studies.storage.studies import locked
 cores = cores_here()
 take_place(cores.of(0), cores.timing)
 print(set(cores.training), cores.timing, quietest_core(), user_id(), load_average(), raise_priority())
-place = Place(Path({str(tmp_path)!r}, "places"))
+place = Place(Path({str(tmp_path)!r}))
 print(place.folder.is_dir())
 place.release()
 with locked("sqlite:///{tmp_path}/study.db"):

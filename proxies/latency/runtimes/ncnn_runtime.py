@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import tempfile
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from proxies.latency.protocol import core_timed
 from proxies.latency.runtimes.loaded import Loaded, Shape
 from search_space.errors import InputError
+from search_space.scratch import Scratch
 
 if TYPE_CHECKING:
     import torch
@@ -29,7 +29,7 @@ def write_ncnn(network: nn.Module, file: Path, shape: Shape, device: str) -> Non
 
     if shape[0] != 1:
         raise InputError(f"the runtime ncnn runs 1 image at once; batch size {shape[0]} came: use 1 or another runtime")
-    with tempfile.TemporaryDirectory() as folder:  # pnnx leaves half a dozen more files
+    with Scratch() as folder:  # pnnx leaves half a dozen more files
         _traced(network, torch.zeros(shape)).save(f"{folder}/network.pt")
         size = ",".join(map(str, shape))
         command = [str(Path(pnnx.__file__).with_name("pnnx")), "network.pt", f"inputshape=[{size}]", "fp16=0"]

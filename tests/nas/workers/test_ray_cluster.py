@@ -278,6 +278,7 @@ def test_the_coordinating_process_loads_no_torch_and_ray_only_for_its_engine() -
 
 def test_a_place_is_nobody_elses_and_what_a_dead_one_left_is_removed(tmp_path: Path) -> None:
     root = tmp_path / "places"
+    root.mkdir()
     first, second = Place(root), Place(root)
     assert first.folder != second.folder
     cores = os.sched_getaffinity(0)

@@ -32,7 +32,15 @@ time.sleep(600)
 """
 
 
-@pytest.mark.parametrize("before", ["", "lifetime.end_at_once_with_parent = lambda: False"], ids=["Linux", "elsewhere"])
+ELSEWHERE = "lifetime.end_at_once_with_parent = lambda: False"
+BY_A_THREAD = """
+import threading
+found = threading.main_thread
+threading.main_thread = lambda: None
+"""
+
+
+@pytest.mark.parametrize("before", ["", ELSEWHERE, BY_A_THREAD], ids=["Linux", "elsewhere", "by a thread"])
 def test_children_and_grandchildren_end_soon_after_a_parent_that_is_killed(tmp_path: Path, before: str) -> None:
     script = tmp_path / "child.py"
     script.write_text(CHILD.format(before=before))
@@ -70,12 +78,12 @@ def test_without_a_parent_that_wants_it_a_process_goes_on(monkeypatch: pytest.Mo
     lifetime.end_with_parent()
 
 
-def test_a_thread_that_may_end_first_is_nobodys_parent() -> None:
+def test_a_thread_that_may_end_first_is_told_from_the_process() -> None:
     found = []
     thread = threading.Thread(target=lambda: found.append(ending_with_this()))
     thread.start()
     thread.join()
-    assert found == [{PARENT: ""}]
+    assert found == [{PARENT: f"{os.getpid()}{lifetime.THREAD}"}]
     assert ending_with_this() == {PARENT: str(os.getpid())}
 
 
