@@ -17,7 +17,7 @@ from proxies.state_dict import CLASSIFIER, Weights, load_by_name, weights_in
 from search_space.architecture import Architecture
 from search_space.errors import InputError
 from search_space.plan import STEM_STRIDES
-from search_space.reading import Fields, parse_json, shown
+from search_space.reading import Fields, check_unpacked, parse_json, shown
 
 SUFFIX = ".safetensors"
 KEY = "shufflenet_nas"
@@ -153,6 +153,7 @@ def _metadata(path: Path) -> dict[str, str]:
 
 def _unpickled(path: Path) -> Any:
     """What is in a file of `torch.save`: tensors and plain values alone, never code."""
+    check_unpacked(path, "weights must be a file as torch.save writes it")
     try:
         with torch.serialization.safe_globals([Namespace]):  # the flags, in checkpoints of torchvision's own script
             return torch.load(path, map_location="cpu", weights_only=True)

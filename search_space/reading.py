@@ -92,6 +92,21 @@ def read_zipped(path: Path, member: str, what: str, most_bytes: int = SMALL) -> 
     return content
 
 
+def check_unpacked(path: Path, what: str) -> None:
+    """Refuses a zip archive that takes more room in memory than on the disk; any other file is fine.
+
+    Raises:
+        InputError: a file in it is packed; torch, for one, packs none.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            is_packed = any(row.compress_type or row.file_size > row.compress_size for row in archive.infolist())
+    except (OSError, EOFError, ValueError, NotImplementedError, zipfile.BadZipFile):
+        return
+    if is_packed:
+        raise InputError(f"{what}, and {str(path)!r} is a packed one, which may unpack to any size: save it anew")
+
+
 def _check_list_of_files(file: BinaryIO, what: str) -> None:
     """Refuses an archive whose list of files is long, before anything reads it whole."""
     size = file.seek(0, os.SEEK_END)

@@ -87,7 +87,10 @@ def _results_so_far(out: Path, bundle: str) -> dict[str, Any]:
     }
     if not out.exists():
         return fresh
-    kept: dict[str, Any] = json.loads(out.read_text(encoding="utf-8"))
+    try:
+        kept: dict[str, Any] = dict(json.loads(out.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError, RecursionError) as error:
+        raise SystemExit(f"{out} holds no results of this script ({error}): move it away") from error
     same = all(kept.get(name) == fresh[name] for name in ("schema", "bundle", "fingerprint", "runtime_version"))
     if not same or sealed(kept) != kept:
         raise SystemExit(f"{out} holds results of another bundle, device or version, or was changed: move it away")

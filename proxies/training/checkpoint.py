@@ -11,6 +11,7 @@ import torch
 
 from search_space.errors import InputError
 from search_space.files import write_whole
+from search_space.reading import check_unpacked
 
 SCHEMA = 1
 _CURE = "remove it, or name another folder"
@@ -43,6 +44,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
     Raises:
         InputError: the file cannot be read, or is no checkpoint of this version.
     """
+    check_unpacked(path, "a checkpoint must be a file as torch.save writes it")
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # unpickling what was never pickled may raise any

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from search_space import InputError
-from search_space.reading import Fields, parse_json, read_json, read_toml, read_zipped, shown
+from search_space.reading import Fields, check_unpacked, parse_json, read_json, read_toml, read_zipped, shown
 
 WHAT = "a note is a JSON file"
 
@@ -106,6 +106,14 @@ def test_what_is_zipped_is_read(tmp_path: Path) -> None:
     assert read_zipped(zipped(tmp_path / "a.zip", b"{}"), "manifest.json", WHAT) == b"{}"
     with pytest.raises(InputError, match=r"holds no other\.json"):
         read_zipped(tmp_path / "a.zip", "other.json", WHAT)
+
+
+def test_a_packed_file_of_torchs_is_refused_before_it_is_unpacked(tmp_path: Path) -> None:
+    what = "weights must be a file as torch.save writes it"
+    check_unpacked(zipped(tmp_path / "plain.pth", b"{}", zipfile.ZIP_STORED), what)
+    check_unpacked(tmp_path / "nowhere.pth", what)
+    with pytest.raises(InputError, match=r"packed\.pth' is a packed one"):
+        check_unpacked(zipped(tmp_path / "packed.pth", bytes(10**7)), what)
 
 
 GIVEN = Fields({"n": 3, "x": 0.5, "t": "ab", "f": True, "r": [1], "o": {"n": 1}, "l": [{"n": 2}]}, "'note.json'")
