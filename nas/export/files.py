@@ -18,6 +18,7 @@ from proxies.latency.measure import compare, prepare
 from proxies.network import build
 from search_space.files import file_name, write_whole
 from search_space.presets import ANCHOR, PRESETS
+from search_space.scratch import Scratch
 
 VALIDATED = 2000
 """Validation images, at most, that the accuracy of an 8-bit file is counted on."""
@@ -44,7 +45,7 @@ def write_network(
     Raises:
         WrongExport: a file does not compute what the network does, or says something else of itself than was asked.
     """
-    with tempfile.TemporaryDirectory() as scratch:
+    with Scratch() as scratch:
         written = [_write(exported, name, Path(scratch), options) for name in formats]
         timed = [one for one in written if one.file.suffix == ".onnx" and options.batch in (None, 1)]
         if is_timed and timed:
