@@ -26,4 +26,5 @@ def add_flags(parser: Parser) -> None:
     most = "so many finalists beside the references; the front's are always in"
     add("--most", type=Number(NETWORKS), default=MOST, help=most)
     add_worker_flags(parser, device=None, or_none=" (default: as in the search)")
+    add("--data", help="where the search's images lie here, such as folder:PATH (default: where they lay then)")
     add_data_place_flags(parser)

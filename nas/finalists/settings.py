@@ -12,6 +12,7 @@ from nas.cli.flags import data_at
 from nas.search.accuracy import Accuracy
 from nas.search.references import ANCHOR_MS
 from nas.search.settings import Settings, settings_of_study
+from proxies.data.names import check_images
 from proxies.training.recipes import RECIPES, Recipe
 from search_space.bounds import SEEDS
 from search_space.errors import InputError
@@ -100,7 +101,17 @@ def settings_for(study: Study, url: str, flags: argparse.Namespace) -> Finalists
             f"the study {study.study_name!r} does not say which data it was trained on and how it was timed: "
             "search anew"
         )
-    data = data_at(flags, kept["data"], kept["image_size"])
+    data = data_at(flags, _data_here(flags.data, kept["data"]), kept["image_size"])
     device = flags.device or kept["device"]
     search = settings_of_study(study.study_name, kept, url, data, device, flags.workers)
     return settings_from(study, search, RECIPES[flags.recipe], flags.seeds)
+
+
+def _data_here(given: str | None, kept: str) -> str:
+    """The name of the search's images on this machine, which may be another than the search's."""
+    try:
+        check_images(given or kept)
+    except InputError as error:
+        cure = "" if given else ": say with --data where they lie"
+        raise InputError(f"finalists are trained on the search's own images, {kept!r}: {error}{cure}") from error
+    return given or kept

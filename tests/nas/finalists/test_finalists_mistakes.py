@@ -4,15 +4,18 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
 from builders.finalists import (
     ALL,
+    FINGERPRINT,
     SETTINGS,
     URL,
     made_study,
 )
+from builders.images import write_images
 from builders.places import ROOT
 from builders.records import enter
 from optuna.storages import RDBStorage
@@ -43,11 +46,17 @@ def test_a_mistake_is_one_line(case: str, storage: RDBStorage, capsys: Captured)
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"data": "folder:gone"}, "folder:PATH must name an existing folder, but got gone"),
+        ({"data": "folder:gone"}, "'folder:gone': folder:PATH must name an existing folder, but got gone"),
+        ({"data": "folder:gone"}, "say with --data where they lie"),
         ({"data_fingerprint": None}, "does not say which data it was trained on and how it was timed"),
         ({"runtime": None}, "does not say which data it was trained on and how it was timed"),
     ],
-    ids=["a folder that is gone", "a study that does not say its data", "one that does not say its runtime"],
+    ids=[
+        "a folder that is gone",
+        "and its flag",
+        "a study that does not say its data",
+        "one that does not say its runtime",
+    ],
 )
 def test_data_that_are_not_there_are_told_in_one_line(
     changes: dict[str, Any], words: str, storage: RDBStorage, capsys: Captured
@@ -55,6 +64,17 @@ def test_data_that_are_not_there_are_told_in_one_line(
     settings = {name: value for name, value in (SETTINGS | changes).items() if value or name == "image_size"}
     enter(made_study(storage, settings), *ALL)
     summary_lines(("--study", "mine"), words, capsys)
+
+
+def test_images_that_lie_elsewhere_here_are_named_and_must_be_the_same(
+    storage: RDBStorage, capsys: Captured, answered_by: Any
+) -> None:
+    enter(made_study(storage, SETTINGS | {"data": "folder:gone"}), *ALL)
+    write_images(Path("here"))
+    answered_by(lambda *_: None, fingerprint="others")
+    assert main(["--study", "mine", "--data", "folder:here"]) == 2
+    assert f"folder:here had fingerprint {FINGERPRINT} then, and has others now" in capsys.readouterr().err
+    summary_lines(("--study", "mine", "--data", "folder:there"), "must name an existing folder, but got there", capsys)
 
 
 def summary_lines(flags: Sequence[str], words: str, capsys: Captured) -> None:
