@@ -18,11 +18,15 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from proxies.network import build
     from proxies.pretrained import load_torchvision_weights
+
+# ONNX Runtime would report its use to its makers, and keep a number for that in the home folder.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 __all__ = ["build", "load_torchvision_weights"]
 

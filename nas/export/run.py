@@ -8,12 +8,12 @@ from pathlib import Path
 
 from nas.cli.architectures import named_architectures
 from nas.cli.command import check_folder, make_folder
+from nas.cli.flags import data_at
 from nas.cli.folders import FRONT, OwnFiles
 from nas.cli.images import tell_of_images
 from nas.cli.storage import storage_of
 from nas.search.outputs import files_of, findings_of, name_of, summary_lines, write_architectures, write_front
-from proxies.data.names import check_images
-from proxies.data.source import DataSource
+from proxies.data.names import EMBEDDED, check_images
 from proxies.export import DYNAMIC, FORMATS, check_formats, check_options
 from search_space.architecture import Architecture
 from search_space.budget import Budget
@@ -134,7 +134,7 @@ def _written(named: Named, formats: Sequence[str], flags: argparse.Namespace, ba
     from nas.export.networks import of_trained, trained, untrained
     from proxies.export.network import Options
 
-    place = DataSource(root=flags.data_root, download=flags.download, skip_unreadable=flags.skip_unreadable)
+    place = data_at(flags, EMBEDDED)
     found = [(name, architecture, None if architecture else trained(Path(name))) for name, architecture in named]
     names = [one.name if one else name for name, _, one in found]
     _check_names(names)

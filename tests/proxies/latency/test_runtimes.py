@@ -307,3 +307,14 @@ def test_openvino_is_imported_without_the_package_that_reports_its_use(tmp_path:
     program = "from proxies.latency.runtimes.openvino_runtime import _openvino; _openvino()"
     paths = os.pathsep.join([str(tmp_path), *sys.path])
     subprocess.run([sys.executable, "-c", program], env={**os.environ, "PYTHONPATH": paths}, check=True)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="where the number is kept is known of Linux")
+def test_onnx_runtime_keeps_nothing_in_the_home_folder(tmp_path: Path) -> None:
+    environment = {**os.environ, "HOME": str(tmp_path), "PYTHONPATH": os.pathsep.join(sys.path)}
+    for name in ("XDG_CACHE_HOME", "ORT_DISABLE_TELEMETRY"):
+        environment.pop(name, None)
+    program = "import proxies, onnxruntime"
+    ended = subprocess.run([sys.executable, "-c", program], env=environment, check=True, capture_output=True, text=True)
+    assert ended.stderr == ""
+    assert list(tmp_path.rglob("*")) == []
