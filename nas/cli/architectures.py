@@ -72,9 +72,14 @@ NETWORKS = f"{ARCHITECTURES}; hand-designed networks (mobilenet-v2), and units a
 def named_network(text: str) -> NamedNetwork:
     """The network that a text names: a preset, one with changes, a hand-designed one, a unit at FLOPs, a JSON file.
 
+    Names may be in capitals.
+
     Raises:
         InputError: it names none, or one that cannot be.
     """
+    given = text
+    if not text.endswith(".json") and not Path(text).is_file():
+        text = text.lower()
     base, *changes = text.split("+")
     if base in PRESETS or base in ROUNDED:
         architecture = _changed(PRESETS[base] if base in PRESETS else _rounded(base), changes)
@@ -91,7 +96,7 @@ def named_network(text: str) -> NamedNetwork:
     raise InputError(
         f"a network is a preset, also with changes (v2-1.0x+{'+'.join(CHANGES)}), one of "
         f"{', '.join(name for name in (*REFERENCE_FAMILIES, *MOBILENET_V2_WIDTHS) if name not in PRESETS)}, a unit "
-        f"at its FLOPs (vgg-like@38mflops) or a JSON file; got {text!r}"
+        f"at its FLOPs (vgg-like@38mflops) or a JSON file; got {given!r}"
     )
 
 

@@ -62,13 +62,13 @@ def between(least: int, most: int) -> Number:
 
 
 def one_of(names: Iterable[str]) -> Callable[[str], str]:
-    """A flag's type: one of these names."""
-    known = tuple(names)
+    """A flag's type: one of these names, in capitals or not."""
+    known = {each.lower(): each for each in names}
 
     def name(text: str) -> str:
-        if text not in known:
-            raise argparse.ArgumentTypeError(f"must be one of {', '.join(known)}, got {text!r}")
-        return text
+        if text.lower() not in known:
+            raise argparse.ArgumentTypeError(f"must be one of {', '.join(known.values())}, got {text!r}")
+        return known[text.lower()]
 
     return name
 

@@ -249,8 +249,8 @@ def _study_of(flags: argparse.Namespace, budget: Budget, task: Task) -> str:
 
 def _study_name(budget: Budget, task: Task, data: str) -> str:
     # A folder's path may be long and holds slashes; its hash tells two folders of one name apart.
-    path = Path(data.partition(":")[2])
-    label = f"{path.name}-{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:6]}" if ":" in data else data
+    path = Path(data.partition(":")[2]).expanduser().resolve()
+    label = f"{path.name}-{hashlib.sha256(str(path).encode()).hexdigest()[:6]}" if ":" in data else data
     of_task = "" if task.name == CLASSIFICATION else task.name
     return re.sub(r"[^\w.+,-]", "_", "-".join(filter(None, (str(budget), of_task, label))))
 

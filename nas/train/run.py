@@ -171,7 +171,7 @@ def _kept(settings: TrainSettings, identity: Mapping[str, Any]) -> Checkpoint | 
     names = [*identity, *(name for name in kept.identity if name not in identity)]
     changes = [(name, kept.identity.get(name), identity.get(name)) for name in names]
     differing = {name: f"{name} was {was!r}, now {now!r}" for name, was, now in changes if was != now}
-    if differing:
+    if differing.keys() - {"recipe name"}:  # a recipe is what its fields say, whatever it is called
         reason = f" ({DATA_CHANGED})" if [*differing] == [DATA] else ""
         raise InputError(
             f"the training in {str(settings.out)!r} can only go on with its own settings: "

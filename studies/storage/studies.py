@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 import warnings
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import optuna
@@ -16,6 +16,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import Engine
 
+from search_space.budget import Budget
 from search_space.errors import InputError
 from studies.calibration import store as calibrations
 from studies.facts import DATA_CHANGED
@@ -208,7 +209,7 @@ def open_study(
         )
     kept = settled(study, SETTINGS, dict(settings))
     if differences := "; ".join(_differences(kept, settings)):
-        only_data = {**kept, DATA: None} == {**settings, DATA: None}
+        only_data = differences.startswith(f"{DATA} was ") and "; " not in differences
         reason = f": {DATA_CHANGED}" if only_data else ""
         raise InputError(f"the study {name!r} can only be resumed with its own settings: {differences}{reason}")
     settled(study, STUDY_ID, uuid.uuid4().hex)
@@ -228,12 +229,31 @@ def settled(study: Study, name: str, value: Any) -> Any:
 
 
 def _differences(kept: Mapping[str, Any], given: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    """What differs in words, and not only in how it is written."""
+    same_data = kept.get(DATA) is not None and kept.get(DATA) == given.get(DATA)
     for name in sorted(kept.keys() | given.keys()):
         was, now = kept.get(name), given.get(name)
+        if _are_equal(name, was, now, same_data=same_data):
+            continue
         if isinstance(was, Mapping) and isinstance(now, Mapping):
             yield from _differences(was, now, f"{prefix}{name}.")
         elif was != now:
             yield f"{prefix}{name} was {was!r}, now {now!r}"
+
+
+def _are_equal(name: str, was: Any, now: Any, *, same_data: bool) -> bool:
+    if was == now:
+        return True
+    if name == "data":  # a folder may be called in many ways, and is told by what it holds
+        return same_data
+    if name == "image_size":  # None are the data's own
+        return same_data and None in (was, now)
+    if name == "recipe" and isinstance(was, Mapping) and isinstance(now, Mapping):
+        return {**was, "name": ""} == {**now, "name": ""}
+    if name == "budget" and was and now:
+        with suppress(InputError):
+            return Budget.parse(str(was)) == Budget.parse(str(now))
+    return False
 
 
 def _created(storage: RDBStorage, name: str, objectives: Sequence[str] = OBJECTIVES) -> Study:

@@ -120,3 +120,8 @@ def test_two_files_of_one_name_are_refused_and_one_network_may_be_named_twice(tm
     ]
     with pytest.raises(InputError, match="two are called 'mine': rename a file"):
         named_architectures(map(str, files))
+
+
+@pytest.mark.parametrize("name", ["V2-1.0x", "V2-1.0X+SE", "MobileNet-V2", "VGG-like@38MFLOPs"])
+def test_a_name_in_capitals_is_the_same_network(name: str) -> None:
+    assert named_network(name) == named_network(name.lower())

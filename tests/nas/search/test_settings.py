@@ -6,6 +6,7 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
+from builders.images import write_images
 from builders.places import ROOT
 from builders.settings import settings_from
 
@@ -267,3 +268,17 @@ def test_recipe_and_space_are_in_the_identity_value_by_value(tmp_path: Path) -> 
     assert usual["recipe"]["learning_rate"] == settings_from().recipe.learning_rate
     assert usual["space"]["splits"] == ["1/4", "1/3", "1/2", "2/3", "3/4"]
     assert usual["space"]["depths"][1] == [4, 5, 6, 7, 8, 9, 10]
+
+
+def test_a_folder_of_images_names_one_study_however_it_is_written(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_images(tmp_path / "plain")
+    (tmp_path / "link").symlink_to(tmp_path / "plain")
+    spellings = ("plain", "plain/", "./plain", "link", "plain/../plain", str(tmp_path / "plain"))
+    assert len({settings_from("--data", f"folder:{each}").study for each in spellings}) == 1
+
+
+def test_names_may_be_in_capitals() -> None:
+    assert settings_from("--sampler", "TPE", "--device", "CPU", "--recipe", "Short").identity() == (
+        settings_from("--sampler", "tpe", "--device", "cpu", "--recipe", "short").identity()
+    )

@@ -135,6 +135,23 @@ def test_other_settings_are_refused_with_each_field_and_both_values(study: Study
     assert study.user_attrs["settings"] == SETTINGS
 
 
+@pytest.mark.parametrize(
+    "spelling",
+    [
+        {"data": "folder:/abs/plain/"},
+        {"image_size": 28},
+        {"budget": "0.14gflops"},
+        {"recipe": {"name": "of mine", "epochs": 2}},
+    ],
+)
+def test_settings_that_are_only_written_differently_are_the_same(spelling: dict, storage: RDBStorage) -> None:
+    settings = {**SETTINGS, "data": "folder:plain", "data_fingerprint": "0123"}
+    open_study(storage, "spelt", settings, resume=False)
+    open_study(storage, "spelt", {**settings, **spelling}, resume=True)
+    with pytest.raises(InputError, match="data_fingerprint was '0123', now '4567'"):
+        open_study(storage, "spelt", {**settings, **spelling, "data_fingerprint": "4567"}, resume=True)
+
+
 def test_a_setting_that_one_side_lacks_is_a_difference(study: Study, storage: RDBStorage) -> None:
     fewer = {name: value for name, value in SETTINGS.items() if name != "seed"}
     with pytest.raises(InputError, match="seed was 0, now None"):
