@@ -1,6 +1,7 @@
 """A training that is stopped goes on as if it never was, with its own settings alone."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import pytest
 from builders.images import write_images
 from builders.places import WAIT_SECONDS
 from builders.train_command import LINE, OTHER, SMALL, assert_same, names_in, raises, stop_in, trained
+from PIL import Image
 
 from nas.train import __main__ as train
 from nas.train import result as train_result
@@ -115,6 +117,7 @@ CHANGES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "batch": (("--batch-size", "8", "--learning-rate", "0.1"), ("batch_size was 16, now 8", "learning_rate was 0.05")),
     "recipe": (("--recipe", "short"), ("recipe name was 'full', now 'short'",)),
     "images": (("--image-size", "24"), ("image size was 16, now 24", "data fingerprint")),
+    "pixels": (("--data", "folder:turned"), ("data fingerprint was", "(the images changed, or were read otherwise by")),
     "data": (("--data", "folder:three"), ("classes was 2, now 3", "data fingerprint")),
     "start": (("--weights-from", "old/weights.safetensors"), ("weights-from was None",)),
 }
@@ -123,6 +126,11 @@ CHANGES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_training_is_only_resumed_with_its_own_settings(change: str, capsys: Captured) -> None:
     write_images(Path("three"), ("a", "b", "c"), count=6)
+    shutil.copytree("set", "turned")
+    with Image.open("set/train/dark/0.png") as image:
+        exif = image.getexif()
+        exif[0x0112] = 6
+        image.save("turned/train/dark/0.png", exif=exif)
     if change == "start":
         trained("old")
     trained("out")

@@ -160,6 +160,14 @@ def test_a_setting_that_one_side_lacks_is_a_difference(study: Study, storage: RD
         open_study(storage, "one", {**SETTINGS, "data": "cifar10"}, resume=True)
 
 
+def test_data_of_the_same_name_that_are_others_now_are_explained(storage: RDBStorage) -> None:
+    open_study(storage, "two", {**SETTINGS, "data_fingerprint": "a"}, resume=False)
+    with pytest.raises(InputError, match="data_fingerprint was 'a', now 'b': the images changed, or were read "):
+        open_study(storage, "two", {**SETTINGS, "data_fingerprint": "b"}, resume=True)
+    with pytest.raises(InputError, match=r"now 'b'$"):
+        open_study(storage, "two", {**SETTINGS, "data_fingerprint": "b", "data": "cifar10"}, resume=True)
+
+
 def test_a_study_killed_before_its_settings_were_kept_is_resumed(storage: RDBStorage) -> None:
     store._created(storage, "one")
     study = open_study(storage, "one", SETTINGS, resume=True)
