@@ -19,7 +19,7 @@ ACTIVATIONS = ("relu", "hardswish")
 KERNELS = (3, 5, 7)
 LARGEST_DENOMINATOR = 8
 NUM_STAGES = 3
-LARGEST_DEPTH, LARGEST_WIDTH = 200, 8192
+LARGEST_DEPTH, LARGEST_WIDTH = 100, 8192
 LARGEST_SUM = 2**32
 """The most that depth x width x width of all stages may come to: twice the weights of a network, or 8 GB of them.
 

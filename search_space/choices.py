@@ -24,8 +24,8 @@ from search_space.architecture import (
 from search_space.errors import InputError
 from search_space.reading import read_toml, shown
 
-MOST_VALUES = 100
-"""The most that are offered for one choice: combinations of pairs of them are tried when a space is made."""
+MOST_VALUES, MOST_GROUPS = 100, 16
+"""The most that are offered for one choice, and for groups, of which all pairs are tried when a space is made."""
 LARGEST_STEM, LARGEST_GROUPS, LARGEST_GROWTH, LARGEST_ALIGNMENT = 1024, 1024, 10_000, 1024
 
 
@@ -102,11 +102,11 @@ def _check_size(choices: Choices) -> None:
         )
 
 
-def _listed(name: str, value: Any) -> list[Any]:
+def _listed(name: str, value: Any, most_values: int = MOST_VALUES) -> list[Any]:
     if not isinstance(value, list) or not value:
         raise InputError(f"{name} must be a list of at least one value, got {shown(value)}")
-    if len(value) > MOST_VALUES:
-        raise InputError(f"{name} must hold at most {MOST_VALUES} values, got {len(value)}")
+    if len(value) > most_values:
+        raise InputError(f"{name} must hold at most {most_values} values, got {len(value)}")
     if len({shown(item) for item in value}) < len(value):
         raise InputError(f"{name} must not repeat a value, got {shown(value)}")
     return value
@@ -133,9 +133,9 @@ def _integer(at_least: int, at_most: int) -> Any:
     return check
 
 
-def _integers(at_least: int, at_most: int) -> Any:
+def _integers(at_least: int, at_most: int, most_values: int = MOST_VALUES) -> Any:
     def check(name: str, value: Any) -> tuple[int, ...]:
-        return tuple(sorted(_integer(at_least, at_most)(name, item) for item in _listed(name, value)))
+        return tuple(sorted(_integer(at_least, at_most)(name, item) for item in _listed(name, value, most_values)))
 
     return check
 
@@ -175,7 +175,7 @@ def _depths(name: str, value: Any) -> tuple[tuple[int, ...], ...]:
 _CHECKS: dict[str, Any] = {
     "units": _among(UNITS),
     "stem": _integer(1, LARGEST_STEM),
-    "groups": _integers(1, LARGEST_GROUPS),
+    "groups": _integers(1, LARGEST_GROUPS, MOST_GROUPS),
     "splits": _splits,
     "kernels": _kernels,
     "se": _among((False, True)),

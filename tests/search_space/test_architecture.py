@@ -92,6 +92,37 @@ def test_a_split_may_be_written_unreduced() -> None:
     assert Architecture.from_dict(with_stage(v2(), 0, split="2/8")) == Architecture.from_dict(v2())
 
 
+# bounds
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (with_stage(v2(), 0, depth=10**9), "stage 2: depth must be at most 100, got 1000000000"),
+        (with_stage(v2(), 2, width=10**30), "stage 4: width must be at most 8192, got 1000000000000000000000000000000"),
+        (with_stage(v2(), 0, width=10**50), "width must be at most 8192, got a number of 167 bits"),
+        (v2(head=8193), "head must be at most 8192, got 8193"),
+        (v2(stages=v2()["stages"] * 10**5), "an architecture has 3 stages, got 300000"),
+        (v2(unit="v" * 10**6), "unit must be one of v1, v2, got 'vvvv"),
+        (
+            v2(stages=[{"depth": 99, "width": 8000, "split": "1/2"}] * 3),
+            "must come to at most 4294967296, got 19008000000",
+        ),
+    ],
+)
+def test_what_no_machine_holds_is_refused_where_it_is_read(data: dict[str, Any], said: str) -> None:
+    with pytest.raises(InputError) as refused:
+        Architecture.from_dict(data)
+    assert said in str(refused.value)
+    assert len(str(refused.value)) < 300
+
+
+@pytest.mark.parametrize("text", ["1e-99999999", "1/0", "nan", "1/" + "9" * 10**5, "-1/2", "0.5e0", "", None, 0.5, {}])
+def test_a_split_is_a_short_fraction(text: Any) -> None:
+    with pytest.raises(InputError, match="split must"):
+        parse_split(text)
+
+
 # keys
 
 

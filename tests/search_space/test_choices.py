@@ -132,6 +132,13 @@ IMPOSSIBLE = [
     ("fills_percent", "[0.5]", "0.5"),
     ("alignment", "0", "0"),
     ("max_width", "0", "0"),
+    ("max_width", "8193", "8192"),
+    ("stem", "0xffffffffffffffffffffffffffffffffffffffffffff", "176 bits"),
+    ("groups", str(list(range(1, 18))), "at most 16 values, got 17"),
+    ("heads", str(list(range(0, 1010, 10))), "at most 100 values, got 101"),
+    ("depths", "[[2], [101], [2]]", "at most 100, got 101"),
+    ("depths", "[[100], [100], [100]]", "lower max_width"),
+    ("splits", '["1e-99999999"]', "1e-99999999"),
     ("max_width", '"wide"', "'wide'"),
 ]
 
