@@ -20,7 +20,7 @@ from nas.train.settings import FILES, OWNER, TrainSettings
 from proxies.data.load import ImageData
 from proxies.data.test_images import HeldOut, shared_notes
 from proxies.pretrained import TrainedFor
-from proxies.training.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from proxies.training.checkpoint import Checkpoint, damaged, read_checkpoint, write_checkpoint
 from proxies.training.distributed import Processes, process_group
 from proxies.training.result import TrainingError
 from proxies.training.trainer import Trainer
@@ -33,6 +33,9 @@ _CPU_IS_FULL = "DefaultCPUAllocator"
 """Stands in torch's RuntimeError for a CPU's memory; a GPU's has a class of its own."""
 
 DATA = "data fingerprint"
+LONGEST_REASON = 200
+"""Characters of what torch says of weights that are not the network's: it lists all their names."""
+
 Tell = Callable[[str], None]
 
 
@@ -74,7 +77,7 @@ def _run(settings: TrainSettings, processes: Processes, tell: Tell) -> TrainOutc
     with closing(_trainer(settings, processes, data)) as trainer:
         started_from = processes.first_alone(lambda: _start(settings, trainer))
         if kept:
-            trainer.load_state_dict(kept.trainer)
+            _restore(trainer, kept, settings)
         elif started_from:
             tell(started_from)
         if not trainer.is_done:
@@ -179,6 +182,18 @@ def _kept(settings: TrainSettings, identity: Mapping[str, Any]) -> Checkpoint | 
             f"give those, or name another --out"
         )
     return kept
+
+
+def _restore(trainer: Trainer, kept: Checkpoint, settings: TrainSettings) -> None:
+    """Has the trainer go on from the checkpoint, whose identity is right and whose content may not be."""
+    try:
+        trainer.load_state_dict(kept.trainer)
+        trainer.training.to_dict()  # reads the curves, row by row
+    except torch.OutOfMemoryError:
+        raise
+    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:LONGEST_REASON]
+        raise damaged(settings.checkpoint, reason) from error
 
 
 def _doing_epoch(trainer: Trainer) -> AbstractContextManager[object]:

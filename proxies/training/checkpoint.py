@@ -51,4 +51,14 @@ def read_checkpoint(path: Path) -> Checkpoint:
         raise InputError(f"a checkpoint must be readable, and {str(path)!r} is not: {_CURE}") from error
     if not isinstance(content, dict) or content.get("schema") != SCHEMA:
         raise InputError(f"a checkpoint must be of this version, schema {SCHEMA}, and {str(path)!r} is not: {_CURE}")
-    return Checkpoint(content["identity"], content["trainer"], content["result"])
+    fields = {name: content.get(name) for name in ("identity", "trainer", "result")}
+    if not isinstance(fields["identity"], dict) or not isinstance(fields["trainer"], dict):
+        raise damaged(path, "it has no identity or no state")
+    if not isinstance(fields["result"], dict | None):
+        raise damaged(path, "its result is none")
+    return Checkpoint(**fields)
+
+
+def damaged(path: Path, reason: object) -> InputError:
+    """What is said of a checkpoint that holds something else than was written."""
+    return InputError(f"a checkpoint must be as nas.train wrote it, and {str(path)!r} is not ({reason}): {_CURE}")

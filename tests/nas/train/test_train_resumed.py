@@ -1,14 +1,18 @@
 """A training that is stopped goes on as if it never was, with its own settings alone."""
 
+import copy
 import os
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 from builders.images import write_images
 from builders.places import WAIT_SECONDS
 from builders.train_command import LINE, OTHER, SMALL, assert_same, names_in, raises, stop_in, trained
@@ -161,3 +165,30 @@ def test_a_folder_with_a_training_is_left_alone_unless_it_is_to_be_resumed(capsy
     assert "'out'" in printed.err
     assert "--resume" in printed.err
     assert {path.name: path.read_bytes() for path in Path("out").iterdir()} == files
+
+
+SPOILED: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "no state": lambda content: content.pop("trainer"),
+    "no identity": lambda content: content.pop("identity"),
+    "an identity that is a list": lambda content: content.update(identity=[]),
+    "a result that is a list": lambda content: content.update(result=[]),
+    "no network": lambda content: content["trainer"].pop("network"),
+    "another network": lambda content: content["trainer"].update(network={"a": torch.zeros(1)}),
+    "no average": lambda content: content["trainer"].update(average=None),
+    "curves that are a text": lambda content: content["trainer"].update(curves="x"),
+    "no momenta": lambda content: content["trainer"]["optimizer"].update(momentum={}),
+}
+
+
+def test_a_checkpoint_of_something_else_is_one_line_with_the_cure(capsys: Captured) -> None:
+    trained("out")
+    whole = torch.load("out/checkpoint.pt", weights_only=True)
+    for case, spoil in SPOILED.items():
+        content = copy.deepcopy(whole)
+        spoil(content)
+        torch.save(content, "out/checkpoint.pt")
+        capsys.readouterr()
+        assert train.main([*LINE, "--out", "out", "--resume"]) == 2, case
+        said = capsys.readouterr().err.splitlines()[-1]
+        assert "a checkpoint must be as nas.train wrote it, and 'out/checkpoint.pt' is not" in said, case
+        assert said.endswith("remove it, or name another folder"), case
