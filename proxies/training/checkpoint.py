@@ -51,12 +51,12 @@ def read_checkpoint(path: Path) -> Checkpoint:
         raise InputError(f"a checkpoint must be readable, and {str(path)!r} is not: {_CURE}") from error
     if not isinstance(content, dict) or content.get("schema") != SCHEMA:
         raise InputError(f"a checkpoint must be of this version, schema {SCHEMA}, and {str(path)!r} is not: {_CURE}")
-    fields = {name: content.get(name) for name in ("identity", "trainer", "result")}
-    if not isinstance(fields["identity"], dict) or not isinstance(fields["trainer"], dict):
+    identity, trainer, result = (content.get(name) for name in ("identity", "trainer", "result"))
+    if not isinstance(identity, dict) or not isinstance(trainer, dict):
         raise damaged(path, "it has no identity or no state")
-    if not isinstance(fields["result"], dict | None):
+    if not isinstance(result, dict | None):
         raise damaged(path, "its result is none")
-    return Checkpoint(**fields)
+    return Checkpoint(identity, trainer, result)
 
 
 def damaged(path: Path, reason: object) -> InputError:
