@@ -9,6 +9,7 @@
 - `front`: the Pareto front, and picks from it
 - `latency`: models of latency, and how well it repeats
 - `ledger`: every training and latency that was ever paid for
+- `markdown`: texts in Markdown
 - `optuna_internals`: all that Optuna does not promise to keep
 - `papers`: published results, and comparisons with them
 - `ranking`: how well scores rank, with intervals

@@ -9,13 +9,12 @@ from dataclasses import dataclass
 from rich import box
 from rich.console import JustifyMethod
 from rich.table import Table
-from rich.text import Text
 
 from search_space.architecture import Stage
 from studies.accuracy_scale import PERCENT, AccuracyScale
 from studies.front import nearest_reference
 from studies.record import Record
-from studies.text_table import as_text
+from studies.text_table import as_text, cell_of
 
 FLOP = "1 FLOP = 1 multiply-add of convolution and linear layers."
 SPREAD = (
@@ -60,8 +59,7 @@ def front_table(front: Sequence[Record], references: Sequence[Record], scale: Ac
         side: JustifyMethod = "right" if name in NUMBERS else "left"
         table.add_column(name, justify=side, no_wrap=name != BESIDE, overflow="fold")
     for row in rows_of(front, references, scale):
-        # Text, not str: a name is shown as it is, whatever brackets it holds.
-        table.add_row(*map(Text, row.cells), style="dim" if row.is_reference else "")
+        table.add_row(*map(cell_of, row.cells), style="dim" if row.is_reference else "")
     return table
 
 

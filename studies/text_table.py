@@ -24,8 +24,13 @@ def rich_table(columns: Sequence[str], rows: Iterable[Iterable[str]], numbers: C
     for name in columns:
         table.add_column(name, justify="right" if name in numbers else "left", no_wrap=True)
     for row in rows:
-        table.add_row(*map(Text, row))
+        table.add_row(*map(cell_of, row))
     return table
+
+
+def cell_of(text: str) -> Text:
+    """A text as a table's cell: in one line, whatever ends of lines and brackets it holds."""
+    return Text(" ".join(text.splitlines()))
 
 
 def as_text(table: Table) -> str:

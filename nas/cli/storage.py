@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import glob
 import os
 from pathlib import Path
 
 from nas.cli.command import Parser
 from search_space.errors import InputError
+from search_space.files import file_name
 
 CALIBRATIONS = "sqlite:///runs/calibrations.db"
 """The database that keeps calibrations and their trainings."""
@@ -45,7 +47,7 @@ def default_storage(study: str | None) -> str:
     Raises:
         InputError: there is not exactly one.
     """
-    found = sorted(Path("runs").glob(f"{study or '*'}/study.db"))
+    found = sorted(Path("runs").glob(f"{glob.escape(file_name(study)) if study else '*'}/study.db"))
     if len(found) != 1:
         listed = ", ".join(str(path) for path in found) or "none"
         raise InputError(f"say which study with --study or --storage: under runs there is {listed}")

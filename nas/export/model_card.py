@@ -14,7 +14,7 @@ from search_space.architecture import Architecture
 from search_space.cost import cost_of
 from search_space.files import file_name, write_json, write_text
 from studies.display import stage_text
-from studies.report.rendering import render_text
+from studies.report.rendering import render_markdown
 
 SCHEMA = 1
 CODE_LICENCE = "MIT"
@@ -78,4 +78,4 @@ def card_text(facts: Mapping[str, Any]) -> str:
         "architecture": architecture,
         "stages": list(map(stage_text, architecture.stages)),
     }
-    return render_text("nas.export", "card.md", **values)
+    return render_markdown("nas.export", "card.md", **values)

@@ -18,7 +18,7 @@ from proxies.export import DYNAMIC, FORMATS, check_formats, check_options
 from search_space.architecture import Architecture
 from search_space.budget import Budget
 from search_space.errors import InputError
-from search_space.files import write_json
+from search_space.files import file_name, write_json
 from studies.display import render_table
 from studies.front import pick
 from studies.record import Record
@@ -82,7 +82,7 @@ def _written_as_json(flags: argparse.Namespace, named: Named) -> Iterator[Path]:
     own.take(*(f"{name}.json" for name, _ in named))
     for name, architecture in named:
         assert architecture is not None
-        yield write_json(flags.out / f"{name}.json", architecture.to_dict())
+        yield write_json(flags.out / f"{file_name(name)}.json", architecture.to_dict())
 
 
 def _from_study(flags: argparse.Namespace, limit_ms: float | None, formats: Sequence[str]) -> list[Record]:

@@ -13,6 +13,8 @@ from search_space.files import replacing
 from studies.ledger.entry import Entry, columns
 
 ROWS_AT_ONCE = 5_000
+_COMPUTED = ("=", "+", "-", "@", "\t", "\r", "\n")
+"""How what a spreadsheet takes for a formula begins."""
 
 
 def check_file(path: Path) -> None:
@@ -56,8 +58,10 @@ def _write_csv(entries: Iterator[Entry], path: Path) -> int:
 
 
 def _cell(value: str | int | float | bool | None) -> str | int | float | None:
-    """JSON's words for truth, which readers of CSV know better than Python's."""
-    return str(value).lower() if isinstance(value, bool) else value
+    """JSON's words for truth, which readers of CSV know better than Python's; no text that a spreadsheet computes."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"'{value}" if isinstance(value, str) and value.startswith(_COMPUTED) else value
 
 
 def _write_parquet(entries: Iterator[Entry], path: Path) -> int:

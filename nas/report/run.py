@@ -15,6 +15,7 @@ from nas.search.benchmark.run import table_digest
 from nas.search.outputs import analysis_of, files_of, findings_of, write_findings
 from search_space.budget import Budget
 from search_space.errors import InputError
+from search_space.files import file_name
 from studies.report.benchmark_page import write_table_report
 from studies.sampling.benchmark_table import ANY, FinishedTable
 from studies.storage.studies import SETTINGS, finalists_of, load_study, open_to_read, references_of
@@ -24,7 +25,7 @@ def report(flags: argparse.Namespace) -> int:
     """The exit status of a report with these flags."""
     storage = open_to_read(storage_of(flags))
     study = load_study(storage, flags.study)
-    path = flags.out or Path("runs") / study.study_name / REPORT
+    path = flags.out or Path("runs") / file_name(study.study_name) / REPORT
     path = path / REPORT if path.is_dir() else path
     check_folder(path.parent)
     own = files_of(study, path.parent)

@@ -10,7 +10,7 @@ from typing import Any
 from optuna.study import Study
 
 from nas.cli.folders import FRONT, REPORT, OwnFiles, owner_of
-from search_space.files import write_json
+from search_space.files import file_name, write_json
 from search_space.task import Task
 from studies.accuracy_scale import ACCURACY, PERCENT, AccuracyScale
 from studies.finalists import Finalist, finalists_from
@@ -120,7 +120,7 @@ def write_architectures(records: Sequence[Record], folder: Path) -> list[Path]:
 
 def name_of(record: Record) -> str:
     """The name of the file of the record's architecture."""
-    return f"{record.name}.json"
+    return f"{file_name(record.name)}.json"
 
 
 def write_all(findings: Findings, analysis: Analysis, own: OwnFiles) -> list[Path]:

@@ -41,6 +41,7 @@ from search_space.bounds import BATCHES, NETWORKS
 from search_space.budget import Budget
 from search_space.choices import Choices
 from search_space.errors import InputError
+from search_space.files import file_name
 from search_space.task import CLASSIFICATION, Task
 from studies.sampling.sampler_names import DEFAULT_SAMPLER, SAMPLER_NAMES
 from studies.storage.secrets import shown_url
@@ -101,7 +102,7 @@ class Settings:
         """The flags by which other commands find the study; a password in the URL is left out."""
         from studies.storage.database import sqlite_url  # here, that --help need not wait for SQLAlchemy
 
-        is_usual = self.storage == sqlite_url(Path("runs", self.study, "study.db"))
+        is_usual = self.storage == sqlite_url(Path("runs", file_name(self.study), "study.db"))
         where = [] if is_usual else ["--storage", shown_url(self.storage)]
         return ["--study", self.study, *where]
 
@@ -172,7 +173,7 @@ def settings_of(flags: argparse.Namespace) -> Settings:
     latency = _latency_of(flags)
     task = task_of(flags)
     study = _study_of(flags, budget, task)
-    out = flags.out or Path("runs") / study
+    out = flags.out or Path("runs") / file_name(study)
     from studies.storage.database import sqlite_url  # here, that --help need not wait for SQLAlchemy
 
     return Settings(
@@ -229,7 +230,7 @@ def settings_of_study(
         seconds=0.0,
         study=name,
         storage=storage,
-        out=Path("runs") / name,
+        out=Path("runs") / file_name(name),
         resume=True,
     )
 

@@ -26,6 +26,7 @@ from proxies.training.recipes import RECIPES, Recipe
 from search_space.architecture import Architecture
 from search_space.bounds import BATCHES, LEARNING_RATES, PROCESSES, Bounds
 from search_space.errors import InputError
+from search_space.files import file_name
 from search_space.presets import PRESETS
 
 CHECKPOINT = "checkpoint.pt"
@@ -86,7 +87,7 @@ def settings_of(flags: argparse.Namespace, environment: Mapping[str, str] = os.e
     recipe = _recipe(flags, world)
     if flags.weights_from is not None and not flags.weights_from.is_file():
         raise InputError(f"--weights-from must be a file, got {str(flags.weights_from)!r}")
-    out = flags.out or Path("runs", f"train-{name}")
+    out = flags.out or Path("runs", file_name(f"train-{name}"))
     if (out / CHECKPOINT).exists() and not flags.resume:
         raise InputError(
             f"{str(out)!r} already holds a training's {CHECKPOINT}: go on with --resume, or name another --out"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from proxies.export.network import ExportedNetwork, Options
 from search_space.architecture import Architecture
-from search_space.files import write_text
+from search_space.files import file_name, write_text
 
 TEMPLATE = """\
 # A YOLO on {name}, for Ultralytics (AGPL-3.0; python -m pip install -e '.[ultralytics]'), tried with 8.4.190:
@@ -57,4 +57,4 @@ def yaml_of(architecture: Architecture, name: str) -> str:
 
 def write_yaml(network: ExportedNetwork, file: Path, options: Options) -> None:
     """Writes a YOLO on the network's architecture."""
-    write_text(file, yaml_of(network.about.architecture, network.plain_name))
+    write_text(file, yaml_of(network.about.architecture, file_name(network.plain_name)))

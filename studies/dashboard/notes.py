@@ -10,6 +10,7 @@ from optuna.trial import FrozenTrial
 from studies.accuracy_scale import ACCURACY, AccuracyScale
 from studies.display import FLOP, SPREAD, mflops_text, ms_text, params_text, proxy_text, spread_text, stage_text
 from studies.facts import LatencyFacts
+from studies.markdown import code_in_markdown, in_markdown
 from studies.record import record_of
 from studies.storage.retimed_latencies import as_retimed
 from studies.storage.trials import CAUSE
@@ -26,9 +27,10 @@ def study_note(attributes: Mapping[str, Any]) -> str:
     settings, provenance = attributes.get("settings"), attributes.get("provenance", {})
     if not settings:
         return ""
-    shown = [f"- {name.replace('_', ' ')}: {settings[name]}" for name in SHOWN if settings.get(name) is not None]
-    recipe = settings.get("recipe")
-    shown += [f"- recipe: {recipe['name'] if isinstance(recipe, Mapping) else recipe}"] if recipe else []
+    told = {name.replace("_", " "): settings[name] for name in SHOWN if settings.get(name) is not None}
+    if recipe := settings.get("recipe"):
+        told["recipe"] = recipe["name"] if isinstance(recipe, Mapping) else recipe
+    shown = [f"- {name}: {in_markdown(str(value))}" for name, value in told.items()]
     text = provenance.get(ACCURACY)
     if "table" in settings:
         return "\n".join(["A search over a table of finished trainings: accuracy against FLOPs.", "", *shown, "", FLOP])
@@ -39,14 +41,14 @@ def study_note(attributes: Mapping[str, Any]) -> str:
         "",
         *shown,
         "",
-        f"**accuracy** {what}{f': {text}' if text else ''}.",
+        f"**accuracy** {what}{f': {in_markdown(str(text))}' if text else ''}.",
         f"**latency_ms** is measured, for one image on one thread. {SPREAD}",
         FLOP,
     ]
     command = provenance.get("command")
-    return "\n".join(
-        [*lines, *(["", f"Made by `{command}`; the same line with `--resume` goes on."] if command else [])]
-    )
+    if command:
+        lines += ["", f"Made by {code_in_markdown(str(command))}; the same line with `--resume` goes on."]
+    return "\n".join(lines)
 
 
 def trial_note(trial: FrozenTrial, retimed: Mapping[str, LatencyFacts], scale: AccuracyScale) -> str:
@@ -59,14 +61,14 @@ def trial_note(trial: FrozenTrial, retimed: Mapping[str, LatencyFacts], scale: A
 
 def _lines(trial: FrozenTrial, retimed: Mapping[str, LatencyFacts], scale: AccuracyScale) -> Iterator[str]:
     if cause := trial.user_attrs.get(CAUSE):
-        yield f"**{trial.state.name.lower()}**: {cause}"
+        yield f"**{trial.state.name.lower()}**: {in_markdown(str(cause))}"
     if "architecture" not in trial.user_attrs or "macs" not in trial.user_attrs:
         return
     record = record_of(trial)
     if record is None:
         return
     record = as_retimed(record, retimed)
-    yield f"**{record.name}**, unit {record.architecture.unit}"
+    yield f"**{in_markdown(record.name)}**, unit {record.architecture.unit}"
     yield ""
     what = (
         ", predicted"

@@ -30,7 +30,9 @@ def ranking_figure(calibration: Calibration, name: str) -> go.Figure:
                 "thickness": 1.5,
                 "color": GREY,
             },
-            hovertext=[f"{row.score}: {tau}, {plain(row.seconds, 3)} s" for row, tau in zip(rows, taus, strict=True)],
+            hovertext=[
+                f"{escape(row.score)}: {tau}, {plain(row.seconds, 3)} s" for row, tau in zip(rows, taus, strict=True)
+            ],
             hoverinfo="text",
         )
     )

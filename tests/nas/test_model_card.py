@@ -7,7 +7,7 @@ import pytest
 from nas.export.model_card import card_text
 from search_space import PRESETS
 
-NAME = "a <b> & 'c'"
+NAME, SHOWN = "a <b> & 'c'", "a \\<b> \\& 'c'"
 LATENCY = {
     **{"latency_ms": 1.5, "spread": 0.02, "noisy": False},
     **{"runtime": "onnxruntime", "runtime_version": "1.22", "device": "A CPU"},
@@ -46,10 +46,16 @@ def card(**changes: Any) -> list[str]:
 
 def test_names_stand_there_as_they_are() -> None:
     lines = card()
-    assert lines[0] == f"# {NAME}"
+    assert lines[0] == f"# {SHOWN}"
     assert any(
-        f"10000 images of {NAME} (fingerprint ab12), 13 s. Recipe: name full, epochs 30." in one for one in lines
+        f"10000 images of {SHOWN} (fingerprint ab12), 13 s. Recipe: name full, epochs 30." in one for one in lines
     )
+
+
+def test_class_names_are_no_sections_links_or_pictures() -> None:
+    lines = card(classes=["cat\n\n# Heading", "[x](y)", "![x](y)", "https://e.example", "<img src=x>"])
+    (shown,) = (line for line in lines if "Heading" in line)
+    assert shown.endswith("5 classes: cat \\# Heading, \\[x\\](y), !\\[x\\](y), `https://e.example`, \\<img src=x>.")
 
 
 def test_every_part_has_its_heading_between_empty_lines() -> None:

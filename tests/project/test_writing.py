@@ -36,7 +36,7 @@ CALLS = {
     *("torch.save", "torch.export.save", "torch.jit.save", "onnx.save", "onnx.save_model", "np.save", "np.savez"),
     *("json.dump", "pickle.dump", "yaml.dump", "safetensors.torch.save_file", "save_file"),
     *("shutil.copy", "shutil.copy2", "shutil.copyfile", "shutil.copytree", "shutil.move", "shutil.make_archive"),
-    *("os.replace", "os.rename", "os.write", "os.mknod"),
+    *("os.replace", "os.rename", "os.mknod"),
 }
 OPENERS = {"open", "os.fdopen", "io.open", "gzip.open", "lzma.open", "bz2.open", "zipfile.ZipFile", "ZipFile"}
 IN_MEMORY = {"buffer", "content", "stream"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from html import escape
 
 import optuna
 import plotly.graph_objects as go
@@ -132,7 +133,7 @@ def importance_figure(importances: Importances) -> go.Figure:
     bars = [
         go.Bar(
             name=LABELS[objective],
-            y=[name.replace("_", " ") for name in names],
+            y=[escape(name.replace("_", " ")) for name in names],
             x=[100 * shares[objective].get(name, 0.0) for name in names],
             orientation="h",
             marker={"color": colour},

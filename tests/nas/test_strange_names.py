@@ -1,0 +1,104 @@
+"""Names in databases and files are texts: no path, no markup, no formula and no code, wherever they come to stand."""
+
+import csv
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from builders.filled_ledger import filled
+from builders.records import record
+
+from nas.export.__main__ import main as export
+from nas.ledger.files import write_entries
+from nas.report.__main__ import main as report
+from proxies.export.ultralytics_yaml import yaml_of
+from search_space import PRESETS
+from search_space.files import file_name
+from studies.dashboard.notes import study_note
+from studies.ledger.entries import Entries, Filters
+from studies.record import attributes_of
+from studies.storage.database import engine_of
+from studies.storage.studies import open_storage, open_study, references_of
+
+STRANGE = (
+    *("../../escaped", "..\\escaped", "/escaped", "nul\0name", "CON", "dot.", "-rf", "", 300 * "x", "new\nline"),
+    *("<script>alert(1)</script>", "</script><b>", "[red]x[/red]", "\x1b[31mred", "=cmd|x", "caf\u00e9", "cafe\u0301"),
+)
+
+
+def kept(folder: Path, study: str, network: str) -> str:
+    """A study of one network, both of them named so in its database."""
+    storage = open_storage(f"sqlite:///{folder}/study.db")
+    made = open_study(storage, study or " ", {"budget": "140mflops"}, resume=False)
+    references_of(made, storage)
+    import optuna
+
+    one = record("v2-0.5x", 0.5, 1.0, reference=network)
+    made.add_trial(optuna.create_trial(values=[0.5, 1.0], user_attrs=attributes_of(one)))
+    return f"sqlite:///{folder}/study.db"
+
+
+def everything(folder: Path) -> Iterator[Path]:
+    return (path.relative_to(folder) for path in folder.rglob("*"))
+
+
+@pytest.mark.parametrize("name", [name for name in STRANGE if "\0" not in name])
+def test_what_is_named_so_in_a_database_stays_in_its_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    inside = tmp_path / "a" / "b" / "inside"
+    inside.mkdir(parents=True)
+    monkeypatch.chdir(inside)
+    url = kept(tmp_path, name, name)
+    before = set(everything(tmp_path))
+    assert report(["--storage", url]) == 0
+    assert export(["--storage", url, "--out", "out"]) == 0
+    made = set(everything(tmp_path)) - before - {Path("study.db-wal"), Path("study.db-shm")}
+    below = Path("a", "b", "inside")
+    study, network = file_name(name or " "), file_name(name or PRESETS["v2-0.5x"].short_name)
+    assert made == {
+        *(below / "runs", below / "runs" / study, below / "runs" / study / "report.html"),
+        *(below / "out", below / "out" / f"{network}.json", below / "out" / "front.json"),
+    }
+    page = (inside / "runs" / study / "report.html").read_text(encoding="utf-8")
+    assert "<script>alert(1)" not in page
+    assert "</script><b>" not in page
+    assert "\x1b" not in capsys.readouterr().out
+
+
+def test_a_study_is_told_in_markdown_that_is_no_markup() -> None:
+    attributes = {
+        "settings": {"budget": "x\n# Heading", "data": "![x](http://e.example/x.png)", "recipe": {"name": "<b>"}},
+        "provenance": {"accuracy": "[x](y)", "command": "a `b` c"},
+    }
+    note = study_note(attributes)
+    assert "- budget: x \\# Heading\n" in note
+    assert "- data: `![x](http://e.example/x.png)`\n" in note
+    assert "- recipe: \\<b>\n" in note
+    assert "\\[x\\](y)" in note
+    assert "Made by `` a `b` c ``;" in note
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@x", "\tx", "\rx"])
+def test_a_spreadsheet_computes_no_text_of_the_ledger(tmp_path: Path, text: str) -> None:
+    engine = engine_of(filled(tmp_path))
+    entry = next(iter(Entries(engine).all(Filters())))
+    engine.dispose()
+    write_entries([replace(entry, network=text, spread=-0.5)], tmp_path / "ledger.csv")
+    with (tmp_path / "ledger.csv").open(encoding="utf-8", newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert (row["network"], row["spread"]) == (f"'{text}", "-0.5")
+
+
+def test_a_file_named_like_code_makes_none_in_a_yaml_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import yaml
+
+    monkeypatch.chdir(tmp_path)
+    name = "x\nnc: 666\n#"
+    Path(f"{name}.json").write_text(json.dumps(PRESETS["v2-0.5x"].to_dict()), encoding="utf-8")
+    assert export([f"{name}.json", "--format", "ultralytics", "--out", "out"]) == 0
+    (made,) = Path("out").iterdir()
+    assert made.name == f"{file_name(name)}.yaml"
+    assert yaml.safe_load(made.read_text(encoding="utf-8")) == yaml.safe_load(yaml_of(PRESETS["v2-0.5x"], "plain"))
