@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from search_space.errors import InputError
-from search_space.files import write_json
+from search_space.files import file_name, write_json
 from search_space.reading import LARGE, read_json
 
 NOTE = ".nas-files"
@@ -107,7 +107,7 @@ class OwnFiles:
             return {}
         rows = front.get("front")
         names = [row.get("name") for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
-        files = [FRONT, REPORT, *(f"front/{name}.json" for name in names if isinstance(name, str))]
+        files = [FRONT, REPORT, *(f"front/{file_name(name)}.json" for name in names if isinstance(name, str))]
         return {name: {"of": owner_of(front["study"]), "key": ""} for name in files}
 
 

@@ -10,6 +10,7 @@ import pytest
 from builders.filled_ledger import filled
 from builders.records import record
 
+from nas.cli.folders import FRONT, NOTE, OwnFiles
 from nas.export.__main__ import main as export
 from nas.ledger.files import write_entries
 from nas.report.__main__ import main as report
@@ -56,6 +57,7 @@ def test_what_is_named_so_in_a_database_stays_in_its_folder(
     assert report(["--storage", url]) == 0
     assert export(["--storage", url, "--out", "out"]) == 0
     made = set(everything(tmp_path)) - before - {Path("study.db-wal"), Path("study.db-shm")}
+    made = {path for path in made if path.name != NOTE}
     below = Path("a", "b", "inside")
     study, network = file_name(name or " "), file_name(name or PRESETS["v2-0.5x"].short_name)
     assert made == {
@@ -66,6 +68,18 @@ def test_what_is_named_so_in_a_database_stays_in_its_folder(
     assert "<script>alert(1)" not in page
     assert "</script><b>" not in page
     assert "\x1b" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["../../victim", "/victim", "x/../../../victim"])
+def test_a_front_that_others_wrote_removes_nothing_outside(tmp_path: Path, name: str) -> None:
+    folder, victim = tmp_path / "out", tmp_path / "victim.json"
+    (folder / "front" / "x").mkdir(parents=True)
+    victim.touch()
+    named = name.replace("/victim", str(victim.with_suffix(""))) if name.startswith("/") else name
+    content = {"study": "mine", "provenance": {}, "front": [{"name": named}]}
+    (folder / FRONT).write_text(json.dumps(content), encoding="utf-8")
+    OwnFiles(folder, "the study 'mine'").remove_others_than([], below="front")
+    assert victim.exists()
 
 
 def test_a_study_is_told_in_markdown_that_is_no_markup() -> None:
@@ -99,6 +113,6 @@ def test_a_file_named_like_code_makes_none_in_a_yaml_file(tmp_path: Path, monkey
     name = "x\nnc: 666\n#"
     Path(f"{name}.json").write_text(json.dumps(PRESETS["v2-0.5x"].to_dict()), encoding="utf-8")
     assert export([f"{name}.json", "--format", "ultralytics", "--out", "out"]) == 0
-    (made,) = Path("out").iterdir()
+    (made,) = Path("out").glob("[!.]*")
     assert made.name == f"{file_name(name)}.yaml"
     assert yaml.safe_load(made.read_text(encoding="utf-8")) == yaml.safe_load(yaml_of(PRESETS["v2-0.5x"], "plain"))

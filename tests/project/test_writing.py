@@ -15,7 +15,6 @@ PRIVATE = {
     "nas/latency/agent.py": "temporary folders of the agent",
     "nas/latency/bundle.py": "fills what `replacing` gave",
     "nas/ledger/files.py": "fills what `replacing` gave",
-    "nas/cli/stopping.py": "a line to stderr, past the buffer in whose midst a signal may have come",
     "nas/cli/command.py": "an empty file that tries whether a folder can be written to",
     "proxies/data/cache.py": "fills what `replacing` gave",
 }
