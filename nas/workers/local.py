@@ -193,7 +193,8 @@ def keep_freed_memory() -> None:
 
 
 def _exit(number: int, frame: object) -> None:
-    # In an orderly way: what was imported may have semaphores to give back.
+    # In an orderly way: what was imported may have semaphores to give back. That is not to be disturbed.
+    signal.signal(number, signal.SIG_IGN)
     sys.exit(0)
 
 

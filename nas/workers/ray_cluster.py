@@ -218,8 +218,8 @@ def _connect(connection: ExitStack) -> None:
     try:
         address = address_to_trust()
         is_there = check_cluster_answers(address)
-        # Where a cluster is started, its files lie where nobody else may enter.
-        place = {} if is_there else {"_temp_dir": str(connection.enter_context(Scratch(_place_of_sockets())))}
+        # Where a cluster is started, its files lie where nobody else may enter, in a folder that Ray opens to all.
+        place = {} if is_there else {"_temp_dir": f"{connection.enter_context(Scratch(_place_of_sockets()))}/ray"}
         connection.callback(ray.shutdown)
         ray.init(address, include_dashboard=False, log_to_driver=False, logging_level="ERROR", **place)
     except (RayError, OSError, RuntimeError, ValueError) as error:

@@ -26,7 +26,7 @@ ray = pytest.importorskip("ray", reason="python -m pip install -e '.[ray]'")
 
 import nas.workers.ray_cluster as ray_workers_module  # noqa: E402
 from nas.workers.ray_actor import Place  # noqa: E402
-from nas.workers.ray_cluster import RayWorker, RayWorkers  # noqa: E402
+from nas.workers.ray_cluster import RayWorker, RayWorkers, address_to_trust  # noqa: E402
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 
@@ -274,6 +274,25 @@ def test_the_coordinating_process_loads_no_torch_and_ray_only_for_its_engine() -
     code += "import nas.workers.ray_cluster; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "False"]
+
+
+def test_the_note_of_a_cluster_is_followed_where_this_user_or_root_has_written_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    note = tmp_path / "ray" / "ray_current_cluster"
+    note.parent.mkdir()
+    assert address_to_trust() is None
+    note.write_text("127.0.0.1:9")
+    assert address_to_trust() is None
+    assert capsys.readouterr().err == ""
+    note.rename(tmp_path / "elsewhere")
+    note.symlink_to(tmp_path / "elsewhere")
+    assert address_to_trust() == "local"
+    assert "is another user's, and not followed" in capsys.readouterr().err
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:9")
+    assert address_to_trust() is None
 
 
 def test_a_place_is_nobody_elses_and_what_a_dead_one_left_is_removed(tmp_path: Path) -> None:
