@@ -30,6 +30,8 @@ LAST_RECORD, ZIP64_BYTES = Struct("<12xL6x"), 20
 LONGEST_SHOWN = 100
 _WHOLE = "[^\0\ud800-\udfff]*"
 """A text without what no database takes: a null character, or half of another one."""
+_NO_LINE = "\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029\\ud800-\\udfff"
+_LINE = f"[^{_NO_LINE}]*"
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff", b"{\0", b"\0{")
 
 
@@ -47,6 +49,11 @@ def shown(value: Any) -> str:
     """The value as a message shows it, however large it is."""
     text = _SHORT.repr(value)
     return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}..."
+
+
+def line_of(text: str, longest: int = 1000) -> str:
+    """The text of others in one line, without what a terminal takes for commands, and no longer than that."""
+    return re.sub(f"[{_NO_LINE}]", "?", " ".join(text[: 2 * longest].split()))[:longest]
 
 
 def read_bytes(path: Path, what: str, most_bytes: int) -> bytes:
@@ -195,6 +202,16 @@ def read_toml(path: Path, what: str) -> dict[str, Any]:
         raise InputError(f"{what}, and {str(path)!r} is not TOML: {error}") from error
 
 
+def is_number(value: Any, least: float, most: float) -> bool:
+    """Whether the value is a number between the bounds: NaN is none, and neither is true or false."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and least <= value <= most
+
+
+def is_whole(value: Any, least: int, most: int) -> bool:
+    """Whether the value is a whole number between the bounds, written as one."""
+    return isinstance(value, int) and is_number(value, least, most)
+
+
 class Fields:
     """The fields of an object that others wrote, each taken with its type and its bounds.
 
@@ -225,17 +242,24 @@ class Fields:
             self._refuse(name, rule, value)
         return str(value)
 
+    def line(self, name: str, longest: int) -> str:
+        """A text of one line, without what a terminal takes for commands, of at most so many characters."""
+        value = self.value(name)
+        if not isinstance(value, str) or len(value) > longest or not re.fullmatch(_LINE, value):
+            self._refuse(name, f"a line of text of at most {longest} characters", value)
+        return str(value)
+
     def whole(self, name: str, least: int, most: int) -> int:
         """A whole number between the bounds."""
         value = self.value(name)
-        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        if not is_whole(value, least, most):
             self._refuse(name, f"a whole number from {least} to {most}", value)
         return int(value)
 
     def number(self, name: str, least: float = -LARGEST_NUMBER, most: float = LARGEST_NUMBER) -> float:
         """A number between the bounds."""
         value = self.value(name)
-        if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
+        if not is_number(value, least, most):
             self._refuse(name, f"a number from {least:g} to {most:g}", value)
         return float(value)
 
@@ -256,12 +280,18 @@ class Fields:
     def numbers(self, name: str, least: float, most: float, longest: int = 10_000) -> tuple[float, ...]:
         """A list of at most so many numbers between the bounds."""
         rows = self.rows(name, longest)
-        return tuple(Fields({name: row}, self.where).number(name, least, most) for row in rows)
+        for row in rows:
+            if not is_number(row, least, most):
+                self._refuse(name, f"a list of numbers from {least:g} to {most:g}", row)
+        return tuple(map(float, rows))
 
     def wholes(self, name: str, least: int, most: int, longest: int = 10_000) -> tuple[int, ...]:
         """A list of at most so many whole numbers between the bounds."""
         rows = self.rows(name, longest)
-        return tuple(Fields({name: row}, self.where).whole(name, least, most) for row in rows)
+        for row in rows:
+            if not is_whole(row, least, most):
+                self._refuse(name, f"a list of whole numbers from {least} to {most}", row)
+        return tuple(rows)
 
     def rows(self, name: str, most: int = 10_000) -> list[Any]:
         """A list of at most so many values."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from math import hypot
 from typing import Any
 
+from search_space.reading import is_number
 from studies.front import nearest_reference
 from studies.record import Record
 
@@ -48,9 +49,13 @@ class AccuracyScale:
         cls, attributes: Mapping[str, Any], records: Sequence[Record], references: Sequence[Record]
     ) -> AccuracyScale:
         """The scale of a study by its user attributes."""
-        fit = attributes.get(ACCURACY, {}).get("fit") or {}
+        kept = attributes.get(ACCURACY)
+        fit = (kept.get("fit") if isinstance(kept, Mapping) else None) or {}
+        error = fit.get("error")
         # What says nothing of its level was fitted to the data themselves, or is the training's own accuracy.
-        return cls.of(bool(fit.get("is_level_known", True)), fit.get("error"), records, references)
+        return cls.of(
+            bool(fit.get("is_level_known", True)), error if is_number(error, 0.0, 1.0) else None, records, references
+        )
 
     @property
     def column(self) -> str:

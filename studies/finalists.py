@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from statistics import fmean, stdev
 from typing import Any
@@ -10,11 +11,13 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial
 
+from search_space.reading import Fields
 from studies.accuracy_scale import PERCENT, AccuracyScale
+from studies.checked_facts import ImpossibleFacts, impossible
 from studies.display import FLOP, SPREAD, TIE, mflops_text, ms_text, over_budget_text, proxy_text, spread_text
 from studies.facts import LatencyFacts
 from studies.front import front_of
-from studies.record import Record, attributes_of, record_of
+from studies.record import Record, attributes_of, checked_record, record_of
 from studies.text_table import table_text
 
 ON_FRONT, REFERENCE = "front", "reference"
@@ -136,12 +139,19 @@ def finalists_from(trials: Sequence[FrozenTrial]) -> list[Finalist]:
     for trial in trials:
         final = record_of(trial)
         if final is not None:
-            attributes = trial.user_attrs
-            was = attributes["predicted_accuracy"], attributes["former_latency_ms"]
-            record = replace(final, accuracy=was[0], latency_ms=was[1])
-            accuracies = {int(seed): accuracy for seed, accuracy in attributes["accuracies"].items()}
-            found.append(Finalist(record, accuracies, final.latency, attributes.get("is_predicted", False)))
+            with suppress(ImpossibleFacts), impossible():
+                found.append(_finalist(final, trial.user_attrs))
     return found
+
+
+def _finalist(final: Record, attributes: Mapping[str, Any]) -> Finalist:
+    was = attributes["predicted_accuracy"], attributes["former_latency_ms"]
+    record = checked_record(replace(final, accuracy=was[0], latency_ms=was[1]))
+    given = Fields(attributes["accuracies"], "a finalist's accuracies")
+    accuracies = {int(seed): given.number(seed, 0.0, 1.0) for seed in given.plain}
+    if not accuracies:
+        raise ImpossibleFacts("a finalist must have an accuracy, and has none")
+    return Finalist(record, accuracies, final.latency, attributes.get("is_predicted") is True)
 
 
 def scale_of_finals(finalists: Sequence[Finalist], scale: AccuracyScale) -> AccuracyScale:

@@ -19,10 +19,15 @@ from sqlalchemy.orm import scoped_session, sessionmaker
 FIXED_PARAMS = "fixed_params"
 """The system attribute that holds the parameters of a trial that waits in the queue."""
 STUDIES = table("studies", column("study_id"), column("study_name"))
-TRIALS = table("trials", column("trial_id"), column("study_id"), column("state"))
+TRIALS = table("trials", column("trial_id"), column("study_id"), column("state"), column("number"))
+TRIAL_VALUES = table("trial_values", column("trial_id"), column("value"), column("value_type"))
 ATTRIBUTES = table("trial_user_attributes", column("trial_id"), column("key"), column("value_json"))
 RUNNING: ColumnElement[Any] = literal_column(f"'{TrialState.RUNNING.name}'")
 """A running trial's `state`."""
+FAILED: ColumnElement[Any] = literal_column(f"'{TrialState.FAIL.name}'")
+"""A failed trial's `state`."""
+FINITE: ColumnElement[Any] = literal_column("'FINITE'")
+"""The `value_type` of a number that is no infinity."""
 CACHES = ("_studies", "_trial_id_to_study_id_and_number", "_study_id_and_number_to_trial_id")
 """What the storage remembers of trials."""
 

@@ -10,8 +10,20 @@ from optuna.trial import FrozenTrial, TrialState
 
 from search_space.architecture import Architecture
 from search_space.cost import Cost
+from search_space.reading import Fields
+from studies.checked_facts import (
+    LEAST_MS,
+    LONGEST_TEXT,
+    MOST_MS,
+    ImpossibleFacts,
+    checked_latency,
+    checked_training,
+    flaw_of,
+    impossible,
+)
 from studies.facts import LatencyFacts, TrainingFacts
 
+MOST_COUNT = 10**18
 OBJECTIVES = ("accuracy", "latency_ms")
 KEY = "key"
 """The user attribute that names a trial's architecture: it is set before the evaluation begins."""
@@ -153,20 +165,62 @@ def attributes_of(record: Record) -> dict[str, Any]:
     }
 
 
+def checked_record(record: Record) -> Record:
+    """The record, whose numbers and names can be.
+
+    Raises:
+        ImpossibleFacts: one of them cannot.
+    """
+    with impossible():
+        names = ("accuracy", "latency_ms", "reference", "accuracy_error", "over_budget", *_PLAIN)
+        fields = Fields({name: getattr(record, name) for name in names}, "a network")
+        fields.number("accuracy", 0.0, 1.0)
+        fields.number("latency_ms", LEAST_MS, MOST_MS)
+        fields.number("over_budget", 0.0, 1e9)
+        for name in _PLAIN[:-1]:
+            fields.whole(name, 0, MOST_COUNT)
+        for name in ("where", "reference"):
+            fields.line(name, LONGEST_TEXT)
+        if record.accuracy_error is not None:
+            fields.number("accuracy_error", 0.0, 1.0)
+    checked_latency(record.latency.plain)
+    checked_training(record.training.plain)
+    return record
+
+
 def record_of(trial: FrozenTrial) -> Record | None:
-    """The record that a completed trial holds; None for a trial in any other state."""
+    """The record that a completed trial holds; None for a trial in any other state, and for one that cannot be."""
     if trial.state is not TrialState.COMPLETE:
         return None
-    accuracy, latency_ms = trial.values
-    return Record(
-        architecture=Architecture.from_dict(trial.user_attrs["architecture"]),
-        accuracy=accuracy,
-        latency_ms=latency_ms,
-        latency=LatencyFacts(trial.user_attrs["latency"]),
-        training=TrainingFacts(trial.user_attrs["training"]),
-        reference=trial.user_attrs.get("reference", ""),
-        number=trial.number,
-        accuracy_error=trial.user_attrs.get("accuracy_error"),
-        over_budget=trial.user_attrs.get("over_budget", 0.0),
-        **{name: trial.user_attrs[name] for name in _PLAIN},
-    )
+    try:
+        return _record_of(trial)
+    except ImpossibleFacts:
+        return None
+
+
+def flaw_of_trial(trial: FrozenTrial) -> str:
+    """Why what a trial that came to its end says cannot be; "" where it can, and of a trial in another state."""
+    if trial.state is TrialState.COMPLETE:
+        return flaw_of(lambda: _record_of(trial))
+    if trial.state is TrialState.PRUNED and "latency" in trial.user_attrs:
+        return flaw_of(lambda: checked_latency(trial.user_attrs["latency"]))
+    return ""
+
+
+def _record_of(trial: FrozenTrial) -> Record:
+    with impossible():
+        accuracy, latency_ms = trial.values
+        return checked_record(
+            Record(
+                architecture=Architecture.from_dict(trial.user_attrs["architecture"]),
+                accuracy=accuracy,
+                latency_ms=latency_ms,
+                latency=checked_latency(trial.user_attrs["latency"]),
+                training=checked_training(trial.user_attrs["training"]),
+                reference=trial.user_attrs.get("reference", ""),
+                number=trial.number,
+                accuracy_error=trial.user_attrs.get("accuracy_error"),
+                over_budget=trial.user_attrs.get("over_budget", 0.0),
+                **{name: trial.user_attrs[name] for name in _PLAIN},
+            )
+        )

@@ -11,6 +11,7 @@ from nas.cli.command import check_folder, make_folder
 from nas.cli.flags import data_at
 from nas.cli.folders import FRONT, OwnFiles
 from nas.cli.images import tell_of_images
+from nas.cli.left_out import tell_left_out
 from nas.cli.storage import storage_of
 from nas.search.outputs import files_of, findings_of, name_of, summary_lines, write_architectures, write_front
 from proxies.data.names import EMBEDDED, check_images
@@ -22,7 +23,7 @@ from search_space.files import file_name, write_json
 from studies.display import render_table
 from studies.front import pick
 from studies.record import Record
-from studies.storage.studies import load_study, open_to_read, references_of
+from studies.storage.studies import flaws_of, load_study, open_to_read, references_of
 
 WEIGHTS = ".safetensors"
 OWNER = "nas.export"
@@ -90,6 +91,7 @@ def _from_study(flags: argparse.Namespace, limit_ms: float | None, formats: Sequ
     storage = open_to_read(storage_of(flags))
     study = load_study(storage, flags.study)
     findings = findings_of(study, references_of(study, storage))
+    tell_left_out("trials and latencies of the study", flaws_of(study, references_of(study, storage)))
     if not findings.front:
         raise InputError(f"the study {findings.name!r} holds no evaluated architecture to export: run it with --resume")
     if flags.pick is not None:

@@ -14,6 +14,7 @@ from sqlalchemy.engine import Engine
 from nas.cli.command import clock
 from nas.cli.heartbeat import doing
 from nas.cli.images import tell_of_images
+from nas.cli.left_out import tell_left_out
 from nas.cli.stopping import keeping
 from nas.cli.storage import storage_of
 from nas.finalists.candidates import Candidates
@@ -25,7 +26,7 @@ from nas.search.outputs import PROVENANCE
 from nas.workers.engines import workers_for
 from search_space.errors import InputError
 from studies.storage.database import engine_of
-from studies.storage.studies import load_study, locked, open_storage, records_of, references_of
+from studies.storage.studies import flaws_of, load_study, locked, open_storage, records_of, references_of
 
 
 def run(flags: argparse.Namespace) -> int:
@@ -56,6 +57,7 @@ def _opened(url: str) -> Iterator[tuple[RDBStorage, Engine]]:
 
 def _run(settings: FinalistsSettings, study: Study, storage: RDBStorage, engine: Engine, most: int) -> int:
     records, references = records_of(study), records_of(references_of(study, storage))
+    tell_left_out("trials and latencies of the study", flaws_of(study, references_of(study, storage)))
     if not records:
         name = study.study_name
         raise InputError(f"the study {name!r} holds no evaluated architecture to train: run it with --resume")

@@ -26,7 +26,7 @@ from studies.facts import DATA_CHANGED, LatencyFacts, TrainingFacts
 from studies.finalists import Finalist, trials_of
 from studies.ledger.latencies import Ledger, Measured
 from studies.ledger.trainings import Evaluations, Question
-from studies.record import Record
+from studies.record import Record, record_of
 from studies.storage.studies import FINALISTS, keep_results, study_names
 
 LEAST_TO_SMOOTH = 8
@@ -181,10 +181,9 @@ def kept_latencies(settings: FinalistsSettings, storage: RDBStorage) -> Latencie
     if name not in study_names(storage):
         return {}
     trials = optuna.load_study(study_name=name, storage=storage).get_trials(deepcopy=False)
-    of_key = {trial.user_attrs.get("key"): trial.user_attrs.get("latency", {}) for trial in trials}
+    of_key = {record.architecture.key(): record.latency for record in map(record_of, trials) if record is not None}
     # A study of that name may have been there before this one, with another anchor.
-    kept = {key: found for key, found in of_key.items() if key and found.get("reference_ms") == settings.anchor_ms}
-    return {key: LatencyFacts(found) for key, found in kept.items()}
+    return {key: found for key, found in of_key.items() if found.plain.get("reference_ms") == settings.anchor_ms}
 
 
 def time_all(

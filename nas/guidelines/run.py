@@ -17,8 +17,8 @@ from proxies.latency.runtimes import Shape
 from search_space.errors import InputError
 from search_space.files import write_json
 from search_space.scratch import Scratch
+from studies.checked_facts import LEDGERED, checked_latency
 from studies.display import FLOP, SPREAD
-from studies.facts import LatencyFacts
 from studies.papers.guideline_findings import (
     ALIGNMENT,
     ELEMENTS,
@@ -184,7 +184,7 @@ def _row(case: Case, published: PublishedRow, network: nn.Module, shape: Shape, 
         shape=shape,
         macs=count(network, shape)[0],
         memory_access_elements=memory_access_elements(network) if case.table.number in WITH_ELEMENTS else None,
-        latency=LatencyFacts(latency.to_dict()),
+        latency=checked_latency(latency.to_dict(), LEDGERED),
     )
 
 

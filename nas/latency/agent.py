@@ -23,6 +23,7 @@ from proxies.latency.measure import Latency, Prepared, check_runtime, compare
 from proxies.latency.plain_onnx import check_plain_onnx, onnx_package
 from proxies.latency.runtimes import AGENT_RUNTIMES, RUNTIMES
 from search_space.errors import InputError
+from search_space.reading import line_of
 from search_space.scratch import Scratch
 from studies.facts import LatencyFacts
 from studies.ledger.latency_queue import DONE, FAILED, Answer, Job, LatencyQueue
@@ -37,7 +38,6 @@ RETRY_SECONDS = 600.0
 """How long a database that cannot be reached is tried again."""
 MOST_FILES = 4
 """Files that an agent keeps for the jobs that come: the references of two batches, and one candidate of each."""
-LONGEST_CAUSE = 1000
 
 
 def serve(flags: argparse.Namespace) -> int:
@@ -141,7 +141,7 @@ class Agent:
         except OperationalError:
             raise
         except Exception as error:  # whatever it is, it is the cause of that trial's failure, and the agent goes on
-            return Answer(FAILED, cause=_line_of(error))
+            return Answer(FAILED, cause=line_of(without_secrets(f"{type(error).__name__}: {error}")))
 
     def _measure(self, request: Any, files: NetworkFiles) -> Latency:
         job = job_of(request)
@@ -206,9 +206,3 @@ class NetworkFiles:
         if not is_sha256(sha256):
             raise InputError("a file is named by its SHA-256")
         return self._folder / f"{sha256}.onnx"
-
-
-def _line_of(error: Exception) -> str:
-    """The error in a line that any database and terminal takes."""
-    text = without_secrets(" ".join(f"{type(error).__name__}: {error}".split()))[:LONGEST_CAUSE]
-    return "".join(character if character.isprintable() else "?" for character in text)

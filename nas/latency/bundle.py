@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import math
 import sys
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -27,7 +26,7 @@ from search_space.presets import ANCHOR, PRESETS
 from search_space.reading import LARGE, Fields, parse_json, read_bytes, read_json, read_zipped, shown
 from search_space.scratch import Scratch
 from search_space.task import Task
-from studies.facts import LatencyFacts
+from studies.checked_facts import LEDGERED, ImpossibleFacts, checked_latency
 from studies.ledger.latencies import Ledger, Measured
 from studies.storage.database import engine_of
 from studies.storage.secrets import shown_url
@@ -223,8 +222,6 @@ def _measured(
     manifest: Fields,
     device: str,
 ) -> Measured:
-    if not all(0 < values[name] < math.inf for name in ("ratio", "p10_ms", "reference_p10_ms")):
-        raise InputError(f"a latency must be a time above 0, got {values['p10_ms']!r} for {row.text('name')}")
     shape = row.rows("shape", 4)
     if len(shape) != 4 or not all(type(side) is int and 0 < side <= LARGEST_SIDE for side in shape):
         raise InputError(f"'shape' in {row.where} must be 4 whole numbers above 0, got {shown(shape)}")
@@ -242,4 +239,10 @@ def _measured(
     }
     architecture = Architecture.from_dict(row.value("architecture"))
     classes = manifest.whole("classes", 0, MOST_CLASSES)
-    return Measured(row.text("network"), classes, device, "bundle", LatencyFacts(latency), architecture)
+    try:
+        checked = checked_latency(latency, LEDGERED)
+    except ImpossibleFacts as error:
+        raise InputError(f"{row.text('name')} in {results.where} cannot be: {error}") from error
+    if architecture.key() != row.value("network"):
+        raise InputError(f"a bundle's networks must have the keys of their architectures, and {row.where} has not")
+    return Measured(row.text("network"), classes, device, "bundle", checked, architecture)

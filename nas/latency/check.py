@@ -24,6 +24,7 @@ from search_space.errors import InputError
 from search_space.files import write_json
 from search_space.presets import ANCHOR, PRESETS
 from search_space.scratch import Scratch
+from studies.checked_facts import LEDGERED, checked_latency
 from studies.facts import LatencyFacts
 from studies.latency.repeatability import (
     ESTIMATES,
@@ -112,7 +113,7 @@ def _measure_all(
                         started = time.monotonic()
                         with doing(what):
                             latency = compare(ready[name], ready["anchor"], timing=TIMINGS[depth], seed=number)
-                        how = LatencyFacts({**latency.to_dict(), "seconds": time.monotonic() - started})
+                        how = checked_latency({**latency.to_dict(), "seconds": time.monotonic() - started}, LEDGERED)
                         taken.setdefault((condition, depth, name), []).append(how)
                         left = clock(max(0.0, deadline - time.monotonic()))
                         text = f"{latency.ratio:.4f} times {ANCHOR} ±{50 * latency.spread:.1f} %"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
+from nas.cli.left_out import tell_left_out
 from nas.cli.storage import needed_storage
 from search_space.bounds import plain
 from search_space.task import task_name
@@ -21,7 +22,9 @@ def show(flags: argparse.Namespace) -> int:
     """The exit status of a listing with these flags."""
     url = needed_storage(flags)
     groups: dict[tuple[str, ...], list[Measured]] = {}
-    for measured in Ledger(ledger_to_read(url), to_read=True).measurements():
+    ledger = Ledger(ledger_to_read(url), to_read=True)
+    tell_left_out("latencies", ledger.flaws())
+    for measured in ledger.measurements():
         groups.setdefault(group_of(measured), []).append(measured)
     if not groups:
         print(f"{shown_url(url)} holds no latency yet: nas.run, nas.latency references and import enter them")

@@ -22,7 +22,7 @@ from search_space.presets import ANCHOR, PRESETS
 from search_space.scratch import Scratch
 from search_space.space import SearchSpace
 from search_space.task import Task
-from studies.facts import LatencyFacts
+from studies.checked_facts import LEDGERED, checked_latency
 from studies.ledger.latencies import Ledger, Measured
 from studies.storage.database import engine_of
 from studies.storage.studies import check_storage
@@ -41,7 +41,7 @@ def measure(flags: argparse.Namespace) -> int:
     for name, architecture, result, seconds in _measured(flags, task, chosen, steps):
         steps.done += 1
         if ledger and isinstance(result, Latency):
-            how = LatencyFacts({**result.to_dict(), "seconds": seconds})
+            how = checked_latency({**result.to_dict(), "seconds": seconds}, LEDGERED)
             ledger.add([Measured(architecture.key(), task.num_classes, result.fingerprint, "run", how, architecture)])
         print(f"{steps.done} of {len(chosen)} {name} | {steps.left()}", file=sys.stderr, flush=True)
         print(_line(name, architecture, result, task), flush=True)

@@ -22,7 +22,7 @@ from search_space.errors import InputError
 from search_space.files import write_json
 from search_space.presets import ANCHOR, PRESETS
 from search_space.scratch import Scratch
-from studies.facts import LatencyFacts
+from studies.checked_facts import LEDGERED, checked_latency
 from studies.latency.flops_verdict import FailedNetwork, TimedNetwork, Verdict, verdict_of
 from studies.ledger.latencies import Ledger, Measured
 from studies.report.reference_page import ReferenceStudy, render_references, write_reference_page
@@ -197,9 +197,9 @@ def _time_network(name: str, conditions: Conditions, anchor: Prepared, anchor_ms
             candidate = _prepared(network, Path(folder, "candidate"), conditions)
             timing, seed = conditions.timing, conditions.seed
             latency = compare(candidate, anchor, timing=timing, reference_ms=anchor_ms, seed=seed)
+        how = checked_latency({**latency.to_dict(), "seconds": time.perf_counter() - started}, LEDGERED)
     except Exception as error:  # whatever an exporter or a runtime raises costs one row, not the run
         return FailedNetwork(name, family, " ".join(f"{type(error).__name__}: {error}".split()), *counts)
-    how = LatencyFacts({**latency.to_dict(), "seconds": time.perf_counter() - started})
     return TimedNetwork(name, family, *counts, latency.latency_ms, how)
 
 

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 from nas.cli.command import check_folder, make_folder
+from nas.cli.left_out import tell_left_out
 from nas.cli.storage import storage_named, storage_of
 from nas.ledger.files import check_file, write_entries
 from search_space.errors import InputError
@@ -37,8 +38,9 @@ def show(flags: argparse.Namespace) -> int:
     """The exit status of a listing with these flags."""
     filters = filters_of(flags)
     with _opened(flags) as (entries, shown_url):
-        totals = entries.totals(filters)
-        newest = entries.newest(filters, flags.limit)
+        found = entries.survey(filters, flags.limit)
+    newest, totals = found.newest, found.totals
+    tell_left_out("entries", found.flaws)
     if not newest:
         print(_nothing(filters, shown_url))
         return 0
@@ -56,7 +58,9 @@ def export(flags: argparse.Namespace) -> int:
     filters = filters_of(flags)
     with _opened(flags) as (entries, shown_url):
         make_folder(flags.file.parent)
-        count = write_entries(entries.all(filters), flags.file)
+        flaws: list[str] = []
+        count = write_entries(entries.all(filters, flaws), flags.file)
+    tell_left_out("entries", flaws)
     if not count:
         print(_nothing(filters, shown_url))
     print(f"wrote {flags.file}: {count} {_plural(count, 'row', 'rows')}")

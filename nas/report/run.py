@@ -9,8 +9,10 @@ from optuna.study import Study
 
 from nas.cli.command import check_folder, make_folder
 from nas.cli.folders import REPORT
+from nas.cli.left_out import tell_left_out
 from nas.cli.storage import storage_of
 from nas.search.benchmark.problem import codes_of
+from nas.search.benchmark.problem import flaws_of as flaws_of_table
 from nas.search.benchmark.run import table_digest
 from nas.search.outputs import analysis_of, files_of, findings_of, write_findings
 from search_space.budget import Budget
@@ -18,7 +20,7 @@ from search_space.errors import InputError
 from search_space.files import file_name
 from studies.report.benchmark_page import write_table_report
 from studies.sampling.benchmark_table import ANY, FinishedTable
-from studies.storage.studies import SETTINGS, finalists_of, load_study, open_to_read, references_of
+from studies.storage.studies import SETTINGS, finalists_of, flaws_of, load_study, open_to_read, references_of
 
 
 def report(flags: argparse.Namespace) -> int:
@@ -33,11 +35,13 @@ def report(flags: argparse.Namespace) -> int:
     table = table_of(study, flags.table)
     if table is None:
         findings = findings_of(study, references_of(study, storage))
+        tell_left_out("trials and latencies of the study", flaws_of(study, references_of(study, storage)))
         analysis = analysis_of(study, finalists_of(study, storage))
         make_folder(path.parent)
         own.take(path.name)
         print(f"wrote {write_findings(findings, analysis, path)}")
         return 0
+    tell_left_out("trials of the study", flaws_of_table(study))
     settings = study.user_attrs[SETTINGS]
     budget = Budget.parse(settings["budget"]) if settings["budget"] else ANY
     make_folder(path.parent)

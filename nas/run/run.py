@@ -17,12 +17,13 @@ from nas.cli.command import check_folder, clock, make_folder
 from nas.cli.folders import FRONT, REPORT, OwnFiles, owner_of
 from nas.cli.heartbeat import doing
 from nas.cli.images import tell_of_images
+from nas.cli.left_out import tell_left_out
 from nas.finalists.candidates import candidates_of
 from nas.finalists.finish import FinishedRun, finish_run, seconds_needed
 from nas.finalists.plan import FinalistsPlan
 from nas.finalists.settings import FinalistsSettings
 from nas.finalists.summary import finish_lines, plan_lines
-from nas.search.accuracy import Accuracy, accuracy_for
+from nas.search.accuracy import Accuracy, accuracy_for, checked_accuracy
 from nas.search.benchmark.run import run_on_table
 from nas.search.ledger_lookup import LedgerLookup, SearchedOn
 from nas.search.loop import Limits, Search, Spare
@@ -39,6 +40,7 @@ from nas.workers.protocol import Workers
 from search_space.presets import ANCHOR
 from search_space.space import SearchSpace
 from studies.accuracy_scale import ACCURACY
+from studies.checked_facts import LEDGERED, checked_latency, flaw_of
 from studies.display import render_table
 from studies.latency.repeatability import reference_drift
 from studies.ledger.latencies import Ledger
@@ -46,6 +48,7 @@ from studies.ledger.trainings import Evaluations
 from studies.record import Record
 from studies.storage.coordinators import Coordinator
 from studies.storage.database import engine_of
+from studies.storage.healing import heal
 from studies.storage.retry import Retry
 from studies.storage.secrets import shown_url
 from studies.storage.studies import (
@@ -89,6 +92,7 @@ def run(settings: Settings, began: float) -> int:
             own = files_of(study, settings.out)
             own.take(FRONT, REPORT)
             references = references_of(study, storage)
+            _tell_of_flaws(settings, study, references)
             accuracy = accuracy_of(study, settings, data["fingerprint"])
             study.set_user_attr(PROVENANCE, {**provenance_of(settings, data, made_by), ACCURACY: accuracy.summary})
             at.now(f"timing {ANCHOR}, which all latencies are compared with")
@@ -161,9 +165,20 @@ def _identity_of(settings: Settings, data: Mapping[str, Any]) -> dict[str, Any]:
 
 def accuracy_of(study: Study, settings: Settings, fingerprint: str) -> Accuracy:
     """How the study's accuracies are had, fixed when it is first run: two fits' numbers cannot be compared."""
-    if ACCURACY in study.user_attrs:
-        return Accuracy.from_dict(study.user_attrs[ACCURACY])
-    return Accuracy.from_dict(settled(study, ACCURACY, accuracy_for(settings.setup, fingerprint).to_dict()))
+    kept = study.user_attrs.get(ACCURACY)
+    if kept is not None and (flaw := flaw_of(partial(checked_accuracy, kept))):
+        tell_left_out("prediction of accuracy, which is made anew", [flaw])
+        study.set_user_attr(ACCURACY, accuracy_for(settings.setup, fingerprint).to_dict())
+        kept = study.user_attrs[ACCURACY]
+    return checked_accuracy(kept or settled(study, ACCURACY, accuracy_for(settings.setup, fingerprint).to_dict()))
+
+
+def _tell_of_flaws(settings: Settings, study: Study, references: Study) -> None:
+    """Takes out of the study what cannot be, and tells of it, and of what its ledger leaves out."""
+    engine = engine_of(settings.storage)
+    tell_left_out("trials and latencies of the study; those trials are failed now", [*heal(study), *heal(references)])
+    tell_left_out("entries of the ledger", [*Ledger(engine).flaws(), *Evaluations(engine).flaws()])
+    engine.dispose()
 
 
 def drift_line(records: Sequence[Record]) -> str:
@@ -258,13 +273,40 @@ def _needs(settings: Settings, study: Study, references: Study, most_for_finalis
 
 def anchor_of(settings: Settings, study: Study, workers: Workers) -> dict[str, Any]:
     """The anchor's latency as the study was begun with: all of its latencies are scaled by it."""
-    if ANCHOR_LATENCY in study.user_attrs:
-        return dict(study.user_attrs[ANCHOR_LATENCY])
+    kept = study.user_attrs.get(ANCHOR_LATENCY)
+    flaw = flaw_of(partial(_checked_anchor, kept)) if kept is not None else ""
+    if kept is not None and not flaw:
+        return dict(kept)
     if settings.latency.remote:
         print(f"waiting for device {settings.latency.remote!r}: {agent_line(settings)}", file=sys.stderr)
-    anchor: dict[str, Any] = settled(study, ANCHOR_LATENCY, workers.all[0].call("anchor"))
+    if flaw:
+        tell_left_out(f"latency of {ANCHOR}, which is restored", [flaw])
+        anchor = _restored_anchor(records_of(study)) or workers.all[0].call("anchor")
+        study.set_user_attr(ANCHOR_LATENCY, anchor)
+        study.set_user_attr(ANCHOR_MS, anchor["p10_ms"])
+        return dict(anchor)
+    anchor = settled(study, ANCHOR_LATENCY, _checked_anchor(workers.all[0].call("anchor")))
     settled(study, ANCHOR_MS, anchor["p10_ms"])
-    return anchor
+    return dict(anchor)
+
+
+def _checked_anchor(latency: Any) -> dict[str, Any]:
+    """The anchor's latency, which can be one.
+
+    Raises:
+        ImpossibleFacts: it cannot.
+    """
+    return dict(checked_latency(latency, ("p10_ms", *LEDGERED)).plain)
+
+
+def _restored_anchor(records: Sequence[Record]) -> dict[str, Any] | None:
+    """The anchor's latency as the study's own latencies were scaled by it; None where there are none."""
+    for record in records:
+        facts = record.latency.plain
+        if facts.keys() >= {"reference_ms", *LEDGERED}:
+            kept = {name: facts[name] for name in LEDGERED}
+            return {**kept, **dict.fromkeys(("latency_ms", "p10_ms"), facts["reference_ms"])}
+    return None
 
 
 def space_for(settings: Settings, anchor_ms: float) -> SearchSpace:

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Engine
 
+from nas.cli.left_out import tell_left_out
 from nas.cli.storage import CALIBRATIONS
 from nas.workers.setup import EvaluatorSetup
 from search_space.task import CLASSIFICATION
@@ -17,6 +18,7 @@ from studies.calibration.accuracy_fit import AccuracyFit, Example, best_fit
 from studies.calibration.four_feature_fit import FourFeatureFit
 from studies.calibration.known_trainings import known_trainings, shipped_fit
 from studies.calibration.results import FEWEST, PREDICTION, Calibration, verdict_of
+from studies.checked_facts import check_finite, impossible
 from studies.ledger.trainings import Evaluations
 from studies.record import Record
 from studies.storage.database import file_of
@@ -83,6 +85,17 @@ class Accuracy:
         if "prior" not in kept:
             return cls(FourFeatureFit.from_dict(kept, data["resolution"], data["classes"]), data["told"])
         return cls(AccuracyFit.from_dict(kept), data["told"])
+
+
+def checked_accuracy(kept: Any) -> Accuracy:
+    """The accuracy that a study keeps.
+
+    Raises:
+        ImpossibleFacts: its numbers cannot be.
+    """
+    with impossible():
+        check_finite(kept, "the study's accuracy")
+        return Accuracy.from_dict(kept)
 
 
 def accuracy_for(setup: EvaluatorSetup, fingerprint: str) -> Accuracy:
@@ -169,6 +182,7 @@ def _work(recipe: Mapping[str, Any]) -> float:
 def _own(setup: EvaluatorSetup, fingerprint: str) -> Iterator[Calibration]:
     """The newest calibrations in the study's database, and where calibrations are kept by default."""
     for engine in _engines(setup):
+        tell_left_out("calibrations", calibrations.flaws(engine, fingerprint))
         found = calibrations.newest(engine, fingerprint, setup.recipe.to_dict())
         if found is not None and setup.recipe.name in found.fits:
             yield found

@@ -10,6 +10,7 @@ from typing import Any
 from nas.search.settings import Settings
 from proxies.latency.runtimes import RUNTIMES
 from search_space.architecture import Architecture
+from studies.checked_facts import LEARNED, checked_latency, checked_training
 from studies.facts import LatencyFacts, TrainingFacts
 from studies.ledger.latencies import Ledger, Measured
 from studies.ledger.trainings import Evaluations, Question
@@ -50,7 +51,14 @@ class LedgerLookup:
         return self._latency(architecture), self._training(architecture)
 
     def keep(self, architecture: Architecture, answer: Record | Rejected) -> None:
-        """Enters what was done for the answer, and counts what was not. It may be kept once more."""
+        """Enters what was done for the answer, and counts what was not. It may be kept once more.
+
+        Raises:
+            ImpossibleFacts: a part of it cannot be; then nothing is entered.
+        """
+        checked_latency(answer.latency.plain)
+        if isinstance(answer, Record):
+            checked_training(answer.training.plain, LEARNED)
         is_timed = not answer.latency.replayed
         is_trained = isinstance(answer, Record) and not answer.training.replayed
         if is_timed:
@@ -88,7 +96,7 @@ class LedgerLookup:
             batch_size=1,
         )
         # One that came of a bundle knows neither what it took nor the throughput.
-        if found is None or not found.latency.has("seconds"):
+        if found is None or not (found.latency.has("seconds") and found.latency.has("ratio")):
             return None
         if settings.latency.throughput_batch != found.latency.throughput_batch:
             return None

@@ -16,6 +16,7 @@ from nas.search.problem import Candidate, Outcome, Problem
 from nas.search.reference_turns import Clock, Turns
 from nas.search.time.durations import Durations
 from nas.workers.protocol import Failure, Worker, Workers
+from studies.checked_facts import ImpossibleFacts
 from studies.facts import REPLAYED
 from studies.record import KEY
 from studies.storage.coordinators import Coordinator
@@ -332,11 +333,11 @@ class Search:
     def _finish(self, task: _Task, answer: Any) -> None:
         label = self._label(task)
         if isinstance(answer, Failure):
-            outcome = Outcome(TrialState.FAIL, None, {CAUSE: answer.cause}, f"failed: {answer.cause}")
+            outcome = _failed(answer.cause)
             self._failures += 1
         else:
-            outcome = self._retry(lambda: self._problem.outcome(task.candidate, answer, task.reference))
-            self._failures = 0
+            outcome = self._outcome(task, answer)
+            self._failures = self._failures + 1 if outcome.state is TrialState.FAIL else 0
         if outcome.state is TrialState.COMPLETE and outcome.seconds:
             size = self._problem.size_of(task.candidate)
             self._durations.add(size, outcome.seconds)
@@ -348,6 +349,13 @@ class Search:
         if self._failures >= MOST_FAILURES:
             raise RuntimeError(f"{MOST_FAILURES} evaluations in a row failed, the last one: {label}: {outcome.summary}")
 
+    def _outcome(self, task: _Task, answer: Any) -> Outcome:
+        """What the answer amounts to: a failure where it cannot be."""
+        try:
+            return self._retry(lambda: self._problem.outcome(task.candidate, answer, task.reference))
+        except ImpossibleFacts as error:
+            return _failed(str(error))
+
     def _label(self, task: _Task) -> str:
         if task.reference:
             return f"reference {task.reference}"
@@ -358,6 +366,10 @@ class Search:
         left_out = {REFERENCE} if study is self._study else set()
         attributes = {name: value for name, value in outcome.attributes.items() if name not in left_out}
         self._retry(lambda: self._coordinator.tell(study, trial, outcome.values, outcome.state, attributes))
+
+
+def _failed(cause: str) -> Outcome:
+    return Outcome(TrialState.FAIL, None, {CAUSE: cause}, f"failed: {cause}")
 
 
 def _references_of(trials: Sequence[FrozenTrial]) -> set[Any]:

@@ -25,9 +25,10 @@ from search_space.presets import PRESETS
 from search_space.space import SearchSpace
 from search_space.task import CLASSIFICATION, Task
 from studies.accuracy_scale import AccuracyScale
+from studies.checked_facts import impossible
 from studies.display import over_budget_text
 from studies.front import front_of
-from studies.record import OBJECTIVES, Record, Rejected, attributes_of
+from studies.record import OBJECTIVES, Record, Rejected, attributes_of, checked_record
 from studies.sampling.sampler_names import takes_known_objectives
 from studies.sampling.samplers import sampler_for
 from studies.storage.studies import CAUSE, records_of
@@ -104,8 +105,16 @@ class ShuffleNets:
         return standing(study, self._references)
 
     def outcome(self, candidate: Candidate, answer: Record | Rejected, reference: str) -> Outcome:
-        """What a trial keeps of the record, with its accuracy predicted; latency and training are in the ledger now."""
+        """What a trial keeps of the record, with its accuracy predicted; latency and training are in the ledger now.
+
+        Raises:
+            ImpossibleFacts: the answer cannot be; then nothing is kept.
+        """
         settings, architecture = self._settings, cast(Architecture, candidate)
+        with impossible():
+            predicted = self._accuracy.predicted(answer) if isinstance(answer, Record) else None
+            if predicted is not None:
+                checked_record(predicted)
         self._replays.keep(architecture, answer)
         if isinstance(answer, Rejected):
             attributes = {
@@ -114,8 +123,9 @@ class ShuffleNets:
             }
             text = f"{answer.latency_ms:.3f} ms is over the latency budget, not trained"
             return Outcome(TrialState.PRUNED, None, attributes, text)
+        assert predicted is not None
         over = max(0.0, settings.budget.share(answer.macs, answer.params) - 1) if reference else 0.0
-        record = replace(self._accuracy.predicted(answer), reference=reference, over_budget=over)
+        record = replace(predicted, reference=reference, over_budget=over)
         values = tuple(float(getattr(record, name)) for name in OBJECTIVES)
         seconds = 0.0 if record.seconds_saved else record.seconds  # what was spared in part says nothing of the others
         references = records_of(self._references)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import platform
 import time
 from collections.abc import Callable
@@ -27,7 +26,6 @@ from proxies.latency.runtimes import RUNTIMES
 from proxies.network import build
 from proxies.references.networks import build_reference
 from proxies.training.recipes import Recipe
-from proxies.training.result import TrainingError
 from proxies.training.trainer import train, training_rows
 from proxies.zero_cost.method import ZERO_COST
 from proxies.zero_cost.rows import zero_cost_scores
@@ -35,6 +33,7 @@ from search_space.architecture import Architecture
 from search_space.cost import cost_of
 from search_space.hand_designed import HandDesigned
 from search_space.presets import ANCHOR, PRESETS
+from studies.checked_facts import LEARNED, LEDGERED, checked_latency, checked_scores, checked_training
 from studies.facts import LatencyFacts, TrainingFacts
 from studies.ledger.latency_queue import LatencyQueue
 from studies.record import Record, Rejected
@@ -115,9 +114,7 @@ class Evaluator:
             return self._zero_cost(network, seed)
         trained = network if isinstance(network, Architecture) else partial(_reference, network.name)
         _, training = train(trained, self._data, Recipe(**method), seed=seed, device=self._setup.device)
-        if not all(map(math.isfinite, training.validation_losses)):
-            raise TrainingError(f"the validation loss is {training.validation_losses[-1]}")
-        return training.to_dict()
+        return dict(checked_training(training.to_dict(), LEARNED).plain)
 
     def _zero_cost(self, architecture: Architecture, seed: int) -> dict[str, Any]:
         recipe = Recipe("", 1, 0.1, image_scale=ZERO_COST["image_scale"], max_images=ZERO_COST["images"])
@@ -136,7 +133,7 @@ class Evaluator:
         finally:
             torch.set_num_threads(threads)
         seconds = time.perf_counter() - started
-        return {"scores": found.scores, "score_seconds": found.seconds, "seconds": seconds}
+        return dict(checked_scores({"scores": found.scores, "score_seconds": found.seconds, "seconds": seconds}))
 
     # A search's evaluation
 
@@ -165,7 +162,7 @@ class Evaluator:
     def _train(self, architecture: Architecture) -> TrainingFacts:
         setup = self._setup
         _, training = train(architecture, self._data, setup.recipe, seed=setup.seed, device=setup.device)
-        return TrainingFacts(training.to_dict())
+        return checked_training(training.to_dict(), LEARNED)
 
     # Latencies
 
@@ -174,7 +171,8 @@ class Evaluator:
         anchor, full = self._anchor(1), TIMINGS[FULL]
         # More processes would make its ratio to itself surer, which is 1; its own time wanders by more than that.
         timing = replace(full, max_processes=full.processes)
-        return dict(self._compare(anchor, anchor, timing=timing, seed=self._setup.seed).to_dict())
+        latency = self._compare(anchor, anchor, timing=timing, seed=self._setup.seed)
+        return dict(checked_latency(latency.to_dict(), LEDGERED).plain)
 
     def measure(self, network: Network, anchor_ms: float | None, depth: str = FULL) -> LatencyFacts:
         """The latency of `network`, scaled to the anchor's, by a row of `TIMINGS`.
@@ -195,7 +193,7 @@ class Evaluator:
         latency = self._compare(candidate, self._anchor(1), timing=timing, reference_ms=anchor_ms, seed=seed)
         throughput = self._throughput(network, timing)
         seconds = time.perf_counter() - started
-        return LatencyFacts({**latency.to_dict(), **throughput, "attempts": 1, "seconds": seconds})
+        return checked_latency({**latency.to_dict(), **throughput, "attempts": 1, "seconds": seconds}, LEDGERED)
 
     def _throughput(self, network: Network, timing: Timing) -> dict[str, Any]:
         batch_size = self._setup.latency.throughput_batch

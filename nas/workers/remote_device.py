@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from proxies.latency.measure import Latency, Prepared, Timing
 from proxies.latency.protocol import DEFAULT_TIMING
+from search_space.reading import line_of
+from studies.checked_facts import checked_latency
 from studies.ledger.latency_queue import DONE, FAILED, WAITING, Answer, LatencyQueue
 
 POLL_SECONDS = 0.5
+MEASURED = tuple(field.name for field in fields(Latency) if field.name not in ("load_average", "steal_share"))
+"""What an answer must say; a device may not know the others."""
 SILENT_SECONDS = 60.0
 """An agent in mid-measurement that gives no sign of life for this long is taken to be gone."""
 
@@ -49,8 +53,19 @@ class RemoteDevice:
             if networks["candidate"]["sha256"] != networks["reference"]["sha256"]:
                 self.queue.drop_file(networks["candidate"]["sha256"])
         if answer.state == FAILED or answer.result is None:
-            raise RuntimeError(f"device {self.name!r} could not measure: {answer.cause}")
-        return Latency.from_dict(answer.result)
+            raise RuntimeError(f"device {self.name!r} could not measure: {line_of(answer.cause)}")
+        return self._checked(answer.result, candidate, timing, reference_ms)
+
+    def _checked(self, result: Any, candidate: Prepared, timing: Timing, reference_ms: float | None) -> Latency:
+        """The latency that came, where it can be one, and is of what was asked."""
+        names = [field.name for field in fields(Latency)]
+        facts = checked_latency({name: dict(result).get(name) for name in names} if result else result, MEASURED)
+        latency = Latency.from_dict({name: facts.plain[name] for name in names})
+        asked = (candidate.runtime, candidate.shape[0], candidate.shape[-1], timing.depth, reference_ms)
+        of = (latency.runtime, latency.batch_size, latency.resolution, latency.depth, latency.reference_ms)
+        if of != (*asked[:-1], latency.reference_ms if reference_ms is None else reference_ms):
+            raise RuntimeError(f"device {self.name!r} was asked for {asked} and answered for {of}")
+        return latency
 
     def _sent(self, network: Prepared) -> dict[str, Any]:
         content = Path(network.file).read_bytes()

@@ -16,8 +16,9 @@ from nas.cli.terminal import console
 from nas.workers.protocol import Failure, Worker, Workers
 from search_space.architecture import Architecture
 from search_space.cost import cost_of
+from studies.checked_facts import flaw_of
 from studies.ledger.entry import preset_names
-from studies.ledger.trainings import Evaluations, Question
+from studies.ledger.trainings import Evaluations, Question, checked_answer
 
 MOST_FAILURES = 5
 POLL_SECONDS = 1.0
@@ -103,14 +104,15 @@ def run_all(
     """How many times the expected seconds those that ended have taken."""
 
     def finish(question: Question, result: Any, seconds: float) -> None:
-        if not isinstance(result, Failure):
+        cause = result.cause if isinstance(result, Failure) else _flaw(question, result)
+        if not cause:
             if limit:
                 pace.append(seconds / limit.expected(question))
             evaluations.add(question, result, made_by, time.time())
             report(question, result["seconds"], "")
             return
-        failures.append(f"{name_of(question)}: {result.cause}")
-        report(question, None, result.cause)
+        failures.append(f"{name_of(question)}: {cause}")
+        report(question, None, cause)
         # One that fails may fail each time, so only where all do is there no use in going on.
         if len(failures) == MOST_FAILURES and not evaluations.answers(question.data):
             raise RuntimeError(f"all of the first {len(failures)} trainings failed, the last one: {failures[-1]}")
@@ -131,6 +133,11 @@ def run_all(
                 break
             workers.replace_dead(answering)
     return failures
+
+
+def _flaw(question: Question, result: Any) -> str:
+    """Why the result can be no answer; "" where it can."""
+    return flaw_of(lambda: checked_answer(question.method, result))
 
 
 def _next_within(limit: Limit | None, waiting: deque[Question], pace: Sequence[float]) -> Question | None:

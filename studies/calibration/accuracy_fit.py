@@ -31,6 +31,8 @@ from studies.facts import TrainingFacts
 
 Array = NDArray[np.float64]
 LAST_SHARE = 0.25
+LEAST_LOSS = 1e-6
+"""A loss below this is rounding: of images that tell their classes by one pixel it can be 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +144,8 @@ def progress_of(training: TrainingFacts) -> float:
     chance = log(training.num_classes)
     losses = training.training_losses
     learned = losses[1:] or losses
-    return -0.5 * (log(sum(learned) / len(learned) / chance) + log(training.loss / chance))
+    mean, last = sum(learned) / len(learned), training.loss
+    return -0.5 * (log(max(mean, LEAST_LOSS) / chance) + log(max(last, LEAST_LOSS) / chance))
 
 
 def last_epochs(epochs: int) -> int:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict
+from functools import partial
 from importlib.resources import files
 from typing import Any
 
 from sqlalchemy import JSON, Column, Engine, Float, Integer, MetaData, String, Table, insert, inspect, select
 
 from search_space.errors import InputError
+from search_space.reading import Fields
 from studies.calibration.accuracy_fit import AccuracyFit
 from studies.calibration.results import Calibration, Made, Row, Trained, predictions_of
+from studies.checked_facts import LEARNED, ImpossibleFacts, check_finite, checked_training, flaw_of, impossible
 from studies.ranking import Interval, Ranking
 
 SHIPPED = ("cifar10",)
@@ -31,7 +35,12 @@ TABLES = tuple(_metadata.tables)
 
 
 def keep(engine: Engine, calibration: Calibration) -> None:
-    """Enters the calibration; the table is made where there is none."""
+    """Enters the calibration; the table is made where there is none.
+
+    Raises:
+        ImpossibleFacts: it cannot be.
+    """
+    checked_calibration(to_dict(calibration))
     _metadata.create_all(engine)
     row = {
         "data": calibration.made.fingerprint,
@@ -49,9 +58,40 @@ def newest(engine: Engine, data: str, recipe: Mapping[str, Any]) -> Calibration 
     query = select(_calibrations.c.calibration).where(_calibrations.c.data == data)
     with engine.connect() as connection:
         for found in connection.scalars(query.order_by(_calibrations.c.made_at.desc())):
-            if recipe in found["made"]["recipes"].values():
-                return from_dict(found)
+            with suppress(ImpossibleFacts):
+                calibration = checked_calibration(found)
+                if recipe in calibration.made.recipes.values():
+                    return calibration
     return None
+
+
+def flaws(engine: Engine, data: str) -> list[str]:
+    """Why calibrations on the data of this fingerprint are left out: a line each."""
+    if not inspect(engine).has_table(_calibrations.name):
+        return []
+    query = select(_calibrations.c.number, _calibrations.c.calibration).where(_calibrations.c.data == data)
+    with engine.connect() as connection:
+        found = ((number, flaw_of(partial(checked_calibration, kept))) for number, kept in connection.execute(query))
+        return [f"number {number}: {flaw}" for number, flaw in found if flaw]
+
+
+def checked_calibration(kept: Any) -> Calibration:
+    """The calibration that `to_dict` wrote, whoever changed it since.
+
+    Raises:
+        ImpossibleFacts: a number, an accuracy or a training in it cannot be.
+    """
+    with impossible():
+        check_finite(kept, "a calibration")
+        calibration = from_dict(kept)
+        for network in calibration.networks:
+            counted = Fields({name: getattr(network, name) for name in ("macs", "params", "accuracies")}, "a network")
+            counted.whole("macs", 0, 10**18)
+            counted.whole("params", 0, 10**18)
+            counted.numbers("accuracies", 0.0, 1.0)
+            for training in network.trainings.values():
+                checked_training(training.plain, LEARNED)
+        return calibration
 
 
 def shipped(name: str) -> Calibration:
@@ -67,9 +107,9 @@ def parsed(text: str, what: str) -> Calibration:
         InputError: the text is no JSON, or no calibration that this version reads; `what` names it.
     """
     try:
-        return from_dict(json.loads(text))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        return checked_calibration(json.loads(text))
+    except ValueError as error:
+        reason = " ".join(str(error).split())
         raise InputError(
             f"{what} must be a calibration that this version reads, and is not ({reason}): make it anew"
         ) from error

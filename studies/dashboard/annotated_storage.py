@@ -203,8 +203,10 @@ def _noted(trial_id: int | None, body: str) -> dict[str, Any]:
 
 
 def _artifacts(trial: FrozenTrial) -> dict[str, str]:
-    files = ["stages.svg", "unit.svg", ONNX] if "macs" in trial.user_attrs else []
-    files += ["training.svg"] if losses_of(TrainingFacts(trial.user_attrs.get("training", {}))) else []
+    files: list[str] = []
+    if record_of(trial) is not None:
+        files += ["stages.svg", "unit.svg", ONNX]
+        files += ["training.svg"] if losses_of(TrainingFacts(trial.user_attrs["training"])) else []
     found = {}
     for file in files:
         artifact = Artifact(id_of_trial(trial), file)

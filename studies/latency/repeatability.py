@@ -99,8 +99,9 @@ def reference_drift(latencies: Sequence[LatencyFacts]) -> tuple[float, float]:
 
     What slows reference and candidate alike is divided out; the drift says how much there was to divide out.
     """
-    if not latencies:
+    known = [each for each in latencies if each.has("reference_p10_ms") and each.has("taken_at")]
+    if not known:
         return 0.0, 0.0
-    times = [latency.reference_p10_ms for latency in latencies]
-    taken_at = [latency.taken_at for latency in latencies]
+    times = [latency.reference_p10_ms for latency in known]
+    taken_at = [latency.taken_at for latency in known]
     return max(times) / min(times) - 1, (max(taken_at) - min(taken_at)) / 3600

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import heapq
+from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
-from typing import Any
 
 import sqlalchemy
-from sqlalchemy import ColumnElement, Engine, Select, func, or_, select
+from sqlalchemy import ColumnElement, Engine, Table, func, select
 
 from search_space.errors import InputError
 from search_space.presets import PRESETS
+from search_space.reading import shown
 from search_space.task import TASKS
+from studies.checked_facts import ImpossibleFacts
 from studies.ledger.entry import KINDS, LATENCY, SCORES, TRAINING, Entry, entry_of_evaluation, entry_of_measurement
 from studies.ledger.latencies import LATENCIES
 from studies.ledger.trainings import EVALUATIONS
 
-AT_INITIALISATION = "zero-cost"
-"""The method's name of a scoring at initialisation; every other one is a recipe's."""
 _OF_EVALUATIONS, _OF_LATENCIES = ("recipe", "data", "seed"), ("runtime", "study")
 _AT_ONCE = 500
 """Rows that are fetched at a time, so that a ledger of any length can be exported."""
@@ -86,72 +86,70 @@ class Totals:
         return self.trainings + self.scores + self.latencies
 
 
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """The newest of the wanted entries, the oldest of them first, the totals of all, and why others are left out."""
+
+    newest: list[Entry]
+    totals: Totals
+    flaws: list[str]
+
+
 class Entries:
-    """The entries in a database, as they are: nothing is made there, and a table that is not there holds none."""
+    """The entries in a database, as they are: nothing is made there, and a table that is not there holds none.
+
+    What cannot be is left out; `flaws`, where a list is given, takes a line for each of these.
+    """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._tables = set(sqlalchemy.inspect(engine).get_table_names())
 
-    def all(self, filters: Filters) -> Iterator[Entry]:
+    def all(self, filters: Filters, flaws: list[str] | None = None) -> Iterator[Entry]:
         """The wanted entries, oldest first, read as they are asked for."""
-        by_kind = []
-        for kind in self._kinds(filters):
-            oldest_first = (_taken_at(kind), _table(kind).c.digest)
-            by_kind.append(self._read(kind, _wanted(kind, filters).order_by(*oldest_first)))
-        return heapq.merge(*by_kind, key=_moment)
+        tables = dict.fromkeys(_table(kind) for kind in filters.kinds)
+        by_table = [
+            self._read(table, filters, [] if flaws is None else flaws) for table in tables if table.name in self._tables
+        ]
+        return heapq.merge(*by_table, key=_moment)
 
-    def newest(self, filters: Filters, count: int) -> list[Entry]:
-        """The newest so many wanted entries, oldest of them first."""
-        found: list[Entry] = []
-        for kind in self._kinds(filters):
-            newest_first = (_taken_at(kind).desc(), _table(kind).c.digest.desc())
-            found += reversed(list(self._read(kind, _wanted(kind, filters).order_by(*newest_first).limit(count))))
-        return sorted(found, key=_moment)[-count:]
+    def survey(self, filters: Filters, count: int) -> Survey:
+        """The newest so many wanted entries, and the totals of all."""
+        newest = deque[Entry](maxlen=count)
+        counts, seconds, timed, flaws = Counter[str](), 0.0, 0, list[str]()
+        for entry in self.all(filters, flaws):
+            newest.append(entry)
+            counts[entry.kind] += 1
+            seconds += entry.seconds or 0.0
+            timed += entry.seconds is not None
+        totals = Totals(counts[TRAINING], counts[SCORES], counts[LATENCY], seconds, timed)
+        return Survey(list(newest), totals, flaws)
 
-    def totals(self, filters: Filters) -> Totals:
-        """The totals of the wanted entries."""
-        counts, seconds, timed = dict.fromkeys(KINDS, 0), 0.0, 0
-        with self._engine.connect() as connection:
-            for kind in self._kinds(filters):
-                taken = _seconds(kind)
-                query = select(func.count(), func.sum(taken), func.count(taken)).where(*_conditions(kind, filters))
-                counted, summed, known = connection.execute(query.select_from(_table(kind))).one()
-                counts[kind], seconds, timed = counted, seconds + (summed or 0.0), timed + known
-        return Totals(counts[TRAINING], counts[SCORES], counts[LATENCY], seconds, timed)
-
-    def _kinds(self, filters: Filters) -> list[str]:
-        return [kind for kind in filters.kinds if _table(kind).name in self._tables]
-
-    def _read(self, kind: str, query: Select[Any]) -> Iterator[Entry]:
+    def _read(self, table: Table, filters: Filters, flaws: list[str]) -> Iterator[Entry]:
+        # Databases disagree on whether what is unknown comes first or last.
+        oldest_first = func.coalesce(table.c.taken_at, 0.0), table.c.digest
+        query = select(table).where(*_conditions(table, filters)).order_by(*oldest_first)
         with self._engine.connect() as connection:
             for row in connection.execute(query.execution_options(yield_per=_AT_ONCE)).mappings():
-                yield entry_of_measurement(row) if kind == LATENCY else entry_of_evaluation(kind, row)
+                try:
+                    entry = entry_of_measurement(row) if table is LATENCIES else entry_of_evaluation(row)
+                except ImpossibleFacts as error:
+                    flaws.append(f"{shown(row['network'])} of {table.name}: {error}")
+                    continue
+                if _passes(entry, filters):
+                    yield entry
 
 
 def _moment(entry: Entry) -> float:
     return entry.taken_at_epoch_s or 0.0
 
 
-def _table(kind: str) -> sqlalchemy.Table:
+def _table(kind: str) -> Table:
     return LATENCIES if kind == LATENCY else EVALUATIONS
 
 
-def _taken_at(kind: str) -> ColumnElement[float]:
-    # Databases disagree on whether what is unknown comes first or last.
-    return func.coalesce(_table(kind).c.taken_at, 0.0)
-
-
-def _seconds(kind: str) -> ColumnElement[float]:
-    return LATENCIES.c.measurement["seconds"].as_float() if kind == LATENCY else EVALUATIONS.c.seconds
-
-
-def _wanted(kind: str, filters: Filters) -> Select[Any]:
-    return select(_table(kind)).where(*_conditions(kind, filters))
-
-
-def _conditions(kind: str, filters: Filters) -> Iterator[ColumnElement[bool]]:
-    table = _table(kind)
+def _conditions(table: Table, filters: Filters) -> Iterator[ColumnElement[bool]]:
+    """What the database itself can tell: it takes no JSON apart, for on SQLite one damaged row would end the query."""
     if filters.network is not None:
         beginning = table.c.network.startswith(filters.network, autoescape=True)
         preset = PRESETS.get(filters.network)
@@ -161,32 +159,18 @@ def _conditions(kind: str, filters: Filters) -> Iterator[ColumnElement[bool]]:
         yield table.c.taken_at >= filters.since_s
     if filters.until_s is not None:
         yield table.c.taken_at < filters.until_s
-    yield from (_of_latencies if kind == LATENCY else _of_evaluations)(kind, filters)
-
-
-def _of_latencies(kind: str, filters: Filters) -> Iterator[ColumnElement[bool]]:
-    columns = LATENCIES.c
-    if filters.device is not None:
-        yield _is_device(filters.device, columns.fingerprint, columns.device, columns.measurement["device"].as_string())
-    for name in _OF_LATENCIES:
-        if getattr(filters, name) is not None:
-            yield columns[name] == getattr(filters, name)
-
-
-def _of_evaluations(kind: str, filters: Filters) -> Iterator[ColumnElement[bool]]:
-    columns = EVALUATIONS.c
-    method = func.coalesce(columns.method["name"].as_string(), "")
-    yield method == AT_INITIALISATION if kind == SCORES else method != AT_INITIALISATION
-    if filters.device is not None:
-        fingerprint, host = (columns.made_by[name].as_string() for name in ("fingerprint", "host"))
-        yield _is_device(filters.device, fingerprint, columns.device, host)
-    if filters.recipe is not None:
-        yield method == filters.recipe
     if filters.data is not None:
-        yield columns.data.startswith(filters.data, autoescape=True)
-    if filters.seed is not None:
-        yield columns.seed == filters.seed
+        yield table.c.data.startswith(filters.data, autoescape=True)
+    for name in ("seed", *_OF_LATENCIES):
+        if getattr(filters, name) is not None:
+            yield table.c[name] == getattr(filters, name)
 
 
-def _is_device(device: str, fingerprint: ColumnElement[Any], *names: ColumnElement[Any]) -> ColumnElement[bool]:
-    return or_(fingerprint.startswith(device, autoescape=True), *(name == device for name in names))
+def _passes(entry: Entry, filters: Filters) -> bool:
+    """Whether the entry is what the rest of the filters want."""
+    if entry.kind not in filters.kinds or filters.recipe not in (None, entry.recipe):
+        return False
+    if filters.device is None:
+        return True
+    names = (entry.device, entry.processor if entry.kind == LATENCY else entry.host)
+    return filters.device in names or (entry.device_fingerprint or "").startswith(filters.device)

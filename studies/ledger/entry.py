@@ -10,8 +10,12 @@ from functools import cache
 from typing import Any, get_args, get_type_hints
 
 from search_space.presets import PRESETS
+from search_space.reading import Fields
 from search_space.task import Task, task_name
+from studies.checked_facts import LATEST_S, LEDGERED, LONGEST_TEXT, checked_latency, impossible
+from studies.ledger.trainings import AT_INITIALISATION, checked_answer
 
+_TEXTS = ("network", "device", "device_fingerprint", "processor", "host", "recipe", "data", "source", "study")
 TRAINING, SCORES, LATENCY = KINDS = ("training", "scores", "latency")
 
 
@@ -74,58 +78,82 @@ def columns() -> dict[str, type]:
     return {field.name: next(iter(get_args(hints[field.name])), hints[field.name]) for field in fields(Entry)}
 
 
-def entry_of_evaluation(kind: str, row: Mapping[Any, Any]) -> Entry:
-    """The entry that a row of the evaluations' table is."""
-    result, made_by, method = row["result"], row["made_by"], row["method"]
-    losses = result.get("training_losses")
-    return Entry(
-        kind=kind,
-        **_taken(row["taken_at"]),
-        network=row["network"],
-        name=preset_names().get(row["network"]),
-        classes=result.get("num_classes"),
-        device=row["device"],
-        device_fingerprint=made_by.get("fingerprint"),
-        processor=made_by.get("gpu") or made_by.get("processor"),
-        seconds=row["seconds"],
-        host=made_by.get("host"),
-        recipe=method.get("name"),
-        data=row["data"],
-        seed=row["seed"],
-        resolution_px=result.get("image_size"),
-        stem_stride=result.get("stem_stride"),
-        validation_accuracy=_last(result.get("validation_accuracies")),
-        validation_loss=_last(result.get("validation_losses")),
-        training_loss_sum=sum(losses) if losses else None,
-        versions=_json(made_by.get("versions")),
-        method=_json(method),
-        architecture=_json(row["architecture"]),
-        result=_json(result),
-    )
+def entry_of_evaluation(row: Mapping[Any, Any]) -> Entry:
+    """The entry that a row of the evaluations' table is.
+
+    Raises:
+        ImpossibleFacts: it can be none.
+    """
+    with impossible():
+        made_by, method = row["made_by"], row["method"]
+        result = checked_answer(method, row["result"])
+        losses = result.get("training_losses")
+        return _checked(
+            Entry(
+                kind=SCORES if method.get("name") == AT_INITIALISATION else TRAINING,
+                **_taken(row["taken_at"]),
+                network=row["network"],
+                name=preset_names().get(row["network"]),
+                classes=result.get("num_classes"),
+                device=row["device"],
+                device_fingerprint=made_by.get("fingerprint"),
+                processor=made_by.get("gpu") or made_by.get("processor"),
+                seconds=result["seconds"],
+                host=made_by.get("host"),
+                recipe=method.get("name"),
+                data=row["data"],
+                seed=row["seed"],
+                resolution_px=result.get("image_size"),
+                stem_stride=result.get("stem_stride"),
+                validation_accuracy=_last(result.get("validation_accuracies")),
+                validation_loss=_last(result.get("validation_losses")),
+                training_loss_sum=sum(losses) if losses else None,
+                versions=_json(made_by.get("versions")),
+                method=_json(method),
+                architecture=_json(row["architecture"]),
+                result=_json(result),
+            )
+        )
 
 
 def entry_of_measurement(row: Mapping[Any, Any]) -> Entry:
-    """The entry that a row of the latencies' table is."""
-    latency = row["measurement"]
+    """The entry that a row of the latencies' table is.
+
+    Raises:
+        ImpossibleFacts: it can be none.
+    """
     copied = ("latency_ms", "spread", "noisy", "reference_ms", "runtime", "runtime_version", "precision", "batch_size")
-    return Entry(
-        kind=LATENCY,
-        **_taken(row["taken_at"]),
-        network=row["network"],
-        name=preset_names(row["classes"]).get(row["network"]),
-        classes=row["classes"] or None,
-        device=row["device"],
-        device_fingerprint=row["fingerprint"],
-        processor=latency.get("device"),
-        seconds=latency.get("seconds"),
-        task=task_name(row["classes"]),
-        resolution_px=row["resolution"],
-        **{name: row[name] for name in copied},
-        source=row["source"],
-        study=row["study"] or None,
-        architecture=_json(row["architecture"]),
-        result=_json(latency),
-    )
+    with impossible():
+        latency = checked_latency(row["measurement"], LEDGERED).plain
+        return _checked(
+            Entry(
+                kind=LATENCY,
+                **_taken(latency["taken_at"]),
+                network=row["network"],
+                name=preset_names(row["classes"]).get(row["network"]),
+                classes=row["classes"] or None,
+                device=row["device"],
+                device_fingerprint=latency["fingerprint"],
+                processor=latency.get("device"),
+                seconds=latency.get("seconds"),
+                task=task_name(row["classes"]),
+                resolution_px=latency["resolution"],
+                **{name: latency.get(name) for name in copied},
+                source=row["source"],
+                study=row["study"] or None,
+                architecture=_json(row["architecture"]),
+                result=_json(latency),
+            )
+        )
+
+
+def _checked(entry: Entry) -> Entry:
+    """The entry, whose texts are lines that a table and a terminal take."""
+    fields = Fields({name: getattr(entry, name) for name in _TEXTS}, "an entry")
+    for name, value in fields.plain.items():
+        if value is not None:
+            fields.line(name, LONGEST_TEXT)
+    return entry
 
 
 @cache
@@ -135,8 +163,9 @@ def preset_names(classes: int = 1000) -> dict[str, str]:
     return {task.deployed(architecture).key(): name for name, architecture in PRESETS.items()}
 
 
-def _taken(seconds: float | None) -> dict[str, Any]:
-    text = None if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
+def _taken(seconds: float) -> dict[str, Any]:
+    Fields({"taken_at": seconds}, "an entry").number("taken_at", 0.0, LATEST_S)
+    text = datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
     return {"taken_at": text, "taken_at_epoch_s": seconds}
 
 

@@ -24,6 +24,8 @@ from sqlalchemy import (
 )
 
 from search_space.architecture import Architecture
+from search_space.reading import Fields, shown
+from studies.checked_facts import LEDGERED, MOST_WHOLE, ImpossibleFacts, checked_latency, impossible
 from studies.facts import LatencyFacts
 
 _COPIED = (
@@ -87,7 +89,12 @@ class Ledger:
         self._is_there = not to_read or sqlalchemy.inspect(engine).has_table(LATENCIES.name)
 
     def add(self, measurements: Iterable[Measured]) -> int:
-        """How many of the measurements were new; all are entered at once, or none."""
+        """How many of the measurements were new; all are entered at once, or none.
+
+        Raises:
+            ImpossibleFacts: one of them cannot be.
+        """
+        measurements = list(map(_checked, measurements))
         rows = {measured.digest: _row(measured) for measured in measurements}
         with self._engine.begin() as connection:
             wanted = LATENCIES.c.digest.in_(rows)
@@ -104,7 +111,16 @@ class Ledger:
         for name, value in columns.items():
             query = query.where(LATENCIES.c[name] == value)
         with self._engine.connect() as connection:
-            return [_measured(row) for row in connection.execute(query).mappings()]
+            found = map(_measured_or_flaw, connection.execute(query).mappings())
+            return [each for each in found if isinstance(each, Measured)]
+
+    def flaws(self) -> list[str]:
+        """What `measurements` leaves out, for it cannot be: a line each."""
+        if not self._is_there:
+            return []
+        with self._engine.connect() as connection:
+            found = map(_measured_or_flaw, connection.execute(select(LATENCIES)).mappings())
+            return [each for each in found if isinstance(each, str)]
 
     def latest(
         self,
@@ -135,11 +151,10 @@ class Ledger:
             if value is not None:
                 query = query.where(LATENCIES.c[name] == value)
         with self._engine.connect() as connection:
-            rows = connection.execute(query.order_by(LATENCIES.c.taken_at.desc())).mappings().all()
-        found = next((row for row in rows if LatencyFacts(row["measurement"]).is_full), None)
-        if found is None and rows and not full:
-            found = rows[0]
-        return _measured(found) if found is not None else None
+            rows = connection.execute(query.order_by(LATENCIES.c.taken_at.desc())).mappings()
+            known = [each for each in map(_measured_or_flaw, rows) if isinstance(each, Measured)]
+        fully = (each for each in known if each.latency.is_full)
+        return next(fully, None if full else next(iter(known), None))
 
 
 def _row(measured: Measured) -> dict[str, Any]:
@@ -156,9 +171,35 @@ def _row(measured: Measured) -> dict[str, Any]:
     }
 
 
+def _checked(measured: Measured) -> Measured:
+    """The measurement, which can be one and has a place in the table."""
+    with impossible():
+        fields = Fields(
+            {name: getattr(measured, name) for name in ("network", "classes", "device", "source", "study")}, "a latency"
+        )
+        for name, longest in (("network", 64), ("device", 200), ("source", 16), ("study", 200)):
+            fields.line(name, longest)
+        fields.whole("classes", 0, MOST_WHOLE)
+    checked_latency(measured.latency.plain, LEDGERED)
+    return measured
+
+
 def _measured(row: Mapping[Any, Any]) -> Measured:
-    architecture = Architecture.from_dict(row["architecture"]) if row["architecture"] else None
-    names = ("network", "classes", "device", "source", "study")
-    return Measured(
-        **{name: row[name] for name in names}, latency=LatencyFacts(row["measurement"]), architecture=architecture
-    )
+    """What a row holds.
+
+    Raises:
+        ImpossibleFacts: it can be no measurement.
+    """
+    with impossible():
+        architecture = Architecture.from_dict(row["architecture"]) if row["architecture"] else None
+        names = ("network", "classes", "device", "source", "study")
+        latency = checked_latency(row["measurement"], LEDGERED)
+        return _checked(Measured(**{name: row[name] for name in names}, latency=latency, architecture=architecture))
+
+
+def _measured_or_flaw(row: Mapping[Any, Any]) -> Measured | str:
+    """What a row holds, or why it can be no measurement."""
+    try:
+        return _measured(row)
+    except ImpossibleFacts as error:
+        return f"{shown(row['network'])} on {shown(row['device'])}: {error}"

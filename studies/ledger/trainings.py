@@ -9,13 +9,25 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import sqlalchemy
-from sqlalchemy import JSON, Column, Engine, Float, Integer, MetaData, String, Table, insert, select
+from sqlalchemy import JSON, Column, Engine, Float, Integer, MetaData, String, Table, delete, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from search_space.architecture import Architecture
 from search_space.hand_designed import HandDesigned
+from search_space.reading import Fields, shown
+from studies.checked_facts import (
+    LATEST_S,
+    LEARNED,
+    ImpossibleFacts,
+    checked_scores,
+    checked_training,
+    flaw_of,
+    impossible,
+)
 from studies.facts import TrainingFacts
 
+AT_INITIALISATION = "zero-cost"
+"""The method's name of a scoring at initialisation; every other one is a recipe's."""
 _metadata = MetaData()
 EVALUATIONS = Table(
     "evaluations",
@@ -79,7 +91,16 @@ class Evaluations:
         self._is_there = not to_read or sqlalchemy.inspect(engine).has_table(EVALUATIONS.name)
 
     def add(self, question: Question, result: Mapping[str, Any], made_by: Mapping[str, Any], taken_at: float) -> None:
-        """Enters an answer; `made_by` says by which machine and versions. A second one changes nothing."""
+        """Enters an answer; `made_by` says by which machine and versions. A second one changes nothing.
+
+        It takes the place of one that cannot be.
+
+        Raises:
+            ImpossibleFacts: the answer itself cannot be.
+        """
+        with impossible():
+            Fields({"taken_at": taken_at}, "a training").number("taken_at", 0.0, LATEST_S)
+        checked_answer(question.method, result)
         row = {
             "digest": question.digest,
             "network": question.architecture.key(),
@@ -93,13 +114,15 @@ class Evaluations:
             "result": dict(result),
             "made_by": dict(made_by),
         }
-        if self._holds(question.digest):
+        if self.find(question) is not None:
             return
+        mine = EVALUATIONS.c.digest == question.digest
         try:
             with self._engine.begin() as connection:
+                connection.execute(delete(EVALUATIONS).where(mine))  # one that cannot be
                 connection.execute(insert(EVALUATIONS), [row])
         except IntegrityError:
-            if not self._holds(question.digest):  # then it was not another process that was faster
+            if self.find(question) is None:  # then it was not another process that was faster
                 raise
 
     def find(self, question: Question) -> dict[str, Any] | None:
@@ -107,13 +130,14 @@ class Evaluations:
         query = select(EVALUATIONS.c.result).where(EVALUATIONS.c.digest == question.digest)
         with self._engine.connect() as connection:
             result: dict[str, Any] | None = connection.scalar(query)
-        return result
+        return result if _can_be(question.method, result) else None
 
     def answers(self, data: str) -> dict[str, dict[str, Any]]:
         """By digest, every result on the data of this fingerprint."""
-        query = select(EVALUATIONS.c.digest, EVALUATIONS.c.result).where(EVALUATIONS.c.data == data)
+        columns = EVALUATIONS.c.digest, EVALUATIONS.c.method, EVALUATIONS.c.result
         with self._engine.connect() as connection:
-            return {row.digest: row.result for row in connection.execute(query)}
+            rows = connection.execute(select(*columns).where(EVALUATIONS.c.data == data))
+            return {row.digest: row.result for row in rows if _can_be(row.method, row.result)}
 
     def trainings(self, data: str) -> list[KeptTraining]:
         """All trainings of architectures on the data of this fingerprint, by whatever recipe, the oldest first."""
@@ -122,13 +146,51 @@ class Evaluations:
         columns = EVALUATIONS.c.architecture, EVALUATIONS.c.method, EVALUATIONS.c.result
         query = select(*columns).where(EVALUATIONS.c.data == data).order_by(EVALUATIONS.c.taken_at)
         with self._engine.connect() as connection:
-            rows = [tuple(row) for row in connection.execute(query)]
-        return [
-            KeptTraining(Architecture.from_dict(architecture), method, TrainingFacts(result))
-            for architecture, method, result in rows
-            if "stages" in architecture and "epochs" in method
-        ]
+            return [kept for row in connection.execute(query) if (kept := _kept(*row)) is not None]
 
-    def _holds(self, digest: str) -> bool:
+    def flaws(self) -> list[str]:
+        """What no method gives, for it cannot be: a line each."""
+        if not self._is_there:
+            return []
+        columns = EVALUATIONS.c.network, EVALUATIONS.c.method, EVALUATIONS.c.result
         with self._engine.connect() as connection:
-            return connection.scalar(select(EVALUATIONS.c.digest).where(EVALUATIONS.c.digest == digest)) is not None
+            found = (
+                (network, _flaw(method, result)) for network, method, result in connection.execute(select(*columns))
+            )
+            return [f"{shown(network)}: {flaw}" for network, flaw in found if flaw]
+
+
+def checked_answer(method: Mapping[str, Any], result: Any) -> Mapping[str, Any]:
+    """The answer to what the method asks: a training that can be one, or scores.
+
+    Raises:
+        ImpossibleFacts: it is none.
+    """
+    if method.get("name") == AT_INITIALISATION:
+        return checked_scores(result)
+    return checked_training(result, LEARNED).plain
+
+
+def _flaw(method: Any, result: Any) -> str:
+    """Why a row can be no answer; "" where it can."""
+
+    def read() -> None:
+        with impossible():
+            checked_answer(method, result)
+
+    return flaw_of(read)
+
+
+def _can_be(method: Any, result: Any) -> bool:
+    return not _flaw(method, result)
+
+
+def _kept(architecture: Any, method: Any, result: Any) -> KeptTraining | None:
+    """The training of a row; None where it is none, is none of an architecture, or cannot be."""
+    try:
+        with impossible():
+            if "stages" not in architecture or "epochs" not in method:
+                return None
+            return KeptTraining(Architecture.from_dict(architecture), dict(method), checked_training(result, LEARNED))
+    except ImpossibleFacts:
+        return None

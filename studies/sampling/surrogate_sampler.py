@@ -141,7 +141,7 @@ class SurrogateSampler(BaseSampler):
             if point is None:
                 continue
             held.add(point.identity)
-            if other.state is TrialState.COMPLETE:
+            if other.state is TrialState.COMPLETE and np.isfinite(other.values).all():
                 measured.setdefault(point.identity, (point, tuple(other.values)))
             elif not other.state.is_finished():
                 in_flight.append(point)

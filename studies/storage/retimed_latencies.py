@@ -8,6 +8,8 @@ from typing import Any
 
 from optuna.study import Study
 
+from search_space.reading import shown
+from studies.checked_facts import checked_latency, flaw_of
 from studies.facts import LatencyFacts
 from studies.record import Record
 
@@ -21,10 +23,19 @@ def keep_retimed(study: Study, key: str, latency: LatencyFacts) -> None:
 
 
 def retimed_in(attributes: Mapping[str, Any]) -> dict[str, LatencyFacts]:
-    """By key, the latencies among a study's user attributes that were taken anew."""
-    return {
-        name.removeprefix(PREFIX): LatencyFacts(plain) for name, plain in attributes.items() if name.startswith(PREFIX)
-    }
+    """By key, the latencies among a study's user attributes that were taken anew, and can be."""
+    anew = {name: plain for name, plain in attributes.items() if name.startswith(PREFIX)}
+    return {name.removeprefix(PREFIX): LatencyFacts(plain) for name, plain in anew.items() if not _flaw(plain)}
+
+
+def flaws_in(attributes: Mapping[str, Any]) -> list[str]:
+    """Of those latencies, the ones that cannot be: a line each."""
+    found = {name: _flaw(plain) for name, plain in attributes.items() if name.startswith(PREFIX)}
+    return [f"{shown(name)}: {flaw}" for name, flaw in found.items() if flaw]
+
+
+def _flaw(plain: Any) -> str:
+    return flaw_of(lambda: checked_latency(plain))
 
 
 def as_retimed(record: Record, retimed: Mapping[str, LatencyFacts]) -> Record:

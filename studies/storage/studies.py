@@ -23,7 +23,7 @@ from studies.facts import DATA_CHANGED
 from studies.ledger import latencies as ledger
 from studies.ledger import latency_queue
 from studies.ledger import trainings as evaluations
-from studies.record import DIRECTIONS, KEY, OBJECTIVES, Record, record_of
+from studies.record import DIRECTIONS, KEY, OBJECTIVES, Record, flaw_of_trial, record_of
 from studies.storage import coordinators
 from studies.storage.database import (
     engine_of,
@@ -34,7 +34,7 @@ from studies.storage.database import (
     written,
 )
 from studies.storage.database_errors import reason_of
-from studies.storage.retimed_latencies import as_retimed, retimed_in
+from studies.storage.retimed_latencies import as_retimed, flaws_in, retimed_in
 from studies.storage.secrets import shown_url, without_secrets
 from studies.storage.transactions import at_once, hold
 from studies.storage.trials import CAUSE as CAUSE
@@ -348,6 +348,17 @@ def records_of(study: Study) -> list[Record]:
     found = [record for record in map(record_of, study.get_trials(deepcopy=False)) if record is not None]
     retimed = retimed_in(study.user_attrs)
     return [as_retimed(record, retimed) for record in found]
+
+
+def flaws_of(*found: Study) -> list[str]:
+    """What `records_of` leaves out of these studies, for it cannot be: a line each."""
+    flaws = []
+    for study in found:
+        for trial in study.get_trials(deepcopy=False):
+            if flaw := flaw_of_trial(trial):
+                flaws.append(f"trial {trial.number} of {study.study_name!r}: {flaw}")
+        flaws += flaws_in(study.user_attrs)
+    return flaws
 
 
 def failures_of(study: Study) -> list[tuple[int, str]]:

@@ -24,14 +24,21 @@ TRAINED = {
 }
 SCORED = {"scores": {"naswot": -12.5}, "score_seconds": {"naswot": 0.5}, "seconds": 0.75}
 TIMED = {
-    **{"latency_ms": 2.5, "reference_ms": 4.0, "reference_p10_ms": 4.2, "spread": 0.01, "noisy": False},
+    **{"latency_ms": 2.5, "reference_ms": 4.0, "ratio": 0.625, "reference_p10_ms": 4.2, "spread": 0.01, "noisy": False},
     **{"runtime": "onnxruntime", "runtime_version": "1.30", "precision": "float32", "fingerprint": "111122223333"},
     **{"device": "a small processor", "batch_size": 1, "resolution": 224, "taken_at": NOVEMBER + 6 * HOUR},
     "seconds": 4.5,
 }
 TIMED_ELSEWHERE = {
     **{name: value for name, value in TIMED.items() if name != "seconds"},
-    **{"latency_ms": 20.25, "spread": 0.08, "noisy": True, "runtime": "openvino-bf16", "precision": "bfloat16"},
+    **{
+        "latency_ms": 20.25,
+        "ratio": 5.0625,
+        "spread": 0.08,
+        "noisy": True,
+        "runtime": "openvino-bf16",
+        "precision": "bfloat16",
+    },
     **{"fingerprint": "abcdefabcdef", "batch_size": 8, "taken_at": NOVEMBER + 2 * DAY},
 }
 

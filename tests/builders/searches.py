@@ -41,7 +41,8 @@ max_width = 4096
 ANCHOR_MS = 4.0
 LATENCY = {
     **{"latency_ms": 2.5, "spread": 0.01, "noisy": False, "seconds": 2.0},
-    **{"fingerprint": "abc", "runtime": "onnxruntime", "taken_at": 1e9, "reference_p10_ms": 4.0},
+    **{"fingerprint": "abc", "runtime": "onnxruntime", "taken_at": 1e9, "reference_p10_ms": 4.0, "ratio": 0.625},
+    **{"reference_ms": ANCHOR_MS, "runtime_version": "1.0", "precision": "float32", "batch_size": 1, "resolution": 224},
 }
 WHERE = SearchedOn("data", "abc", "abc", "1.0", ANCHOR_MS, {"host": "here", "versions": {}})
 Answer = Callable[[Architecture], Record | Rejected | Failure]
@@ -49,7 +50,8 @@ Answer = Callable[[Architecture], Record | Rejected | Failure]
 
 def evaluated(architecture: Architecture, accuracy: float = 0.5) -> Record:
     """A made-up record: 10 seconds in all."""
-    return record(architecture, accuracy, macs=100, latency=LATENCY, training={"seconds": 8.0})
+    training = {"seconds": 8.0, "training_losses": [2.0], "validation_losses": [1.5]}
+    return record(architecture, accuracy, macs=100, latency=LATENCY, training=training)
 
 
 class FakeWorker:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, cast
 
 from optuna.samplers import BaseSampler
@@ -11,6 +12,8 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from nas.search.problem import Candidate, Outcome
 from search_space.budget import Budget
+from search_space.reading import Fields
+from studies.checked_facts import LONGEST_TEXT, flaw_of, impossible
 from studies.front import undominated
 from studies.record import KEY
 from studies.sampling.benchmark_table import BenchmarkEntry, FinishedTable, ahead_of
@@ -86,11 +89,36 @@ class FinishedNetworks:
 
 def front_of(study: Study) -> list[FrozenTrial]:
     """The trials that no other beats, the one of fewest FLOPs first; each network once."""
-    done = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-    return undominated(done, lambda trial: trial.values[1], lambda trial: trial.values[0])
+    return undominated(_done(study), lambda trial: trial.values[1], lambda trial: trial.values[0])
 
 
 def codes_of(study: Study) -> list[str]:
     """The codes of the networks that were scored, each once."""
+    return list(dict.fromkeys(str(trial.user_attrs[KEY]) for trial in _done(study)))
+
+
+def flaws_of(study: Study) -> list[str]:
+    """The trials that are left out, for their numbers cannot be: a line each."""
     done = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-    return list(dict.fromkeys(str(trial.user_attrs[KEY]) for trial in done))
+    found = ((trial, flaw_of(partial(_check, trial))) for trial in done)
+    return [f"trial {trial.number} of {study.study_name!r}: {flaw}" for trial, flaw in found if flaw]
+
+
+def _done(study: Study) -> list[FrozenTrial]:
+    done = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    return [trial for trial in done if not flaw_of(partial(_check, trial))]
+
+
+def _check(trial: FrozenTrial) -> None:
+    """Refuses a trial whose accuracy or FLOPs cannot be.
+
+    Raises:
+        ImpossibleFacts: they cannot.
+    """
+    with impossible():
+        accuracy, macs = trial.values
+        given = Fields({**trial.user_attrs, "accuracy": accuracy, "value": macs}, "a network of a table")
+        given.number("accuracy", 0.0, 1.0)
+        given.number("value", 0.0, 1e18)
+        given.number("mean_accuracy", 0.0, 1.0)
+        given.line(KEY, LONGEST_TEXT)

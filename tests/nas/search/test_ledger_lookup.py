@@ -27,7 +27,12 @@ TIMED = LatencyFacts(
         **{"batch_size": 1, "resolution": 224, "taken_at": 1e9, "reference_p10_ms": 4.0},
     }
 )
-TRAINED = TrainingFacts({"seconds": 30.0, "validation_accuracies": [0.4, 0.6]})
+TRAINED = TrainingFacts(
+    {
+        **{"seconds": 30.0, "validation_accuracies": [0.4, 0.6], "validation_losses": [1.5, 1.2]},
+        **{"training_losses": [2.0, 1.5], "num_classes": 10},
+    }
+)
 WHERE = SearchedOn("images", "abc", "abc", "1.0", 4.0, {"host": "there", "versions": {"torch": "2"}})
 
 

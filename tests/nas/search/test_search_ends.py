@@ -62,13 +62,14 @@ def test_failures_that_are_not_in_a_row_end_nothing(bench: Bench) -> None:
 
 
 def test_what_is_too_slow_is_pruned_with_its_latency_and_never_complete(bench: Bench) -> None:
-    bench.run(FakeWorkers(answer=lambda _: Rejected(6.25, LatencyFacts({**LATENCY, "latency_ms": 6.25}))), trials=7)
+    slow = {**LATENCY, "latency_ms": 6.25, "ratio": 1.5625}
+    bench.run(FakeWorkers(answer=lambda _: Rejected(6.25, LatencyFacts(slow))), trials=7)
     assert bench.states() == [TrialState.PRUNED] * 7
     assert records_of(bench.study) == []
     assert failures_of(bench.study) == []
     for trial in bench.study.trials:
         assert trial.values is None
-        assert trial.user_attrs["latency"] == {**LATENCY, "latency_ms": 6.25}
+        assert trial.user_attrs["latency"] == slow
         assert trial.user_attrs["cause"] == "over the latency budget: 6.25 ms"
         assert not {"accuracy", "training"} & set(trial.user_attrs)
     assert "6.250 ms is over the latency budget, not trained" in bench.lines[0]

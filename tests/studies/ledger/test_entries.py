@@ -63,19 +63,19 @@ FILTERS: dict[str, tuple[dict[str, Any], str]] = {
 @pytest.mark.parametrize(("given", "kept"), FILTERS.values(), ids=FILTERS)
 def test_a_filter_keeps_these_oldest_first(entries: Entries, given: dict[str, Any], kept: str) -> None:
     assert letters(entries.all(Filters(**given))) == kept
-    assert entries.totals(Filters(**given)).entries == len(kept)
-    assert letters(entries.newest(Filters(**given), 10)) == kept
+    assert entries.survey(Filters(**given), 10).totals.entries == len(kept)
+    assert letters(entries.survey(Filters(**given), 10).newest) == kept
 
 
 def test_the_newest_are_the_last_of_all_kinds(entries: Entries) -> None:
-    assert letters(entries.newest(Filters(), 3)) == "CDE"
-    assert letters(entries.newest(Filters(kind="training"), 1)) == "D"
+    assert letters(entries.survey(Filters(), 3).newest) == "CDE"
+    assert letters(entries.survey(Filters(kind="training"), 1).newest) == "D"
 
 
 def test_totals_add_up_what_says_how_long_it_took(entries: Entries) -> None:
     # 12.5 + 30 of the trainings, 0.75 of the scoring, 4.5 of one latency; the other one does not say.
-    assert entries.totals(Filters()) == Totals(2, 1, 2, 47.75, 4)
-    assert entries.totals(Filters(runtime="openvino-bf16")) == Totals(0, 0, 1, 0.0, 0)
+    assert entries.survey(Filters(), 1).totals == Totals(2, 1, 2, 47.75, 4)
+    assert entries.survey(Filters(runtime="openvino-bf16"), 1).totals == Totals(0, 0, 1, 0.0, 0)
 
 
 @pytest.mark.parametrize(
@@ -95,8 +95,8 @@ def test_an_unknown_kind_is_a_mistake() -> None:
 
 def test_an_empty_database_holds_nothing_and_stays_empty(database: Engine) -> None:
     entries = Entries(database)
-    assert list(entries.all(Filters())) == entries.newest(Filters(), 5) == []
-    assert entries.totals(Filters()) == Totals()
+    assert list(entries.all(Filters())) == entries.survey(Filters(), 5).newest == []
+    assert entries.survey(Filters(), 5).totals == Totals()
     assert sqlalchemy.inspect(database).get_table_names() == []
 
 
@@ -114,7 +114,7 @@ def test_more_than_is_fetched_at_once_comes_in_order(tmp_path: Path) -> None:
         [Measured("one", 10, "a board", "run", LatencyFacts({**TIMED, "taken_at": when})) for when in moments[::-1]]
     )
     assert [entry.taken_at_epoch_s for entry in Entries(engine).all(Filters())] == moments
-    assert [entry.taken_at_epoch_s for entry in Entries(engine).newest(Filters(), 2)] == moments[-2:]
+    assert [entry.taken_at_epoch_s for entry in Entries(engine).survey(Filters(), 2).newest] == moments[-2:]
     engine.dispose()
 
 
