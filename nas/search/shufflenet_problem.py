@@ -152,7 +152,8 @@ def _line(record: Record, task: Task, scale: AccuracyScale) -> str:
     saved = f", {record.seconds_saved:.0f} s of them spared by the ledger" if record.seconds_saved else ""
     what = "" if task.name == CLASSIFICATION else "as a classifier "
     over = f" ({over_budget_text(record)})" if record.over_budget else ""
-    doubt = doubt_of(record.training.validation_losses, record.training.num_classes)
+    training = record.training
+    doubt = doubt_of(training.validation_losses, training.plain.get("num_classes", 0))  # old ones do not say it
     careful = f"; careful: {doubt}" if doubt else ""
     return (
         f"{record.macs / 1e6:.1f} MFLOPs{over}, {record.latency_ms:.3f} ms{noisy}, {what}{scale.phrase(record)} "

@@ -27,6 +27,7 @@ from proxies.training.schedules import SCHEDULES
 from proxies.training.sgd import Sgd
 from proxies.training.validation import estimate_statistics, validate
 from search_space.architecture import Architecture
+from search_space.bounds import SEEDS
 from search_space.widths import scaled
 
 FEW_WARMUP_STEPS = 50
@@ -83,6 +84,7 @@ class Trainer:
         rank: int = 0,
         world: int = 1,
     ) -> None:
+        SEEDS.check("a training's seed", seed)
         if data.num_classes < 2:
             raise TrainingError(f"there must be two classes or more to tell apart, got {data.num_classes}")
         self.recipe, self.seed, self._device = recipe, seed, device

@@ -18,7 +18,7 @@ from proxies.training.recipes import Recipe
 from proxies.training.result import Training, TrainingError, doubt_of
 from proxies.training.trainer import Trainer, train
 from proxies.training.validation import validate
-from search_space import PRESETS
+from search_space import PRESETS, InputError
 
 
 def flat_data(values: Tensor, val_value: int) -> ImageData:
@@ -89,6 +89,11 @@ def test_another_seed_gives_another_network() -> None:
     other, second = train(SMALL, data, RECIPE, seed=4)
     assert first.training_losses != second.training_losses
     assert not torch.equal(next(one.parameters()), next(other.parameters()))
+
+
+def test_a_seed_of_which_torch_would_take_a_part_is_refused() -> None:
+    with pytest.raises(InputError, match="a training's seed must be at most 2147483647, got 4294967296"):
+        train(SMALL, noise_data(16), RECIPE, seed=2**32)
 
 
 def test_a_network_of_ones_own_is_trained_as_an_architecture_is() -> None:
