@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from builders.places import read_json
+from nas.cli.folders import NOTE
 from nas.train import __main__ as train
 from search_space import Architecture, Stage
 
@@ -37,7 +38,9 @@ def assert_same(one: str, other: str) -> None:
 
 
 def names_in(folder: str) -> list[str]:
-    return sorted(path.name for path in Path(folder).iterdir())
+    """The names in the folder, but for the note whose its files are; none where there is no folder."""
+    found = Path(folder).iterdir() if Path(folder).is_dir() else iter(())
+    return sorted(path.name for path in found if path.name != NOTE)
 
 
 def stop_in(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, call: int, stop: Callable[[], Any]) -> None:

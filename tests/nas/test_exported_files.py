@@ -16,7 +16,7 @@ from builders.exported import ALL, network
 from builders.images import write_images
 from builders.mutations import mutations
 from builders.places import TESTS, read_json
-from builders.train_command import OTHER, SMALL
+from builders.train_command import OTHER, SMALL, names_in
 
 from nas.export import __main__ as export
 from nas.export.metrics import metrics_beside
@@ -54,10 +54,6 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def exported(*line: str, out: str = "out", weights: str = WEIGHTS) -> int:
     return export.main([weights, "--no-latency", "--out", out, *line])
-
-
-def names_in(folder: str) -> list[str]:
-    return sorted(each.name for each in Path(folder).iterdir()) if Path(folder).is_dir() else []
 
 
 # What a file says of itself
