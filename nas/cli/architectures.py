@@ -122,9 +122,9 @@ def named_architectures(texts: Iterable[str]) -> list[tuple[str, Architecture]]:
         InputError: as `named_architecture`, or two of them have the same name.
     """
     found = [named_architecture(text) for text in texts]
-    of_name = dict(found)
+    of_name = {name.casefold(): architecture for name, architecture in found}  # as files' names are told apart anywhere
     for name, architecture in found:
-        if of_name[name] != architecture:
+        if of_name[name.casefold()] != architecture:
             raise InputError(f"a network is shown by its name, and two are called {name!r}: rename a file")
     return found
 

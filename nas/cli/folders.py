@@ -61,7 +61,9 @@ class OwnFiles:
         """
         self.check(*names)
         noted = self._noted()
-        mine = {name: {"of": self.owner, "key": self.key} for name in names}
+        # A pipe or a device is nobody's, and its folder no output folder.
+        files = [name for name in names if (self.folder / name).is_file() or not (self.folder / name).exists()]
+        mine = {name: {"of": self.owner, "key": self.key} for name in files}
         if any(noted.get(name) != each for name, each in mine.items()):
             write_json(self.folder / NOTE, {"schema": SCHEMA, "files": {**noted, **mine}})
 

@@ -78,9 +78,9 @@ def _written_as_json(flags: argparse.Namespace, named: Named) -> Iterator[Path]:
             formats = ", ".join(list(FORMATS)[1:4])
             raise InputError(f"{text!r} is an architecture's JSON already: give --format, such as {formats}")
     own = OwnFiles(flags.out, OWNER)
-    own.check(*(f"{name}.json" for name, _ in named))
+    own.check(*(f"{file_name(name)}.json" for name, _ in named))
     make_folder(flags.out)
-    own.take(*(f"{name}.json" for name, _ in named))
+    own.take(*(f"{file_name(name)}.json" for name, _ in named))
     for name, architecture in named:
         assert architecture is not None
         yield write_json(flags.out / f"{file_name(name)}.json", architecture.to_dict())

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -80,6 +81,24 @@ def test_a_front_that_others_wrote_removes_nothing_outside(tmp_path: Path, name:
     (folder / FRONT).write_text(json.dumps(content), encoding="utf-8")
     OwnFiles(folder, "the study 'mine'").remove_others_than([], below="front")
     assert victim.exists()
+
+
+def test_a_pipe_is_written_to_and_nothing_beside_it(tmp_path: Path) -> None:
+    folder = tmp_path / "devices"
+    folder.mkdir()
+    os.mkfifo(folder / "pipe")
+    OwnFiles(folder, "the study 'mine'").take("pipe")
+    assert [path.name for path in folder.iterdir()] == ["pipe"]
+
+
+def test_names_that_some_systems_take_for_one_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, preset in (("net", "v2-0.5x"), ("Net", "v2-1.0x")):
+        Path(f"{name}.json").write_text(json.dumps(PRESETS[preset].to_dict()), encoding="utf-8")
+    assert export(["net.json", "Net.json", "--format", "py", "--out", "out"]) == 2
+    assert "two are called" in capsys.readouterr().err
 
 
 def test_a_study_is_told_in_markdown_that_is_no_markup() -> None:
