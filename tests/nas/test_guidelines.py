@@ -142,7 +142,7 @@ def test_a_run_prints_and_writes_every_row(capsys: Captured, tmp_path: Path) -> 
     out = tmp_path / "new" / "guidelines"
     assert main(["--tables", "4", "--quick", "--out", str(out)]) == 0
     printed = capsys.readouterr()
-    assert sorted(path.name for path in out.iterdir()) == ["guidelines.html", "guidelines.json"]
+    assert sorted(path.name for path in out.iterdir()) == [".nas-files", "guidelines.html", "guidelines.json"]
 
     data = json.loads((out / "guidelines.json").read_text(encoding="utf-8"))
     (table,) = data["tables"]
