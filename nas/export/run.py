@@ -166,7 +166,7 @@ def _check_names(names: Sequence[str]) -> None:
 
 def _file_names(name: str, formats: Sequence[str]) -> Iterator[str]:
     """What a network's files may be called, with weights or without."""
-    for stem in (name, f"{name}.untrained"):
+    for stem in map(file_name, (name, f"{name}.untrained")):
         yield from (f"{stem}{FORMATS[one].suffix}" for one in formats)
         yield from (f"{stem}.card.md", f"{stem}.card.json")
 

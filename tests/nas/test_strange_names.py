@@ -134,4 +134,6 @@ def test_a_file_named_like_code_makes_none_in_a_yaml_file(tmp_path: Path, monkey
     assert export([f"{name}.json", "--format", "ultralytics", "--out", "out"]) == 0
     (made,) = Path("out").glob("[!.]*")
     assert made.name == f"{file_name(name)}.yaml"
+    noted = json.loads(Path("out", NOTE).read_text(encoding="utf-8"))["files"]
+    assert made.name in noted
     assert yaml.safe_load(made.read_text(encoding="utf-8")) == yaml.safe_load(yaml_of(PRESETS["v2-0.5x"], "plain"))
