@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import time
@@ -57,18 +58,21 @@ class Stopping:
         self._program = program
         self._since = 0.0
         self._is_told = False
+        self._disabled = logging.NOTSET
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
-        self._before = _take(self._ask)
+        self._before, self._disabled = _take(self._ask), logging.root.manager.disable
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         _give_back(self._before)
+        logging.disable(self._disabled)
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
         if not self.status:
             self.status, self._since = status_of(number), time.monotonic()
+            logging.disable()  # libraries would log, with a traceback, in the midst of what they were stopped
             raise Stopped(number)
         if time.monotonic() - self._since > PATIENCE_SECONDS:
             _leave(number, f"{self._program}: ended at once")

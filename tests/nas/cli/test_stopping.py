@@ -1,6 +1,7 @@
 """Ctrl-C, SIGTERM and a closed terminal end a command alike; more of them disturb nothing that is being kept."""
 
 import argparse
+import logging
 import os
 import signal
 import subprocess
@@ -89,6 +90,21 @@ def test_more_signals_do_not_disturb_what_comes_after_the_first(number: int, cap
     assert run(search) == 130
     assert done == [0, 1, 2, 3, 4]
     assert capfd.readouterr().err == "test: ending; what there is is being kept\ntest: interrupted\n"
+
+
+def test_what_libraries_log_of_being_stopped_is_not_shown(capsys: Captured) -> None:
+    log = logging.getLogger("a library")
+
+    def search() -> None:
+        try:
+            ask(signal.SIGTERM)
+        except KeyboardInterrupt:
+            log.exception("Error closing cursor")
+            raise
+
+    assert run(search) == 143
+    assert capsys.readouterr().err == "test: ended by SIGTERM\n"
+    assert log.isEnabledFor(logging.ERROR)
 
 
 def test_an_error_after_a_signal_is_told_and_the_status_is_the_signals(capsys: Captured) -> None:
