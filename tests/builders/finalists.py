@@ -60,7 +60,8 @@ def timed_again(architecture: Architecture, anchor_ms: float) -> LatencyFacts:
     """A latency such as a worker's: a tenth more than the search's."""
     latency_ms = 1.1 * TRAINED[architecture.key()].latency_ms
     text = {"fingerprint": "abc", "runtime": "onnxruntime", "seconds": 5.0, "spread": 0.01, "noisy": False}
-    return LatencyFacts({**text, "latency_ms": latency_ms, "reference_ms": anchor_ms})
+    where = {"taken_at": 1e9, "runtime_version": "1.0", "precision": "float32", "batch_size": 1, "resolution": 224}
+    return LatencyFacts({**text, **where, "latency_ms": latency_ms, "reference_ms": anchor_ms})
 
 
 def made_study(storage: RDBStorage, settings: dict[str, Any]) -> Study:

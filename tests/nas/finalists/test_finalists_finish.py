@@ -251,8 +251,9 @@ def test_what_is_timed_quickly_is_timed_again_while_time_is_left(
     quick = replace(quick, latency=quick.latency.changed(depth="quick"))
     study.set_user_attr("provenance", PROVENANCE)
     enter(study, quick)
-    timed = quick.latency.changed(latency_ms=11.0, fingerprint="abc", runtime="onnxruntime")
-    workers.put(lambda *_: {"validation_accuracies": [0.9], "seconds": 2.0}, lambda *_: timed)
+    timed = timed_again(FAST.architecture, 3.5).changed(latency_ms=11.0, depth="quick")
+    answer = {**long_answer(FAST.architecture, {}, 9), "validation_accuracies": [0.9]}
+    workers.put(lambda *_: answer, lambda *_: timed)
     finished = ended(settings_from(*MINE), study, storage, workers.get(), lambda: HOURS)
     latencies = {each.record.name: each.final.latency_ms for each in finished.finalists}
     was = {each.name: each.latency_ms for each in (*FRONT, NEAR, NEXT, REFERENCE)}

@@ -24,7 +24,16 @@ ARCHITECTURE = PRESETS["v2-0.5x"]
 
 def latency(latency_ms: float, spread: float, depth: str = FULL) -> Latency:
     text = {"latency_ms": latency_ms, "spread": spread, "noisy": spread > 0.02, "depth": depth}
-    return Latency.from_dict({field.name: text.get(field.name, 1) for field in fields(Latency)})
+    own = {"ratio": latency_ms, **dict.fromkeys(("p10_ms", "median_ms", "mean_ms", "p90_ms"), latency_ms)}
+    lines = dict.fromkeys(("priority", "runtime", "runtime_version", "device", "fingerprint", "precision"), "one")
+    given = {**own, **lines, **text}
+    return Latency.from_dict({field.name: given.get(field.name, 1) for field in fields(Latency)})
+
+
+TRAINED = {
+    **{"seconds": 9.0, "validation_accuracies": [0.5], "training_losses": [2.0], "validation_losses": [1.5]},
+    "num_classes": 10,
+}
 
 
 @pytest.fixture
@@ -46,7 +55,7 @@ def evaluator(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, events: list[str]
 
         def train(*arguments: Any, **options: Any) -> Any:
             events.append("train")
-            return None, SimpleNamespace(accuracy=0.5, to_dict=lambda: {"seconds": 9.0, "validation_accuracies": [0.5]})
+            return None, SimpleNamespace(accuracy=0.5, to_dict=lambda: TRAINED)
 
         monkeypatch.setattr(evaluate, "prepare", lambda network, stem, **options: str(stem))
         monkeypatch.setattr(evaluate, "deployed", lambda *arguments: None)
@@ -112,7 +121,7 @@ def test_a_backbone_is_costed_and_timed_by_its_maps_beside_the_anchors_and_train
 
     def train(architecture: Any, *arguments: Any, **options: Any) -> Any:
         assert architecture.head == 0
-        return None, SimpleNamespace(to_dict=lambda: {"seconds": 9.0, "validation_accuracies": [0.5]})
+        return None, SimpleNamespace(to_dict=lambda: TRAINED)
 
     monkeypatch.setattr(evaluate, "compare", compare)
     monkeypatch.setattr(evaluate, "train", train)
