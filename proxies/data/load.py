@@ -150,7 +150,7 @@ def _split_off(labels: NDArray[np.int64], classes: Sequence[str], val_share: flo
         count = max(1, round(val_share * len(rows)))
         if count >= len(rows):
             rule = "each class needs an image to train on beside those to validate on"
-            raise InputError(f"{rule}, but {name} has {len(rows)} in all; add images or lower val_share {val_share:g}")
+            raise InputError(f"{rule}, but {name} has {len(rows)} in all; add images")
         in_val[rows[:count]] = True
     return in_val
 
