@@ -18,7 +18,6 @@ from optuna.trial import TrialState
 from nas.search.shufflenet_problem import ShuffleNets
 from nas.workers.protocol import Failure
 from search_space import PRESETS, Architecture, cost_of
-from studies.facts import TrainingFacts
 from studies.record import Record
 from studies.storage.studies import failures_of, records_of
 
@@ -53,9 +52,8 @@ def test_references_take_a_quarter_of_the_time_at_any_time(bench: Bench, clock: 
         taken[is_reference] += seconds
         if is_reference and taken[False]:
             assert taken[True] <= 0.3 * (taken[True] + taken[False])
-        return replace(
-            evaluated(architecture), training=TrainingFacts({"seconds": seconds - 2, "validation_accuracies": [0.5]})
-        )
+        found = evaluated(architecture)
+        return replace(found, training=found.training.changed(seconds=seconds - 2))
 
     names = ["v2-1.0x", "v1-1.0x-g3", "v1-1.0x-g8", "v2-0.5x", "v2-1.5x"]
     workers = bench.run(FakeWorkers(answer=answer), "--time", "240s", references=names)
