@@ -18,6 +18,7 @@ from nas.report.__main__ import main as report
 from proxies.export.ultralytics_yaml import yaml_of
 from search_space import PRESETS
 from search_space.files import file_name
+from studies.checked_facts import LONGEST_TEXT
 from studies.dashboard.notes import study_note
 from studies.ledger.entries import Entries, Filters
 from studies.record import attributes_of
@@ -53,14 +54,15 @@ def test_what_is_named_so_in_a_database_stays_in_its_folder(
     inside = tmp_path / "a" / "b" / "inside"
     inside.mkdir(parents=True)
     monkeypatch.chdir(inside)
-    url = kept(tmp_path, name, name)
+    network = name if name.isprintable() and len(name) <= LONGEST_TEXT else ""  # others' records cannot be
+    url = kept(tmp_path, name, network)
     before = set(everything(tmp_path))
     assert report(["--storage", url]) == 0
     assert export(["--storage", url, "--out", "out"]) == 0
     made = set(everything(tmp_path)) - before - {Path("study.db-wal"), Path("study.db-shm")}
     made = {path for path in made if path.name != NOTE}
     below = Path("a", "b", "inside")
-    study, network = file_name(name or " "), file_name(name or PRESETS["v2-0.5x"].short_name)
+    study, network = file_name(name or " "), file_name(network or PRESETS["v2-0.5x"].short_name)
     assert made == {
         *(below / "runs", below / "runs" / study, below / "runs" / study / "report.html"),
         *(below / "out", below / "out" / f"{network}.json", below / "out" / "front.json"),

@@ -11,6 +11,7 @@ import pytest
 from builders.filled_ledger import fill
 from builders.fronts import kept_study
 
+from search_space import InputError
 from studies.dashboard.annotated_storage import AnnotatedStorage
 from studies.storage.database import engine_of, sqlite_url
 from studies.storage.studies import load_study, open_storage, open_study, open_to_read
@@ -149,7 +150,7 @@ def test_reading_changes_neither_a_database_nor_its_folder(
         assert content_of(place)["study.db"] == before["study.db"], line
     storage = AnnotatedStorage(kept)
     assert len(storage.get_all_studies()) == 3
-    with pytest.raises(optuna.exceptions.StorageInternalError):
+    with pytest.raises(InputError, match="shown here and not changed"):
         storage.create_new_study([optuna.study.StudyDirection.MINIMIZE], "mine")
     storage.engine.dispose()
     assert content_of(place).keys() == before.keys()

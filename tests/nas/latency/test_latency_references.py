@@ -44,8 +44,11 @@ def latency(ratio: float, reference_ms: float) -> Latency:
         "p10_ms": 3.0 * ratio,
         "spread": 0.01,
         "noisy": False,
-        "runtime": "onnxruntime",
-        "device": "A CPU",
+        "reference_p10_ms": 3.0,
+        "ratio": ratio,
+        **{"runtime": "onnxruntime", "runtime_version": "1.0", "precision": "float32", "fingerprint": "abc"},
+        **{"device": "A CPU", "priority": "normal", "depth": "full"},
+        **dict.fromkeys(("median_ms", "p90_ms"), 3.0 * ratio),
     }
     return Latency.from_dict({field.name: text.get(field.name, 1) for field in fields(Latency)})
 
