@@ -288,25 +288,6 @@ def test_a_validation_loss_that_is_no_number_ends_training_too(monkeypatch: pyte
         train(SMALL, noise_data(), RECIPE, seed=0)
 
 
-@pytest.mark.parametrize(("epochs", "is_clipped"), [(2, True), (1000, False)])
-def test_gradients_are_clipped_where_the_warm_up_has_few_steps(
-    monkeypatch: pytest.MonkeyPatch, epochs: int, is_clipped: bool
-) -> None:
-    # Of 2 or 1000 epochs of one step each, a fifth are the warm-up: less than 50, or more.
-    trainer = Trainer(SMALL, noise_data(16), replace(RECIPE, epochs=epochs, label_smoothing=0.0), seed=0)
-    with torch.no_grad():
-        list(trainer.network.parameters())[-2].mul_(1000)  # the classifier's weights
-    norms: list[float] = []
-
-    def note(_: object) -> None:
-        gradients = [parameter.grad.norm() for parameter in trainer.network.parameters() if parameter.grad is not None]
-        norms.append(torch.stack(gradients).norm().item())
-
-    monkeypatch.setattr(training.Sgd, "step", note)
-    trainer.run_epoch()
-    assert (norms[0] <= training.LARGEST_NORM * 1.001) == is_clipped
-
-
 def test_a_loss_above_that_of_guessing_is_a_doubt() -> None:
     # Guessing among 4 classes has a loss of ln 4 = 1.386.
     assert doubt_of((0.5, 57.2), 4) == "the validation loss ended at 57.20, above the 1.39 of guessing among 4 classes"
