@@ -1,9 +1,11 @@
 """Made-up measurements: a comparison with its networks, a study of references, findings of guidelines, a device."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from typing import Any
 
 from nas.guidelines.run import Case
+from proxies.latency.measure import Latency
 from search_space import Architecture, cost_of
 from studies.facts import LatencyFacts
 from studies.latency.flops_verdict import FailedNetwork, TimedNetwork, verdict_of
@@ -25,6 +27,19 @@ MADE = {
     "latency_device": "cpu",
 }
 V1 = {1: "v1-1.0x-g1", 2: "v1-1.0x-g2", 3: "v1-1.0x-g3", 4: "v1-1.0x-g4", 8: "v1-1.0x-g8"}
+
+
+def latency(latency_ms: float = 2.5, reference_ms: float = 4.0, **facts: Any) -> Latency:
+    """A made-up latency that can be: what its facts leave out is in keeping with them."""
+    ratio = latency_ms / reference_ms
+    p10_ms = facts.get("p10_ms", latency_ms)
+    where = {"runtime": "onnxruntime", "runtime_version": "1.0", "device": "A CPU", "fingerprint": "abc"}
+    how = {"precision": "float32", "priority": "normal", "depth": "full", "spread": 0.01, "noisy": False}
+    own = dict.fromkeys(("p10_ms", "median_ms", "mean_ms", "p90_ms", "wall_p10_ms"), p10_ms)
+    reference = dict.fromkeys(("reference_p10_ms", "reference_median_ms", "reference_mean_ms"), p10_ms / ratio)
+    ms = {**own, **reference, "latency_ms": latency_ms, "reference_ms": reference_ms, "ratio": ratio}
+    made = {**where, **how, **ms, **facts}
+    return Latency.from_dict({field.name: made.get(field.name, 1) for field in fields(Latency)})
 
 
 def compared(name: str, accuracies: Mapping[int, float], ms: float | None = 1.0, **other: Any) -> Compared:

@@ -4,11 +4,12 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from builders.measurements import latency as made_up_latency
 
 from nas.latency import __main__ as latency
 from nas.latency import check as latency_check
@@ -115,8 +116,7 @@ def test_a_check_that_is_stopped_shows_what_it_has(
     def compare(*networks: Any, timing: Any, seed: int) -> Any:
         if not answers:
             raise KeyboardInterrupt
-        text = {"ratio": answers.pop(), "spread": 0.04, "noisy": False, "steal_share": None}
-        return Latency.from_dict({field.name: text.get(field.name, 1) for field in fields(Latency)})
+        return made_up_latency(answers.pop(), reference_ms=1.0, spread=0.04, steal_share=None)
 
     monkeypatch.setattr(measuring, "compare", compare)
     monkeypatch.setattr(latency_check, "NETWORKS", {"v2-0.5x": PRESETS["v2-0.5x"]})
@@ -180,8 +180,7 @@ def test_what_is_measured_is_printed_and_kept_and_what_fails_costs_one_network(
     def compare(candidate: Any, reference: Any, **options: Any) -> Latency:
         if options.get("seed") == 1:
             raise RuntimeError("the measuring process died:\nkilled")
-        text = how(2.5, fingerprint="abc", batch_size=8, p10_ms=4.0)
-        return Latency.from_dict({field.name: text.get(field.name, 1) for field in fields(Latency)})
+        return made_up_latency(batch_size=8)
 
     monkeypatch.setattr(latency_measure, "compare", compare)
     url = f"sqlite:///{tmp_path}/study.db"
@@ -206,8 +205,7 @@ def test_backbones_are_measured_beside_the_anchors_backbone_and_kept_as_what_the
 
     def compare(candidate: Any, reference: Any, **options: Any) -> Latency:
         shapes.append([len(prepared.expected.values) for prepared in (candidate, reference)])
-        text = how(2.5, fingerprint="abc", p10_ms=4.0)
-        return Latency.from_dict({field.name: text.get(field.name, 1) for field in fields(Latency)})
+        return made_up_latency()
 
     monkeypatch.setattr(latency_measure, "compare", compare)
     url = f"sqlite:///{tmp_path}/study.db"

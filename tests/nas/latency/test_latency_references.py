@@ -5,13 +5,13 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import fields
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from builders.measurements import latency as made_up_latency
 from builders.places import ROOT
 
 from nas.cli.command import Parser, run_command
@@ -38,19 +38,7 @@ def references(*arguments: str) -> int:
 
 
 def latency(ratio: float, reference_ms: float) -> Latency:
-    text = {
-        "latency_ms": ratio * reference_ms,
-        "reference_ms": reference_ms,
-        "p10_ms": 3.0 * ratio,
-        "spread": 0.01,
-        "noisy": False,
-        "reference_p10_ms": 3.0,
-        "ratio": ratio,
-        **{"runtime": "onnxruntime", "runtime_version": "1.0", "precision": "float32", "fingerprint": "abc"},
-        **{"device": "A CPU", "priority": "normal", "depth": "full"},
-        **dict.fromkeys(("median_ms", "p90_ms"), 3.0 * ratio),
-    }
-    return Latency.from_dict({field.name: text.get(field.name, 1) for field in fields(Latency)})
+    return made_up_latency(ratio * reference_ms, reference_ms, p10_ms=3.0 * ratio)
 
 
 @pytest.fixture

@@ -1,12 +1,12 @@
 """One evaluation: a quick latency first, a full one where it decides, training after."""
 
 from collections.abc import Callable
-from dataclasses import fields
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from builders.measurements import latency as made_up_latency
 from builders.settings import settings_from
 
 from nas.workers import evaluator as evaluate
@@ -23,11 +23,7 @@ ARCHITECTURE = PRESETS["v2-0.5x"]
 
 
 def latency(latency_ms: float, spread: float, depth: str = FULL) -> Latency:
-    text = {"latency_ms": latency_ms, "spread": spread, "noisy": spread > 0.02, "depth": depth}
-    own = {"ratio": latency_ms, **dict.fromkeys(("p10_ms", "median_ms", "mean_ms", "p90_ms"), latency_ms)}
-    lines = dict.fromkeys(("priority", "runtime", "runtime_version", "device", "fingerprint", "precision"), "one")
-    given = {**own, **lines, **text}
-    return Latency.from_dict({field.name: given.get(field.name, 1) for field in fields(Latency)})
+    return made_up_latency(latency_ms, reference_ms=1.0, spread=spread, noisy=spread > 0.02, depth=depth)
 
 
 TRAINED = {
