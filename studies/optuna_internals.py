@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from optuna.storages import RDBStorage
+from optuna.storages._rdb.models import BaseModel
 from optuna.study import Study
 from optuna.study._frozen import FrozenStudy as FrozenStudy
 from optuna.trial import FrozenTrial, Trial, TrialState
@@ -22,6 +23,8 @@ STUDIES = table("studies", column("study_id"), column("study_name"))
 TRIALS = table("trials", column("trial_id"), column("study_id"), column("state"), column("number"))
 TRIAL_VALUES = table("trial_values", column("trial_id"), column("value"), column("value_type"))
 ATTRIBUTES = table("trial_user_attributes", column("trial_id"), column("key"), column("value_json"))
+OPTUNA_TABLES = frozenset({*BaseModel.metadata.tables, "alembic_version"})
+"""The names of all tables that a storage makes."""
 RUNNING: ColumnElement[Any] = literal_column(f"'{TrialState.RUNNING.name}'")
 """A running trial's `state`."""
 FAILED: ColumnElement[Any] = literal_column(f"'{TrialState.FAIL.name}'")

@@ -17,6 +17,10 @@ WORDS = {"SIGINT": "interrupted", "SIGTERM": "ended by SIGTERM", "SIGHUP": "its 
 """The signals that ask a process to end, as far as the system has them, and what is said of each."""
 
 
+_within: list[Stopping] = []
+"""The contexts that the process is in, the innermost last."""
+
+
 class Stopped(KeyboardInterrupt):
     """The process was asked to end, by the signal of this number."""
 
@@ -55,6 +59,7 @@ class Stopping:
 
     def __init__(self, program: str) -> None:
         self.status = 0
+        self.number = 0
         self._program = program
         self._since = 0.0
         self._is_told = False
@@ -63,15 +68,17 @@ class Stopping:
 
     def __enter__(self) -> Self:
         self._before, self._disabled = _take(self._ask), logging.root.manager.disable
+        _within.append(self)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        _within.remove(self)
         _give_back(self._before)
         logging.disable(self._disabled)
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
         if not self.status:
-            self.status, self._since = status_of(number), time.monotonic()
+            self.status, self.number, self._since = status_of(number), number, time.monotonic()
             logging.disable()  # libraries would log, with a traceback, in the midst of what they were stopped
             raise Stopped(number)
         if time.monotonic() - self._since > PATIENCE_SECONDS:
@@ -79,6 +86,16 @@ class Stopping:
         if not self._is_told:
             self._is_told = True
             _say(f"{self._program}: ending; what there is is being kept")
+
+
+def stop_if_asked() -> None:
+    """Raises `Stopped` again where it was raised before and swallowed, as in a library's clean-up: a loop calls it.
+
+    Raises:
+        Stopped: a signal came within the innermost `Stopping`.
+    """
+    if _within and _within[-1].number:
+        raise Stopped(_within[-1].number)
 
 
 @contextmanager

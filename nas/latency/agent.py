@@ -26,11 +26,10 @@ from search_space.errors import InputError
 from search_space.reading import line_of
 from search_space.scratch import Scratch
 from studies.facts import LatencyFacts
-from studies.ledger.latency_queue import DONE, FAILED, Answer, Job, LatencyQueue
-from studies.storage.database import engine_of
+from studies.ledger.latency_queue import DONE, FAILED, TABLES, Answer, Job, LatencyQueue
+from studies.storage.database import engine_of, errors_in_one_line, file_of, listed, tables_of
 from studies.storage.database_errors import reason_of
 from studies.storage.secrets import shown_url, without_secrets
-from studies.storage.studies import check_storage
 
 POLL_SECONDS = 0.5
 BEAT_SECONDS = 5.0
@@ -48,13 +47,31 @@ def serve(flags: argparse.Namespace) -> int:
 
     onnx_package()
     url = needed_storage(flags)
-    check_storage(url)
+    _check_database(url)
     queue = LatencyQueue(engine_of(url))
     agent = Agent(queue, flags.device, report)
     report(f"device {flags.device!r} ({device_facts()['processor']}) serves {shown_url(url)}; Ctrl-C ends it")
     measured = agent.serve(idle_seconds=flags.idle)
     report(f"no work for {clock(flags.idle)}: {measured} networks measured")
     return 0
+
+
+def _check_database(url: str) -> None:
+    """Refuses a database of something else, and makes nothing. Optuna, which knows more, need not be here.
+
+    Raises:
+        InputError: it cannot be opened, or holds no study of this project.
+    """
+    file = file_of(url)
+    if file is not None and not file.exists():
+        return
+    with errors_in_one_line(url):
+        tables = tables_of(url)
+    if tables and not tables >= set(TABLES):
+        raise InputError(
+            f"a storage must be empty or hold studies of this project; {shown_url(url)!r} holds the tables "
+            f"{listed(tables)}: check --storage"
+        )
 
 
 class Agent:

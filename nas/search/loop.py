@@ -12,6 +12,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from nas.cli.heartbeat import running
+from nas.cli.stopping import stop_if_asked
 from nas.search.problem import Candidate, Outcome, Problem
 from nas.search.reference_turns import Clock, Turns
 from nas.search.time.durations import Durations
@@ -155,6 +156,7 @@ class Search:
                     self._abandon()
                 workers.replace_dead([*self._running, *self._sparing])
                 self._report("")
+                stop_if_asked()
         finally:
             self._give_up()
         return missing

@@ -15,6 +15,7 @@ import torch
 from nas.cli.command import make_folder
 from nas.cli.folders import OwnFiles
 from nas.cli.heartbeat import doing
+from nas.cli.stopping import stop_if_asked
 from nas.train.result import result_of, trained_architecture
 from nas.train.settings import FILES, OWNER, TrainSettings
 from proxies.data.load import ImageData
@@ -91,6 +92,7 @@ def _run(settings: TrainSettings, processes: Processes, tell: Tell) -> TrainOutc
             if processes.is_first:
                 write_checkpoint(settings.checkpoint, Checkpoint(identity, trainer.state_dict()))
             tell(_epoch_line(trainer, trainer.seconds - before))
+            stop_if_asked()
     if not processes.is_first:
         return None
     result = kept.result if kept else None

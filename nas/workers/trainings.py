@@ -12,6 +12,7 @@ from typing import Any
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from nas.cli.heartbeat import doing, running
+from nas.cli.stopping import stop_if_asked
 from nas.cli.terminal import console
 from nas.workers.protocol import Failure, Worker, Workers
 from search_space.architecture import Architecture
@@ -132,6 +133,7 @@ def run_all(
                     worker.stop()
                 break
             workers.replace_dead(answering)
+            stop_if_asked()
     return failures
 
 

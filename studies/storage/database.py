@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -99,6 +99,20 @@ def parsed_json(text: str) -> Any:
         return json.loads(text)
     except (ValueError, TypeError, RecursionError):
         return None
+
+
+def tables_of(url: str) -> set[str]:
+    """The names of the tables in the database at the URL, which is not changed."""
+    engine = engine_of(url, to_read=True)
+    try:
+        return set(sqlalchemy.inspect(engine).get_table_names())
+    finally:
+        engine.dispose()
+
+
+def listed(tables: Collection[str]) -> str:
+    """The first few of the tables, for a message."""
+    return ", ".join(sorted(tables)[:3]) + (f" and {len(tables) - 3} more" if len(tables) > 3 else "")
 
 
 @contextmanager

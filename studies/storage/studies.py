@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 import warnings
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -23,6 +23,7 @@ from studies.facts import DATA_CHANGED
 from studies.ledger import latencies as ledger
 from studies.ledger import latency_queue
 from studies.ledger import trainings as evaluations
+from studies.optuna_internals import OPTUNA_TABLES
 from studies.record import DIRECTIONS, KEY, OBJECTIVES, Record, flaw_of_trial, record_of
 from studies.storage import coordinators
 from studies.storage.database import (
@@ -30,7 +31,9 @@ from studies.storage.database import (
     engine_options,
     errors_in_one_line,
     file_of,
+    listed,
     making_tables,
+    tables_of,
     written,
 )
 from studies.storage.database_errors import reason_of
@@ -66,12 +69,12 @@ def check_storage(url: str) -> None:
     if file is not None and not file.exists():
         return
     with errors_in_one_line(url):
-        tables = _tables_of(url)
-        if not tables <= OURS and not tables >= OPTUNAS:
+        tables = tables_of(url)
+        if not tables <= OURS and not tables >= OPTUNAS and not _is_half_made(tables):
             raise InputError(
-                f"a storage must be empty or hold studies; {shown_url(url)!r} holds the tables {_listed(tables)}"
+                f"a storage must be empty or hold studies; {shown_url(url)!r} holds the tables {listed(tables)}"
             )
-        if tables >= OPTUNAS:
+        if tables >= OPTUNAS and _has_a_version(url):
             _storage_to_read(url).engine.dispose()  # which finds one that another version of Optuna has made
 
 
@@ -113,9 +116,9 @@ def open_to_read(url: str) -> RDBStorage:
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     with _reading(url):
-        tables = _tables_of(url)
+        tables = tables_of(url)
         if not tables >= OPTUNAS:
-            raise _none_of_ours(url, f"it holds the tables {_listed(tables)}" if tables else "it is empty")
+            raise _none_of_ours(url, f"it holds the tables {listed(tables)}" if tables else "it is empty")
         return _storage_to_read(url)
 
 
@@ -126,9 +129,9 @@ def ledger_to_read(url: str) -> Engine:
         InputError: it cannot be opened, or holds tables and none of this project.
     """
     with _reading(url):
-        tables = _tables_of(url)
+        tables = tables_of(url)
         if tables and not tables & OURS:
-            raise _none_of_ours(url, f"it holds the tables {_listed(tables)}")
+            raise _none_of_ours(url, f"it holds the tables {listed(tables)}")
         return engine_of(url, to_read=True)
 
 
@@ -150,14 +153,17 @@ def _none_of_ours(url: str, reason: str) -> InputError:
     return InputError(f"{shown_url(url)!r} holds no study of this project: {reason}: check --storage")
 
 
-def _listed(tables: Collection[str]) -> str:
-    return ", ".join(sorted(tables)[:3]) + (f" and {len(tables) - 3} more" if len(tables) > 3 else "")
+def _is_half_made(tables: set[str]) -> bool:
+    """Whether another process is making the tables now, or was killed as it did: ours come first, Optuna's then."""
+    return tables >= set(latency_queue.TABLES) and tables <= OURS | OPTUNA_TABLES
 
 
-def _tables_of(url: str) -> set[str]:
+def _has_a_version(url: str) -> bool:
+    """Whether Optuna has noted its tables' version, which it does last."""
     engine = engine_of(url, to_read=True)
     try:
-        return set(sqlalchemy.inspect(engine).get_table_names())
+        with engine.connect() as connection:
+            return bool(connection.execute(sqlalchemy.text("SELECT count(*) FROM alembic_version")).scalar_one())
     finally:
         engine.dispose()
 
@@ -173,8 +179,9 @@ def _with_tables(url: str) -> RDBStorage:
     engine = sqlalchemy.create_engine(written(url), **engine_options(url))
     try:
         with making_tables(engine):
+            latency_queue.LatencyQueue(engine)  # first, for agents know a study's database by its tables
             coordinators.make_tables(engine)
-            for tables in (ledger.Ledger, latency_queue.LatencyQueue, evaluations.Evaluations):
+            for tables in (ledger.Ledger, evaluations.Evaluations):
                 tables(engine)
             return RDBStorage(written(url), engine_kwargs=engine_options(url))
     finally:

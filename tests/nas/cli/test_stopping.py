@@ -7,13 +7,14 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from builders.places import ROOT
 
 from nas.cli.command import Parser, run_command
-from nas.cli.stopping import Stopped, keeping
+from nas.cli.stopping import Stopped, keeping, stop_if_asked
 
 SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 Captured = pytest.CaptureFixture[str]
@@ -52,6 +53,21 @@ def test_each_signal_is_told_in_a_line_and_by_the_exit_status(number: int, line:
     assert run(lambda: ask(number)) == 128 + number
     assert capsys.readouterr() == ("", line)
     assert signal.getsignal(number) is before
+
+
+def test_a_signal_that_a_librarys_clean_up_swallowed_ends_the_loop_that_asks_for_it() -> None:
+    rounds = []
+
+    def search() -> None:
+        while True:
+            rounds.append(len(rounds))
+            with suppress(KeyboardInterrupt):
+                ask(signal.SIGHUP)
+            stop_if_asked()
+
+    assert run(search) == 128 + signal.SIGHUP
+    assert rounds == [0]
+    stop_if_asked()  # raises nothing once the command has ended
 
 
 def test_what_is_kept_is_said(capsys: Captured) -> None:

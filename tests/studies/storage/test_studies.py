@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from studies.storage import trials
 from studies.storage.studies import (
     CAUSE,
     INTERRUPTED,
+    OPTUNAS,
+    check_storage,
     failures_of,
     load_study,
     networks_in,
@@ -220,6 +223,25 @@ def test_a_database_of_something_else_is_refused_and_kept(tmp_path: Path) -> Non
     tables = connection.execute("SELECT name FROM sqlite_master").fetchall()
     connection.close()
     assert tables == [("customers",)]
+
+
+@pytest.mark.parametrize("lacking", [["alembic_version"], ["trial_values", "version_info"], [*OPTUNAS]])
+def test_a_database_that_another_process_is_making_is_none_of_something_else(
+    storage: RDBStorage, url: str, connect: Callable[..., RDBStorage], lacking: list[str]
+) -> None:
+    storage.engine.dispose()
+    with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as connection:
+        for table in lacking:
+            connection.execute(f"DROP TABLE {table}")
+        connection.commit()
+    check_storage(url)
+    assert open_study(connect(url), "one", SETTINGS, resume=False).trials == []
+
+
+def test_a_database_whose_version_is_not_noted_yet_is_none_of_something_else(storage: RDBStorage, url: str) -> None:
+    with storage.engine.begin() as connection:
+        connection.exec_driver_sql("DELETE FROM alembic_version")
+    check_storage(url)
 
 
 def test_a_storage_that_must_exist_is_not_made(tmp_path: Path) -> None:
