@@ -44,4 +44,6 @@ def kept_study(folder: Path, settings: dict[str, Any]) -> str:
     enter(open_study(storage, "one", settings, resume=False), *RECORDS)
     finalists = [Finalist(each, {1: 0.5, 2: 0.6}, LatencyFacts(LATENCY)) for each in FRONT]
     keep_results(storage, "one-finalists", {"recipe": "long"}, trials_of(finalists, {"name": "long"}))
+    storage.remove_session()
+    storage.engine.dispose()
     return url
