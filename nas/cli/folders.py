@@ -43,6 +43,8 @@ class OwnFiles:
             if not self._is_others(name, noted):
                 continue
             whose = noted[name]["of"] if name in noted else "whoever put it there"
+            if whose == self.owner:
+                whose = f"{whose} of another database"
             raise InputError(
                 f"what others wrote is left as it is, and {str(path)!r} is of {whose}, not of {self.owner}: "
                 "name another --out, or move it away"

@@ -55,7 +55,7 @@ def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
     runs: list[BaseProcess] = []
 
     def started(url: str, *flags: object, log: str = "log") -> BaseProcess:
-        line = ["--study", "one", "--storage", url, *map(str, flags)]
+        line = ["--study", "one", "--storage", url, "--out", f"out-{Path(url).stem}", *map(str, flags)]
         runs.append(context.Process(target=serve, args=(line, tmp_path / log)))
         runs[-1].start()
         wait_until_it_leads_its_group(runs[-1])

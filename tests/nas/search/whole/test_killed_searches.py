@@ -42,6 +42,7 @@ def started(table: Path, url: str, *flags: str) -> BaseProcess:
     context = get_context("forkserver")
     context.set_forkserver_preload(["nas.run.run"])  # a run then starts without importing it
     line = ["--scorer", f"table:{table}", "--study", "one", "--storage", url, "--sampler", "random", "--time", "1h"]
+    line += ["--out", f"out-{Path(url).stem}"]
     process = context.Process(target=serve, args=([*line, "--trials", str(TRIALS), *flags],))
     process.start()
     return process

@@ -95,7 +95,7 @@ def test_a_database_that_goes_away_and_comes_back_costs_nothing_but_the_wait(
 @pytest.mark.slow
 def test_a_clock_that_jumps_by_months_changes_no_trial(line: Callable[..., list[str]], tmp_path: Path) -> None:
     urls = [f"sqlite:///{tmp_path}/{name}.db" for name in ("steady", "jumping")]
-    steady, jumping = (line("--storage", url, "--trials", 120, "--out", str(tmp_path / "out")) for url in urls)
+    steady, jumping = (line("--storage", url, "--trials", 120, "--out", f"{tmp_path}/{Path(url).stem}") for url in urls)
     assert jumping[:3] == [sys.executable, "-m", "nas.run"]
     for each in (steady, [sys.executable, "-c", JUMPING_CLOCK, *jumping[3:]]):
         finished = ended(each)
