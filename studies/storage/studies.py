@@ -278,7 +278,7 @@ def load_study(storage: RDBStorage, name: str | None) -> Study:
     """The study of that name; None means the only one there is.
 
     Raises:
-        InputError: there is no such study, or several where none is named.
+        InputError: there is no such study, or several where none is named, or its trials cannot be read.
     """
     names, others = _studies_in(storage)
     if name is None and len(names) == 1:
@@ -293,7 +293,25 @@ def load_study(storage: RDBStorage, name: str | None) -> Study:
             raise _none_of_ours(storage.url, made)
         asked = "name one with --study" if name is None else f"there is no study {name!r}"
         raise InputError(f"{asked}; this storage holds {', '.join(names) or 'none'}")
-    return optuna.load_study(study_name=name, storage=storage)
+    study = optuna.load_study(study_name=name, storage=storage)
+    for each in (study, references_of(study, storage)):
+        _check_trials(each)
+    return study
+
+
+def _check_trials(study: Study) -> None:
+    """Refuses a study with trials that Optuna cannot read, such as one whose value is nothing.
+
+    Raises:
+        InputError: it has one.
+    """
+    try:
+        study.get_trials(deepcopy=False)
+    except (AssertionError, ValueError) as error:
+        raise InputError(
+            f"a study's trials must be as Optuna wrote them, and one of {study.study_name!r} is not "
+            f"({type(error).__name__}): its search with --resume fails what has no number; else take a copy kept before"
+        ) from error
 
 
 def _studies_in(storage: RDBStorage) -> tuple[list[str], list[str]]:

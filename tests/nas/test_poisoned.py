@@ -3,11 +3,14 @@
 import gzip
 import json
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
+import optuna
 import pytest
 from builders.places import TESTS
+from optuna.trial import TrialState
 
 from nas.export.__main__ import main as export
 from nas.latency.__main__ import main as latency
@@ -57,6 +60,37 @@ def poisoned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             for (digest, _), text in zip(rows, [*texts, "{", "[]", "null", "x" * 100_000], strict=False):
                 connection.execute(f"UPDATE {table} SET {column} = ? WHERE digest = ?", (text, digest))
         connection.commit()
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        "UPDATE trial_values SET value = NULL",
+        "UPDATE trial_user_attributes SET value_json = '{broken' WHERE key = 'training'",
+    ],
+)
+@pytest.mark.parametrize("command", [report, export])
+def test_trials_that_optuna_cannot_read_are_said_in_one_line(
+    command: Callable[..., int], spoil: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with closing(sqlite3.connect("runs/tiny/study.db")) as connection:
+        connection.execute(spoil)
+        connection.commit()
+    assert command(["--study", "tiny", "--out", "out"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "a study's trials must be as Optuna wrote them" in line
+
+
+def test_a_search_heals_values_that_are_nothing() -> None:
+    with closing(sqlite3.connect("runs/tiny/study.db")) as connection:
+        connection.execute("UPDATE trial_values SET value = NULL WHERE objective = 1")
+        connection.commit()
+    storage = open_storage(URL)
+    study = optuna.load_study(study_name="tiny", storage=storage)
+    lines = heal(study)
+    assert len([line for line in lines if line.endswith("of 'tiny': a value is no number")]) > 0
+    assert {trial.state for trial in study.get_trials()} <= {TrialState.FAIL, TrialState.WAITING}
+    storage.engine.dispose()
 
 
 @pytest.mark.parametrize("command", ["list", "export"])
