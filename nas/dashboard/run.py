@@ -49,13 +49,15 @@ def serve(flags: argparse.Namespace) -> int:
             access = Access.to(flags.host, str(address), password)
             server.set_app(guarded(app, access))
             host = f"[{flags.host}]" if ":" in flags.host else flags.host
-            print(f"http://{host}:{port}/dashboard/studies/{id_of_study(study)}", flush=True)
             if password is None and not ip_address(str(address)).is_loopback:
                 print(
                     f"no password is asked for: whoever reaches {host} may read; {PASSWORD} sets one", file=sys.stderr
                 )
-            print("Ctrl-C ends it", file=sys.stderr, flush=True)
             try:
+                print("Ctrl-C ends it", file=sys.stderr, flush=True)
+                print(
+                    f"http://{host}:{port}/dashboard/studies/{id_of_study(study)}", flush=True
+                )  # whoever waits goes on
                 server.serve_forever()
             except KeyboardInterrupt:
                 print("ended", file=sys.stderr)
