@@ -11,6 +11,7 @@ import io
 import os
 import re
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import MappingProxyType
@@ -38,11 +39,13 @@ def printable(text: str) -> str:
 class Stream:
     """Standard output or error: takes all that is printed, also where it leads nowhere.
 
-    `failure` is why what was written is lost, if it is, and somebody would have read it.
+    Lines of several threads do not mix: each is written once it is whole. `failure` is why what was written is lost, if
+    it is, and somebody would have read it.
     """
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
+        self._begun = threading.local()
         self.failure: OSError | None = None
 
     def write(self, text: str) -> int:
@@ -50,7 +53,12 @@ class Stream:
         text = without_secrets(text) if "://" in text or "=" in text else text
         # A bar of progress of other libraries begins with a return.
         begun = text.startswith("\r")
-        return self.write_as_is("\r" * begun + printable(text[begun:]))
+        line = self._taken() + "\r" * begun + printable(text[begun:])
+        if line.endswith("\n") or "\r" in line:
+            self.write_as_is(line)
+        else:  # `print` writes the end of a line by itself
+            self._begun.text = line
+        return len(text)
 
     def write_as_is(self, text: str) -> int:
         """The length of the text, which is written with what steers the terminal."""
@@ -59,7 +67,15 @@ class Stream:
 
     def flush(self) -> None:
         """Brings out what was written."""
+        if begun := self._taken():
+            self.write_as_is(begun)
         self._try(self._stream.flush)
+
+    def _taken(self) -> str:
+        """The line that this thread has begun, which is taken from it."""
+        line: str = getattr(self._begun, "text", "")
+        self._begun.text = ""
+        return line
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)

@@ -55,9 +55,8 @@ def serve(flags: argparse.Namespace) -> int:
                 )
             try:
                 print("Ctrl-C ends it", file=sys.stderr, flush=True)
-                print(
-                    f"http://{host}:{port}/dashboard/studies/{id_of_study(study)}", flush=True
-                )  # whoever waits goes on
+                # The last line, for whoever waits for it goes on then, and may end this at once.
+                print(f"http://{host}:{port}/dashboard/studies/{id_of_study(study)}", flush=True)
                 server.serve_forever()
             except KeyboardInterrupt:
                 print("ended", file=sys.stderr)

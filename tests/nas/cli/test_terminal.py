@@ -4,6 +4,7 @@ import io
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -123,3 +124,19 @@ def test_what_is_written_after_the_reader_has_gone_is_no_error() -> None:
         stream.write("line\n")
         stream.flush()
         assert stream.failure is None
+
+
+def test_lines_of_two_threads_do_not_mix() -> None:
+    written = io.StringIO()
+    stream = Stream(written)
+
+    def say(letter: str) -> None:
+        for _ in range(300):
+            print(9 * letter, file=stream)
+
+    threads = [threading.Thread(target=say, args=(letter,)) for letter in "ab"]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    assert set(written.getvalue().splitlines()) == {9 * "a", 9 * "b"}
