@@ -188,6 +188,7 @@ def make_folder(path: Path) -> Path:
 
 def clock(seconds: float) -> str:
     """Minutes and seconds, "2:05", or hours and minutes, "3 h 05 min"."""
+    seconds = round(seconds, 3)  # a sum of parts may be 89.99999999999999
     minutes = round(seconds / 60)
     if seconds >= 3600:
         return f"{minutes // 60} h {minutes % 60:02d} min"

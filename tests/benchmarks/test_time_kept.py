@@ -30,6 +30,6 @@ def test_the_phases_of_a_run_end_by_its_plan(run: Callable[..., Any], images: Pa
     assert list(ended) == ["start", "search", "retiming", "finalists"]
     assert list(ended.values()) == sorted(ended.values())
     assert ended["finalists"] <= 90 + SLACK_SECONDS
-    text = next(line for line in done.stderr.splitlines() if "plan of 1:30: start " in line)
+    text = next(line for line in done.stderr.splitlines() if line.startswith("plan of 1:30: start "))
     assert "re-timing" in text
     assert done.stdout.splitlines()[-1].startswith("time: ")
