@@ -2,7 +2,7 @@
 
 - `accuracy_scale`: accuracies as percent, or as points beside a reference
 - `calibration`: how far short trainings may be believed
-- `checked_facts`: latencies and trainings that can be, told from those that cannot
+- `checked_facts`: latencies and trainings that can be, kept apart from those that cannot
 - `dashboard`: what optuna-dashboard shows
 - `display`: numbers with their units, and the front as a table
 - `facts`: how a latency and a training were had

@@ -31,7 +31,7 @@ ROUNDING = 1e-6
 MOST_APART = 1.5
 """How many times the ratio of the two p10 a ratio may be, beside what its spread allows: each is a mean."""
 MOST_WHOLE = 2**31 - 1
-LONGEST_CAUSE, MOST_TOLD = 300, 3
+LONGEST_CAUSE, MOST_NAMED = 300, 3
 _MS = (LEAST_MS, MOST_MS)
 _NUMBERS: Mapping[str, tuple[float, float]] = MappingProxyType(
     {
@@ -181,11 +181,11 @@ def flaw_of(read: Callable[[], object]) -> str:
 
 
 def left_out(what: str, flaws: Sequence[str]) -> str:
-    """A line about what is left out for its flaws, the first few of which are told; "" for none."""
+    """A line about what is left out for its flaws, the first few of which are named; "" for none."""
     if not flaws:
         return ""
-    told, more = "; ".join(flaws[:MOST_TOLD]), len(flaws) - MOST_TOLD
-    return f"left out, for they cannot be: {len(flaws)} {what}: {told}{f'; and {more} more' if more > 0 else ''}"
+    named, more = "; ".join(flaws[:MOST_NAMED]), len(flaws) - MOST_NAMED
+    return f"left out, for they cannot be: {len(flaws)} {what}: {named}{f'; and {more} more' if more > 0 else ''}"
 
 
 def _read(plain: Any, what: str, needed: Sequence[str]) -> Fields:

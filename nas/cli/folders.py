@@ -22,7 +22,7 @@ FRONT, REPORT = "front.json", "report.html"
 class OwnFiles:
     """The files that one owner, such as "the study 'mine'", has in a folder; others' are not touched.
 
-    `key` tells owners of one name apart; those that have none are told by their names alone.
+    `key` tells owners of one name apart; those that have none are known by their names alone.
     """
 
     folder: Path

@@ -102,7 +102,7 @@ def stop_if_asked() -> None:
 def at_once(program: str) -> Iterator[None]:
     """Has a signal end the process at once inside, where there is nothing to keep, as while modules are imported.
 
-    An exception raised there may come up in the midst of another library's work, and be swallowed or told as a fault.
+    An exception raised there may come up in the midst of another library's work, and be swallowed or shown as a fault.
     """
     before = end_at_once(program)
     try:

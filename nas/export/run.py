@@ -144,16 +144,16 @@ def _written(named: Named, formats: Sequence[str], flags: argparse.Namespace, ba
     own.check(*files)
     make_folder(flags.out)
     own.take(*files)
-    told: tuple[str, ...] = ()
+    printed: tuple[str, ...] = ()
     for name, architecture, one in found:
         if one is not None:
             exported = of_trained(one, formats, flags.data, place)
         else:
             assert architecture is not None
             exported = untrained(name, architecture, flags.resolution, flags.classes, flags.data, place)
-        if exported.data.notes != told:
-            told = exported.data.notes
-            tell_of_images(told)
+        if exported.data.notes != printed:
+            printed = exported.data.notes
+            tell_of_images(printed)
         options = Options(batch, flags.opset)
         yield from write_network(exported, formats, flags.out, options, is_timed=flags.latency)
 

@@ -1,4 +1,4 @@
-"""Images that are the same, pixel by pixel, though they lie in several places: found by content, told in lines."""
+"""Images that are the same, pixel by pixel, though they lie in several places: found by content, reported in lines."""
 
 from __future__ import annotations
 

@@ -183,10 +183,10 @@ def _records(trials: Sequence[FrozenTrial]) -> list[Record]:
 def _as_told(trial: FrozenTrial) -> FrozenTrial:
     """The trial, the cause of its failure without a password that a library may have quoted."""
     cause = trial.user_attrs.get(CAUSE)
-    if cause is None or (told := without_secrets(str(cause))) == cause:
+    if cause is None or (shown := without_secrets(str(cause))) == cause:
         return trial
     anew = copy(trial)
-    anew.user_attrs = {**trial.user_attrs, CAUSE: told}
+    anew.user_attrs = {**trial.user_attrs, CAUSE: shown}
     return anew
 
 

@@ -27,10 +27,10 @@ def study_note(attributes: Mapping[str, Any]) -> str:
     settings, provenance = attributes.get("settings"), attributes.get("provenance", {})
     if not settings:
         return ""
-    told = {name.replace("_", " "): settings[name] for name in SHOWN if settings.get(name) is not None}
+    settings_shown = {name.replace("_", " "): settings[name] for name in SHOWN if settings.get(name) is not None}
     if recipe := settings.get("recipe"):
-        told["recipe"] = recipe["name"] if isinstance(recipe, Mapping) else recipe
-    shown = [f"- {name}: {in_markdown(str(value))}" for name, value in told.items()]
+        settings_shown["recipe"] = recipe["name"] if isinstance(recipe, Mapping) else recipe
+    shown = [f"- {name}: {in_markdown(str(value))}" for name, value in settings_shown.items()]
     text = provenance.get(ACCURACY)
     if "table" in settings:
         return "\n".join(["A search over a table of finished trainings: accuracy against FLOPs.", "", *shown, "", FLOP])

@@ -1,4 +1,4 @@
-"""A study that was poisoned: what it holds that cannot be is taken out of it, once, and told."""
+"""A study that was poisoned: what it holds that cannot be is taken out of it, once, and reported."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ def heal(study: Study) -> list[str]:
     """
     with at_once(study) as connection:
         hold(study, connection)
-        told = _fail_without_numbers(study, connection)
+        lines = _fail_without_numbers(study, connection)
     forget(study)
     with at_once(study) as connection:
         hold(study, connection)
         for trial in study.get_trials(deepcopy=False):
             if flaw := flaw_of_trial(trial):
                 _fail(trial, flaw, connection)
-                told.append(f"trial {trial.number} of {study.study_name!r}: {flaw}")
+                lines.append(f"trial {trial.number} of {study.study_name!r}: {flaw}")
     forget(study)
-    return told + flaws_in(study.user_attrs)
+    return lines + flaws_in(study.user_attrs)
 
 
 def _fail_without_numbers(study: Study, connection: Connection) -> list[str]:

@@ -251,7 +251,7 @@ def _differences(kept: Mapping[str, Any], given: Mapping[str, Any], prefix: str 
 def _are_equal(name: str, was: Any, now: Any, *, same_data: bool) -> bool:
     if was == now:
         return True
-    if name == "data":  # a folder may be called in many ways, and is told by what it holds
+    if name == "data":  # a folder may be called in many ways, and is known by what it holds
         return same_data
     if name == "image_size":  # None are the data's own
         return same_data and None in (was, now)

@@ -17,7 +17,7 @@ VERSION = "2"
 _NOT_DECODED = frozenset({"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"})
 """Pillow only recognises these, or has another program run them."""
 _SURE = ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "AVIF", "JPEG2000", "PSD", "QOI")
-"""Formats that begin in a way no other file does: told by content where a name says nothing."""
+"""Formats that begin in a way no other file does: known by content where a name says nothing."""
 _ORIENTATION = 0x0112
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,

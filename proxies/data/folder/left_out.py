@@ -1,4 +1,4 @@
-"""What of a folder is not read: counted by reason, and told in one line."""
+"""What of a folder is not read: counted by reason, and reported in one line."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from search_space.files import digest_of
 def check_own_file(file: Path, sha256: str | None = None) -> None:
     """Refuses a file that somebody else wrote, or could have changed: one outside of a folder that is the user's alone.
 
-    With a SHA-256, also one of another content than its writer told.
+    With a SHA-256, also one of another content than its writer reported.
 
     Raises:
         InputError: it is such a file.
