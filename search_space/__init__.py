@@ -14,6 +14,7 @@
 - `hand_designed`: networks that are no architectures of the space, by name
 - `locks`: locks that end with their process
 - `plan`: the structure of every unit, once, as data
+- `precision`: number formats, and their bytes
 - `presets`: the published networks
 - `reading`: files that others wrote, read within bounds
 - `scratch`: temporary folders

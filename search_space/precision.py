@@ -1,0 +1,21 @@
+"""The number formats that memory is counted in, and networks run in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+FP32, INT8 = "fp32", "int8"
+PRECISIONS = (FP32, INT8)
+BYTES_PER_ELEMENT: Mapping[str, int] = MappingProxyType({FP32: 4, INT8: 1})
+"""Of activations and weights."""
+_BYTES_PER_CHANNEL: Mapping[str, int] = MappingProxyType({FP32: 4, INT8: 4 + 4})
+"""Of what stands beside the weights for each output channel: its bias, and at int8 the scale of its weights."""
+
+
+def bytes_of_weights(weights: int, channels: int, precision: str) -> int:
+    """The bytes of so many weights with a bias for each of so many output channels.
+
+    At int8 a weight has one byte; a bias keeps four, as in TFLite and ONNX files, and so has the channel's scale.
+    """
+    return BYTES_PER_ELEMENT[precision] * weights + _BYTES_PER_CHANNEL[precision] * channels
