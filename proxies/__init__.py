@@ -8,6 +8,7 @@
 - `network`: a plan as a torch module
 - `onnx_graph`: a plan as an ONNX model
 - `pretrained`: weights from files, and what they are for
+- `quantization`: networks in 8 bits
 - `references`: hand-designed networks to compare with
 - `state_dict`: weights by name, into a network
 - `training`: the one training loop and what it is made of

@@ -1,0 +1,45 @@
+"""A network's ONNX file in 8 bits, made of its file in float32: one file, which every reader of ONNX takes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import onnx
+from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+from onnxruntime.quantization.shape_inference import quant_pre_process
+
+from search_space.files import replacing
+from search_space.scratch import Scratch, libraries_use
+
+
+def write_int8(float32: Path, int8: Path, batches: Iterable[Any]) -> None:
+    """Writes the network of the file `float32` with weights (by channel) and activations in 8 bits.
+
+    The range of activations is that of these images, numpy arrays (n, c, h, w) as the file takes them: ONNX Runtime's
+    static quantisation, with QuantizeLinear and DequantizeLinear around each layer.
+    """
+    with Scratch() as folder, libraries_use(folder), replacing(int8) as partial:
+        prepared = Path(folder, "prepared.onnx")
+        quant_pre_process(str(float32), str(prepared), skip_symbolic_shape=True)
+        quantize_static(
+            str(prepared),
+            str(partial),
+            _Batches(onnx.load(prepared).graph.input[0].name, iter(batches)),
+            quant_format=QuantFormat.QDQ,
+            per_channel=True,
+            activation_type=QuantType.QUInt8,
+            weight_type=QuantType.QInt8,
+        )
+
+
+class _Batches(CalibrationDataReader):  # type: ignore[misc]
+    """Images for the input of this name, one batch at a time."""
+
+    def __init__(self, name: str, batches: Iterator[Any]) -> None:
+        self._name, self._batches = name, batches
+
+    def get_next(self) -> dict[str, Any] | None:
+        part = next(self._batches, None)
+        return None if part is None else {self._name: part}
