@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from fractions import Fraction
 from typing import Any
 
+from search_space.bounds import RESOLUTIONS
 from search_space.errors import InputError
 from search_space.reading import shown
 
@@ -24,8 +25,9 @@ LARGEST_SUM = 2**32
 """The most that depth x width x width of all stages may come to: twice the weights of a network, or 8 GB of them.
 
 What lies beyond these bounds is a mistake or an attack, and is refused where it is read."""
-BOTTLENECK = 4
-"""A v1 unit's inner width is a quarter of its output (Zhang 2017, sec. 3.3)."""
+BOTTLENECK = Fraction(1, 4)
+"""A v1 unit's inner width as a share of its output, as published (Zhang 2017, sec. 3.3)."""
+BOTTLENECKS = (Fraction(1, 8), BOTTLENECK, Fraction(1, 2))
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,8 @@ class Stage:
     """One stage: `depth` units of `width` output channels, of which the first has stride 2.
 
     `groups` is that of the 1x1 convolutions, `split` the share of channels a v2 unit works on (None for v1), `kernel`
-    the depthwise convolution's, `se` whether squeeze-and-excitation stands at the end of the main branch.
+    the depthwise convolution's, `se` whether squeeze-and-excitation stands at the end of the main branch. With
+    `xception` a v2 unit's main branch is three depthwise-separable convolutions (Guo 2019, Single Path One-Shot).
 
     Raises:
         InputError: a number no unit can be built from, whatever its neighbours.
@@ -45,14 +48,16 @@ class Stage:
     split: Fraction | None = None
     kernel: int = 3
     se: bool = False
+    xception: bool = False
 
     def __post_init__(self) -> None:
         for name in ("depth", "width", "groups"):
             _require_int(name, getattr(self, name), at_least=1)
         if not _is_int(self.kernel) or self.kernel not in KERNELS:
             raise InputError(f"kernel must be one of {_listed(KERNELS)}, got {shown(self.kernel)}")
-        if not isinstance(self.se, bool):
-            raise InputError(f"se must be true or false, got {shown(self.se)}")
+        for name in ("se", "xception"):
+            if not isinstance(getattr(self, name), bool):
+                raise InputError(f"{name} must be true or false, got {shown(getattr(self, name))}")
         if self.split is not None:
             _check_split(self.split)
 
@@ -66,7 +71,10 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class Architecture:
-    """A whole network but for its task: input size, input channels, classes and the stem's stride come with the task.
+    """A whole network but for its task: input channels, classes and the stem's stride come with the task.
+
+    `bottleneck` is a v1 unit's inner width as a share of its output. `resolution` is the height and width in pixels of
+    the images it is for where the search chose them; None is the task's.
 
     Raises:
         InputError: options that exclude each other, or a grouped convolution or split that does not divide.
@@ -80,24 +88,31 @@ class Architecture:
     residual: bool = False
     pre_depthwise: bool = False
     shuffle: bool = True
+    bottleneck: Fraction = BOTTLENECK
+    resolution: int | None = None
 
     def __post_init__(self) -> None:
         _check_options(self)
         c_in = self.stem
         for number, stage in enumerate(self.stages, start=2):
             where = f"stage {number} of unit {self.unit}"
-            (_check_v1_stage if self.unit == "v1" else _check_v2_stage)(stage, c_in, where)
+            if self.unit == "v1":
+                _check_v1_stage(stage, c_in, where, self.bottleneck)
+            else:
+                _check_v2_stage(stage, c_in, where)
             c_in = stage.width
 
     def to_dict(self) -> dict[str, Any]:
-        """The architecture as plain JSON values, schema 1; `from_dict` takes it back."""
-        stages = []
-        for stage in self.stages:
-            row = asdict(stage)
-            row["split"] = None if stage.split is None else str(stage.split)
-            stages.append({name: value for name, value in row.items() if value is not None})
-        fields = {name: getattr(self, name) for name in ("unit", "stem", "head", *_OPTIONS)}
-        return {"schema": SCHEMA, **fields, "stages": stages}
+        """The architecture as plain JSON values, schema 1; `from_dict` takes it back.
+
+        Options that came after schema 1's first files are left out at their default, so that keys stay what they were.
+        """
+        fields = {name: getattr(self, name) for name in ("unit", "stem", "head", *_FIRST_OPTIONS)}
+        if self.bottleneck != BOTTLENECK:
+            fields["bottleneck"] = str(self.bottleneck)
+        if self.resolution is not None:
+            fields["resolution"] = self.resolution
+        return {"schema": SCHEMA, **fields, "stages": list(map(_stage_to_dict, self.stages))}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Architecture:
@@ -114,6 +129,8 @@ class Architecture:
         if len(data["stages"]) != NUM_STAGES:
             raise InputError(f"an architecture has {NUM_STAGES} stages, got {len(data['stages'])}")
         fields = {name: value for name, value in data.items() if name not in ("schema", "stages")}
+        if "bottleneck" in fields:
+            fields["bottleneck"] = parse_bottleneck(fields["bottleneck"])
         stages = tuple(_stage_from_dict(row) for row in data["stages"])
         _check_size(data, stages)
         return cls(**fields, stages=stages)
@@ -129,7 +146,20 @@ class Architecture:
         return f"{self.unit}-{self.key()[:8]}"
 
 
-_OPTIONS = ("activation", "residual", "pre_depthwise", "shuffle")
+_FIRST_OPTIONS = ("activation", "residual", "pre_depthwise", "shuffle")
+_OPTIONS = (*_FIRST_OPTIONS, "bottleneck", "resolution")
+
+
+def parse_bottleneck(text: Any) -> Fraction:
+    """The bottleneck ratio that a text like "1/4" names.
+
+    Raises:
+        InputError: none of `BOTTLENECKS`.
+    """
+    for bottleneck in BOTTLENECKS:
+        if text == str(bottleneck):
+            return bottleneck
+    raise InputError(f'bottleneck must be one of {_listed(BOTTLENECKS)} in quotes, such as "1/4", got {shown(text)}')
 
 
 def parse_split(text: Any) -> Fraction:
@@ -153,10 +183,21 @@ def _check_split(split: Fraction) -> None:
         raise InputError(f"split must lie between 0 and 1 with a denominator up to {LARGEST_DENOMINATOR}, got {split}")
 
 
+def _stage_to_dict(stage: Stage) -> dict[str, Any]:
+    row = asdict(stage)
+    if stage.split is None:
+        del row["split"]
+    else:
+        row["split"] = str(stage.split)
+    if not stage.xception:
+        del row["xception"]
+    return row
+
+
 def _stage_from_dict(row: Any) -> Stage:
     if not isinstance(row, Mapping):
         raise InputError(f"a stage must be an object with depth and width, got {shown(row)}")
-    _check_keys("a stage", row, required=("depth", "width"), optional=("groups", "split", "kernel", "se"))
+    _check_keys("a stage", row, required=("depth", "width"), optional=("groups", "split", "kernel", "se", "xception"))
     fields = dict(row)
     if fields.get("split") is not None:
         fields["split"] = parse_split(fields["split"])
@@ -195,18 +236,26 @@ def _check_options(architecture: Architecture) -> None:
     for name in ("residual", "pre_depthwise"):
         if architecture.unit == "v1" and getattr(architecture, name):
             raise InputError(f"{name} belongs to the v2 unit; with unit 'v1' it must be false")
+    if not isinstance(architecture.bottleneck, Fraction) or architecture.bottleneck not in BOTTLENECKS:
+        raise InputError(f"bottleneck must be one of {_listed(BOTTLENECKS)}, got {shown(architecture.bottleneck)}")
+    if architecture.unit == "v2" and architecture.bottleneck != BOTTLENECK:
+        raise InputError(f"bottleneck belongs to the v1 unit; with unit 'v2' it must be {BOTTLENECK}, or absent")
+    if architecture.resolution is not None:
+        RESOLUTIONS.check("resolution", architecture.resolution)
     _require_int("stem", architecture.stem, at_least=1)
     _require_int("head", architecture.head, at_least=0)
     if len(architecture.stages) != NUM_STAGES:
         raise InputError(f"an architecture has {NUM_STAGES} stages, got {len(architecture.stages)}")
 
 
-def _check_v1_stage(stage: Stage, c_in: int, where: str) -> None:
+def _check_v1_stage(stage: Stage, c_in: int, where: str, bottleneck: Fraction) -> None:
+    if stage.xception:
+        raise InputError(f"{where}: xception belongs to the v2 unit; in a v1 stage it must be false")
     if stage.split is not None:
         raise InputError(f"{where}: split must be absent, a v1 unit does not split; got {stage.split}")
-    if stage.width % (BOTTLENECK * stage.groups):
+    if stage.width % (step := bottleneck.denominator * stage.groups):
         raise InputError(
-            f"{where}: width must be a multiple of {BOTTLENECK} x groups = {BOTTLENECK * stage.groups} "
+            f"{where}: width must be a multiple of {bottleneck.denominator} x groups = {step} "
             f"so that the bottleneck divides into groups, got {stage.width}"
         )
     if stage.width <= c_in:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from fractions import Fraction
 from importlib.resources import files
 from itertools import pairwise
@@ -13,14 +13,17 @@ from typing import Any
 
 from search_space.architecture import (
     ACTIVATIONS,
+    BOTTLENECK,
     KERNELS,
     LARGEST_DEPTH,
     LARGEST_SUM,
     LARGEST_WIDTH,
     NUM_STAGES,
     UNITS,
+    parse_bottleneck,
     parse_split,
 )
+from search_space.bounds import RESOLUTIONS
 from search_space.errors import InputError
 from search_space.reading import read_toml, shown
 
@@ -34,7 +37,7 @@ class Choices:
     """The values offered for each choice; `default_space.toml` says what each means."""
 
     units: tuple[str, ...]
-    stem: int
+    stem: tuple[int, ...]
     groups: tuple[int, ...]
     splits: tuple[Fraction, ...]
     kernels: tuple[int, ...]
@@ -46,6 +49,16 @@ class Choices:
     fills_percent: tuple[int, ...]
     alignment: int
     max_width: int
+    shuffle: tuple[bool, ...] = (True,)
+    residual: tuple[bool, ...] = (False,)
+    pre_depthwise: tuple[bool, ...] = (False,)
+    xception: tuple[bool, ...] = (False,)
+    bottlenecks: tuple[Fraction, ...] = (BOTTLENECK,)
+    resolutions: tuple[int, ...] = ()
+
+    def stems(self, groups: int) -> tuple[int, ...]:
+        """The stem widths that a stage 2 of so many groups can follow."""
+        return tuple(stem for stem in self.stem if stem % groups == 0)
 
     @classmethod
     def default(cls) -> Choices:
@@ -68,8 +81,19 @@ class Choices:
         return _choices_from(data, "the choices kept")
 
     def to_dict(self) -> dict[str, Any]:
-        """The choices as plain JSON values, for provenance and for comparing two runs."""
-        return {field.name: _plain(getattr(self, field.name)) for field in fields(self)}
+        """The choices as plain JSON values, for provenance and for comparing two runs.
+
+        What came after 0.1.0 is left out where it offers nothing, so that older studies go on.
+        """
+        rows = {field.name: getattr(self, field.name) for field in fields(self) if field.name in _NEEDED}
+        rows |= {field.name: value for field in _OPTIONAL if (value := getattr(self, field.name)) != field.default}
+        if len(self.stem) == 1:
+            rows["stem"] = self.stem[0]
+        return {name: _plain(value) for name, value in rows.items()}
+
+
+_OPTIONAL = tuple(field for field in fields(Choices) if field.default is not MISSING)
+_NEEDED = tuple(field.name for field in fields(Choices) if field.default is MISSING)
 
 
 def _plain(value: Any) -> Any:
@@ -82,14 +106,30 @@ def _choices_from(data: Mapping[str, Any], where: str) -> Choices:
     names = [field.name for field in fields(Choices)]
     if unknown := [name for name in data if name not in names]:
         raise InputError(f"{where}: there is no key {shown(unknown[0])}; a space has {', '.join(names)}")
-    if missing := [name for name in names if name not in data]:
+    if missing := [name for name in _NEEDED if name not in data]:
         raise InputError(f"{where}: the key {missing[0]!r} is missing; copy it from the default space")
     try:
-        choices = Choices(**{name: _CHECKS[name](name, data[name]) for name in names})
+        choices = Choices(**{name: _CHECKS[name](name, data[name]) for name in names if name in data})
+        _check_units(choices)
         _check_size(choices)
         return choices
     except InputError as error:
         raise InputError(f"{where}: {error}") from error
+
+
+def _check_units(choices: Choices) -> None:
+    """Refuses what none of the units takes."""
+    for name, unit, offered in (
+        ("residual", "v2", any(choices.residual)),
+        ("pre_depthwise", "v2", any(choices.pre_depthwise)),
+        ("xception", "v2", any(choices.xception)),
+        ("bottlenecks", "v1", choices.bottlenecks != (BOTTLENECK,)),
+    ):
+        if offered and unit not in choices.units:
+            raise InputError(
+                f"{name} belongs to the {unit} unit, and units are {', '.join(choices.units)}: add {unit!r} to units, "
+                f"or leave {name} out"
+            )
 
 
 def _check_size(choices: Choices) -> None:
@@ -160,6 +200,18 @@ def _splits(name: str, value: Any) -> tuple[Fraction, ...]:
     return splits
 
 
+def _bottlenecks(name: str, value: Any) -> tuple[Fraction, ...]:
+    try:
+        return tuple(parse_bottleneck(item) for item in _listed(name, value))
+    except InputError as error:
+        raise InputError(f"{name}: {error}") from error
+
+
+def _stems(name: str, value: Any) -> tuple[int, ...]:
+    stems: tuple[int, ...] = _even(1, LARGEST_STEM)(name, value if isinstance(value, list) else [value])
+    return stems
+
+
 def _kernels(name: str, value: Any) -> tuple[int, ...]:
     _among(KERNELS)(name, value)
     kernels: tuple[int, ...] = _even(1, max(KERNELS))(name, value)
@@ -174,7 +226,7 @@ def _depths(name: str, value: Any) -> tuple[tuple[int, ...], ...]:
 
 _CHECKS: dict[str, Any] = {
     "units": _among(UNITS),
-    "stem": _integer(1, LARGEST_STEM),
+    "stem": _stems,
     "groups": _integers(1, LARGEST_GROUPS, MOST_GROUPS),
     "splits": _splits,
     "kernels": _kernels,
@@ -186,4 +238,10 @@ _CHECKS: dict[str, Any] = {
     "fills_percent": _even(1, 100),
     "alignment": _integer(1, LARGEST_ALIGNMENT),
     "max_width": _integer(1, LARGEST_WIDTH),
+    "shuffle": _among((False, True)),
+    "residual": _among((False, True)),
+    "pre_depthwise": _among((False, True)),
+    "xception": _among((False, True)),
+    "bottlenecks": _bottlenecks,
+    "resolutions": _even(int(RESOLUTIONS.least), int(RESOLUTIONS.most)),
 }

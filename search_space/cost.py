@@ -48,6 +48,11 @@ class Cost:
     _resolution: int = field(repr=False, compare=False)
 
     @property
+    def resolution(self) -> int:
+        """The pixels of the image's height and width."""
+        return self._resolution
+
+    @property
     def layers(self) -> tuple[LayerCost, ...]:
         """The cost by layer, in order; every sum above is over these. Made when asked for: the sums need no names."""
         layers: list[LayerCost] = []
@@ -67,13 +72,15 @@ def cost_of(
 ) -> Cost:
     """The cost of one image of (in_channels, resolution, resolution), in sum and by layer.
 
-    For `num_classes` = `NO_CLASSIFIER` it is that of the backbone, whose three maps are kept until all are there.
+    Where the architecture has a resolution of its own, that counts. For `num_classes` = `NO_CLASSIFIER` it is the cost
+    of the backbone, whose three maps are kept until all are there.
 
     Raises:
         InputError: a resolution below 1, or a task that no network can be planned for.
     """
     if type(resolution) is not int or resolution < 1:
         raise InputError(f"resolution must be a whole number of pixels of at least 1, got {resolution!r}")
+    resolution = architecture.resolution or resolution
     plan = plan_of(architecture, num_classes, in_channels, stem_stride)
     macs = params = peak = memory_access = 0
     for names, rows, kept in _costed(plan, resolution):
@@ -90,7 +97,7 @@ def counts_of(
 ) -> tuple[int, int]:
     """The multiply-adds and parameters alone, as `cost_of` counts them, in half the time: sizing asks for twenty."""
     plan = plan_of(architecture, num_classes, in_channels)
-    macs, params, size = unit_sums(plan.stem, resolution)
+    macs, params, size = unit_sums(plan.stem, architecture.resolution or resolution)
     for first, *others in plan.stages:
         unit_macs, unit_params, size = unit_sums(first, size)
         macs, params = macs + unit_macs, params + unit_params

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from search_space.architecture import BOTTLENECK, Architecture, Stage
+from search_space.architecture import Architecture, Stage
 from search_space.errors import InputError
 
 STEM_STRIDES = (4, 2, 1)
@@ -153,7 +153,7 @@ def _v1_unit(architecture: Architecture, stage: Stage, c_in: int, stride: int, f
     branch stands first, then the pooled input.
     """
     act = architecture.activation
-    inner = stage.width // BOTTLENECK
+    inner = stage.width // architecture.bottleneck.denominator
     c_out = stage.width - c_in if stride == 2 else stage.width
     main = (
         *conv_layers(c_in, inner, groups=1 if first_of_all else stage.groups, act=act),
@@ -180,10 +180,7 @@ def _v2_unit(architecture: Architecture, stage: Stage, c_in: int, stride: int, f
     c_main = c_in if stride == 2 else main_width
     main = (
         *(_depthwise(c_main, 3, 1) if architecture.pre_depthwise else ()),
-        *conv_layers(c_main, main_width, groups=stage.groups, act=act),
-        *_shuffle(architecture, main_width, stage.groups),
-        *_depthwise(main_width, stage.kernel, stride),
-        *conv_layers(main_width, main_width, groups=stage.groups, act=act),
+        *(_xception if stage.xception else _shuffle_block)(architecture, stage, c_main, stride),
         *_se(stage, main_width),
     )
     if stride == 2:
@@ -193,6 +190,32 @@ def _v2_unit(architecture: Architecture, stage: Stage, c_in: int, stride: int, f
         passed = Branch((), 0, other_width)
         branches = (passed, Branch(main, other_width, stage.width, residual=architecture.residual))
     return Unit(c_in, branches, "concat", _shuffle(architecture, stage.width, stage.split.denominator))
+
+
+def _shuffle_block(architecture: Architecture, stage: Stage, c_in: int, stride: int) -> tuple[Layer, ...]:
+    """The main branch of Ma 2018, fig. 3: a depthwise convolution between two 1x1."""
+    c, act = stage.main_width, architecture.activation
+    return (
+        *conv_layers(c_in, c, groups=stage.groups, act=act),
+        *_shuffle(architecture, c, stage.groups),
+        *_depthwise(c, stage.kernel, stride),
+        *conv_layers(c, c, groups=stage.groups, act=act),
+    )
+
+
+def _xception(architecture: Architecture, stage: Stage, c_in: int, stride: int) -> tuple[Layer, ...]:
+    """The main branch of Guo 2019, Single Path One-Shot: three depthwise-separable convolutions.
+
+    The first has the stride. Theirs are 3x3 without groups; here with the stage's kernel, and with a shuffle between
+    grouped 1x1 convolutions.
+    """
+    c, act = stage.main_width, architecture.activation
+    layers: tuple[Layer, ...] = ()
+    for number in range(3):
+        c_in, stride = (c_in, stride) if number == 0 else (c, 1)
+        layers += (*_depthwise(c_in, stage.kernel, stride), *conv_layers(c_in, c, groups=stage.groups, act=act))
+        layers += _shuffle(architecture, c, stage.groups) if number < 2 else ()
+    return layers
 
 
 _UNITS = {"v1": _v1_unit, "v2": _v2_unit}

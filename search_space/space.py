@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
-from search_space.architecture import Architecture, Stage
+from search_space.architecture import BOTTLENECK, Architecture, Stage
 from search_space.budget import Budget
 from search_space.budget_range import BudgetRange, reach_of
 from search_space.choices import Choices
@@ -45,9 +45,10 @@ class SearchSpace:
 
     def __post_init__(self) -> None:
         for groups in self.choices.groups:
-            if self.choices.stem % groups:
+            if not self.choices.stems(groups):
+                stems = ", ".join(map(str, self.choices.stem))
                 raise InputError(
-                    f"stem must be a multiple of every choice of groups; {self.choices.stem} % {groups} > 0"
+                    f"stem must offer a multiple of every choice of groups; none of {stems} is of {groups}"
                 )
         if self.budget.macs is None and self.budget.params is None:
             raise InputError(
@@ -69,9 +70,9 @@ class SearchSpace:
     def suggest(self, chooser: Chooser) -> Architecture:
         """A valid architecture within the budget, as near to the chosen share of it as its widths' divisibility lets.
 
-        The names asked for are the same every time. Groups, splits and the like are offered whole; of depths, kernels
-        and heads only those are offered that still fit, which at all but the smallest budgets is all of them. A
-        backbone has no head.
+        The names asked for are the same every time. Groups, splits and the like are offered whole; of stems,
+        resolutions, depths, kernels and heads only those are offered that still fit, which at all but the smallest
+        budgets is all of them. What came after 0.1.0 is asked for where there is a choice. A backbone has no head.
         """
         chosen = self._choose_structure(chooser)
         chosen |= self._choose_sizes(chooser, chosen)
@@ -96,21 +97,25 @@ class SearchSpace:
             "unit": chooser.suggest_categorical("unit", c.units),
             "activation": chooser.suggest_categorical("activation", c.activations),
         }
+        for name in ("shuffle", "residual", "pre_depthwise"):
+            chosen[name] = _choose_where_open(chooser, name, getattr(c, name))
+        chosen["bottleneck"] = _choose_where_open(chooser, "bottleneck", tuple(map(str, c.bottlenecks)))
         splits = tuple(map(str, c.splits))
         for number in _stage_numbers(c):
             for name, values in (("groups", c.groups), ("split", splits), ("se", c.se)):
                 chosen[f"{name}_{number}"] = chooser.suggest_categorical(f"{name}_{number}", values)
+            chosen[f"xception_{number}"] = _choose_where_open(chooser, f"xception_{number}", c.xception)
         return chosen
 
     def _choose_sizes(self, chooser: Chooser, structure: Params) -> dict[str, int]:
-        offered = _sizes_offered(self.task.offered(self.choices))
+        offered = _sizes_offered(self.task.offered(self.choices), structure)
         chosen = {name: values[0] for name, values in offered.items()}
         most = {name: values[-1] for name, values in offered.items()}
         # Without a head the classifier can cost more than with one.
         roomy = all(self._fits({**structure, **most, "head": head}) for head in offered["head"])
         for name, values in offered.items():
             fitting = values if roomy else [v for v in values if self._fits({**structure, **chosen, name: v})]
-            chosen[name] = _choose_int(chooser, name, fitting)
+            chosen[name] = fitting[0] if name in _NEWER and len(values) == 1 else _choose_int(chooser, name, fitting)
         return chosen
 
     def _fits(self, chosen: Params) -> bool:
@@ -132,10 +137,21 @@ def _stage_numbers(choices: Choices) -> range:
     return range(2, 2 + len(choices.depths))
 
 
-def _sizes_offered(choices: Choices) -> dict[str, tuple[int, ...]]:
+_NEWER = ("stem", "resolution")
+"""Sizes that are asked for only where there is a choice."""
+
+
+def _choose_where_open(chooser: Chooser, name: str, values: tuple[Any, ...]) -> Any:
+    return chooser.suggest_categorical(name, values) if len(values) > 1 else values[0]
+
+
+def _sizes_offered(choices: Choices, structure: Params) -> dict[str, tuple[int, ...]]:
+    newer = {"stem": choices.stems(structure["groups_2"])}
+    if choices.resolutions:
+        newer["resolution"] = choices.resolutions
     kernels = {f"kernel_{number}": choices.kernels for number in _stage_numbers(choices)}
     depths = {f"depth_{number}": values for number, values in enumerate(choices.depths, start=2)}
-    return {**kernels, **depths, "head": choices.heads}
+    return {**newer, **kernels, **depths, "head": choices.heads}
 
 
 def _choose_int(chooser: Chooser, name: str, values: Any) -> int:
@@ -145,19 +161,41 @@ def _choose_int(chooser: Chooser, name: str, values: Any) -> int:
 
 def _structure_of(choices: Choices, chosen: Params) -> Structure:
     numbers = _stage_numbers(choices)
-    splits = tuple(None if chosen["unit"] == "v1" else Fraction(chosen[f"split_{n}"]) for n in numbers)
-    return Structure(chosen["unit"], choices.stem, tuple(chosen[f"groups_{n}"] for n in numbers), splits)
+    is_v1 = chosen["unit"] == "v1"
+    splits = tuple(None if is_v1 else Fraction(chosen[f"split_{n}"]) for n in numbers)
+    bottleneck = Fraction(chosen["bottleneck"]) if is_v1 else BOTTLENECK
+    return Structure(chosen["unit"], chosen["stem"], tuple(chosen[f"groups_{n}"] for n in numbers), splits, bottleneck)
 
 
 def _architecture_of(choices: Choices, chosen: Params, widths: tuple[int, ...]) -> Architecture:
     structure = _structure_of(choices, chosen)
+    is_v2 = structure.unit == "v2"
     stages = tuple(
-        Stage(chosen[f"depth_{n}"], width, groups, split, chosen[f"kernel_{n}"], chosen[f"se_{n}"])
+        Stage(
+            chosen[f"depth_{n}"],
+            width,
+            groups,
+            split,
+            chosen[f"kernel_{n}"],
+            chosen[f"se_{n}"],
+            is_v2 and chosen[f"xception_{n}"],
+        )
         for n, width, groups, split in zip(
             _stage_numbers(choices), widths, structure.groups, structure.splits, strict=True
         )
     )
-    return Architecture(structure.unit, choices.stem, chosen["head"], stages, activation=chosen["activation"])
+    return Architecture(
+        structure.unit,
+        structure.stem,
+        chosen["head"],
+        stages,
+        activation=chosen["activation"],
+        residual=is_v2 and chosen["residual"],
+        pre_depthwise=is_v2 and chosen["pre_depthwise"],
+        shuffle=chosen["shuffle"],
+        bottleneck=structure.bottleneck,
+        resolution=chosen.get("resolution"),
+    )
 
 
 def _check_reach(budget: Budget, reach: BudgetRange, task: Task) -> None:

@@ -14,12 +14,16 @@ from search_space.errors import InputError
 
 @dataclass(frozen=True, slots=True)
 class Structure:
-    """What decides which widths are valid: the unit, the stem, and every stage's groups and split (None for v1)."""
+    """What decides which widths are valid: the unit, the stem, and every stage's groups and split (None for v1).
+
+    Of v1 also the bottleneck.
+    """
 
     unit: str
     stem: int
     groups: tuple[int, ...]
     splits: tuple[Fraction | None, ...]
+    bottleneck: Fraction = BOTTLENECK
 
     def __post_init__(self) -> None:
         if self.stem % self.groups[0]:
@@ -30,16 +34,23 @@ def quanta(structure: Structure, alignment: int) -> tuple[int, ...]:
     """For each stage the smallest width whose multiples are all valid and keep its branches aligned."""
     following = (*structure.groups[1:], 1)
     return tuple(
-        quantum(structure.unit, groups, split, groups_after, alignment)
+        quantum(structure.unit, groups, split, groups_after, alignment, structure.bottleneck)
         for groups, split, groups_after in zip(structure.groups, structure.splits, following, strict=True)
     )
 
 
-def quantum(unit: str, groups: int, split: Fraction | None, groups_after: int, alignment: int) -> int:
+def quantum(
+    unit: str,
+    groups: int,
+    split: Fraction | None,
+    groups_after: int,
+    alignment: int,
+    bottleneck: Fraction = BOTTLENECK,
+) -> int:
     """The smallest width of one stage whose multiples are all valid, for a next stage of `groups_after`."""
     step = lcm(alignment, groups)
     if unit == "v1":
-        return lcm(BOTTLENECK * step, groups_after)
+        return lcm(bottleneck.denominator * step, groups_after)
     assert split is not None
     main, other = split.numerator, split.denominator - split.numerator
     return lcm(split.denominator * lcm(step // gcd(step, main), step // gcd(step, other)), groups_after)
@@ -62,6 +73,7 @@ def scaled(architecture: Architecture, share: float) -> Architecture:
         architecture.stem,
         tuple(stage.groups for stage in stages),
         tuple(stage.split for stage in stages),
+        architecture.bottleneck,
     )
     widths: list[int] = []
     for step, stage in zip(quanta(structure, alignment=1), stages, strict=True):

@@ -192,6 +192,14 @@ REFUSED = {
     "schema as text": (v2(schema="1"), "schema", "'1'"),
     "unit v3": (v2(unit="v3"), "unit", "v1, v2", "'v3'"),
     "activation gelu": (v2(activation="gelu"), "activation", "relu, hardswish", "'gelu'"),
+    "bottleneck 1/3": (v1(bottleneck="1/3"), "bottleneck", "1/3"),
+    "bottleneck a number": (v1(bottleneck=0.25), "bottleneck", "0.25"),
+    "bottleneck of v2": (v2(bottleneck="1/2"), "bottleneck", "v1"),
+    "bottleneck wider than the width divides": (with_stage(v1(bottleneck="1/8"), 0, groups=4), "8 x groups = 32", "48"),
+    "xception of v1": (with_stage(v1(), 1, xception=True), "stage 3", "xception", "v2"),
+    "xception 1": (with_stage(v2(), 0, xception=1), "xception", "1"),
+    "resolution 31": (v2(resolution=31), "resolution", "31"),
+    "resolution text": (v2(resolution="160"), "resolution", "'160'"),
     "stem 0": (v2(stem=0), "stem", "0"),
     "stem true": (v2(stem=True), "stem", "True"),
     "stem float": (v2(stem=24.0), "stem", "24.0"),
@@ -303,3 +311,19 @@ def test_v1_needs_whole_bottlenecks_but_no_more() -> None:
         else:
             with pytest.raises(InputError, match=f"12.*{width}"):
                 Architecture("v1", 24, 0, stages)
+
+
+def test_newer_options_are_read_back_and_are_no_part_of_the_key_at_their_default() -> None:
+    plain = Architecture.from_dict(v1())
+    assert not {"bottleneck", "resolution"} & plain.to_dict().keys()
+    assert "xception" not in plain.to_dict()["stages"][0]
+    spelt_out = with_stage(v1(bottleneck="1/4", resolution=None), 0, xception=False)
+    assert Architecture.from_dict(spelt_out).key() == plain.key()
+    for changed in (
+        v1(bottleneck="1/2"),
+        v1(resolution=160),
+        with_stage(v2(), 1, xception=True),
+    ):
+        architecture = Architecture.from_dict(changed)
+        assert Architecture.from_dict(architecture.to_dict()) == architecture
+        assert architecture.key() not in (plain.key(), Architecture.from_dict(v2()).key())

@@ -41,6 +41,7 @@ def test_the_default_choices_are_what_the_file_says() -> None:
     assert choices.splits == tuple(Fraction(split) for split in data.pop("splits"))
     assert choices.depths == tuple(tuple(depths) for depths in data.pop("depths"))
     for key, value in data.items():
+        value = [value] if key == "stem" else value
         assert getattr(choices, key) == (tuple(value) if isinstance(value, list) else value)
     assert len(data) == 11
 
@@ -71,7 +72,8 @@ def test_values_may_stand_in_any_order(tmp_path: Path) -> None:
 
 NARROWED: list[tuple[str, str, Any]] = [
     ("units", '["v2"]', ("v2",)),
-    ("stem", "16", 16),
+    ("stem", "16", (16,)),
+    ("stem", "[24, 8, 16]", (8, 16, 24)),
     ("groups", "[1]", (1,)),
     ("splits", '["1/8", "5/6"]', (Fraction(1, 8), Fraction(5, 6))),
     ("kernels", "[3]", (3,)),
@@ -101,7 +103,8 @@ IMPOSSIBLE = [
     ("stem", "0", "0"),
     ("stem", "24.0", "24.0"),
     ("stem", "true", "True"),
-    ("stem", "[24]", "[24]"),
+    ("stem", "[]", "[]"),
+    ("stem", "[8, 16, 32]", "[8, 16, 32]"),
     ("groups", "[0]", "0"),
     ("groups", "[1.5]", "1.5"),
     ("groups", "[true]", "True"),

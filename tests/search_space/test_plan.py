@@ -259,3 +259,34 @@ def test_another_stem_stride_is_refused(stem_stride: Any) -> None:
 def test_a_task_without_whole_numbers_is_refused(name: str, value: Any) -> None:
     with pytest.raises(InputError, match=f"{name}.*{value}"):
         plan_of(v2(), **{name: value})
+
+
+def convolutions(unit: Unit) -> list[tuple[int, int, int, int, int]]:
+    """Of the main branch: channels in and out, kernel, stride and groups of each convolution."""
+    layers = (layer for layer in unit.branches[1].layers if layer.kind == "conv")
+    return [(layer.c_in, layer.c_out, layer.kernel, layer.stride, layer.groups) for layer in layers]
+
+
+def test_an_xception_branch_is_three_depthwise_separable_convolutions() -> None:
+    stages = tuple(Stage(2, width, 1, HALF, 5, xception=True) for width in (48, 96, 192))
+    first, second = stage_2(Architecture("v2", 24, 64, stages))
+    rest = [(24, 24, 1, 1, 1), *[(24, 24, 5, 1, 24), (24, 24, 1, 1, 1)] * 2]
+    assert convolutions(first) == [(24, 24, 5, 2, 24), *rest]
+    assert convolutions(second) == [(24, 24, 5, 1, 24), *rest]
+    assert [layer.kind for layer in second.branches[1].layers] == ["conv", "batchnorm", "conv", "batchnorm", "relu"] * 3
+
+
+def test_grouped_1x1_of_an_xception_branch_are_shuffled_between() -> None:
+    stages = tuple(Stage(1, width, 2, HALF, xception=True) for width in (48, 96, 192))
+    (unit,) = plan_of(Architecture("v2", 24, 64, stages)).stages[0]
+    separable = ["conv", "batchnorm", "conv", "batchnorm", "relu"]
+    kinds = [layer.kind for layer in unit.branches[1].layers]
+    assert kinds == [*separable, "shuffle", *separable, "shuffle", *separable]
+
+
+@pytest.mark.parametrize(("bottleneck", "inner"), [("1/8", 6), ("1/4", 12), ("1/2", 24)])
+def test_a_bottleneck_is_the_share_of_a_v1_units_width_that_is_computed_in_space(bottleneck: str, inner: int) -> None:
+    stages = tuple(Stage(2, width) for width in (48, 96, 192))
+    unit = plan_of(Architecture("v1", 16, 0, stages, bottleneck=Fraction(bottleneck))).stages[0][1]
+    depthwise = [layer for layer in unit.branches[0].layers if layer.is_depthwise]
+    assert [layer.c_out for layer in depthwise] == [inner]
