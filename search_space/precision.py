@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Any
+
+from search_space.errors import InputError
+from search_space.reading import shown
 
 FP32, INT8 = "fp32", "int8"
 PRECISIONS = (FP32, INT8)
@@ -11,6 +15,16 @@ BYTES_PER_ELEMENT: Mapping[str, int] = MappingProxyType({FP32: 4, INT8: 1})
 """Of activations and weights."""
 _BYTES_PER_CHANNEL: Mapping[str, int] = MappingProxyType({FP32: 4, INT8: 4 + 4})
 """Of what stands beside the weights for each output channel: its bias, and at int8 the scale of its weights."""
+
+
+def check_precision(name: str, value: Any) -> None:
+    """Refuses what is no precision; `name` says in the message what it is.
+
+    Raises:
+        InputError: `value` is none of `PRECISIONS`.
+    """
+    if value not in PRECISIONS:
+        raise InputError(f"{name} must be {' or '.join(PRECISIONS)}, got {shown(value)}")
 
 
 def bytes_of_weights(weights: int, channels: int, precision: str) -> int:
