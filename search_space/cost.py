@@ -5,25 +5,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from typing import NamedTuple
 
 from search_space.architecture import Architecture
 from search_space.errors import InputError
-from search_space.plan import Layer, Plan, Unit, plan_of
+from search_space.plan import Branch, Layer, Plan, Unit, plan_of
+from search_space.precision import BYTES_PER_ELEMENT, FP32, bytes_of_weights
 
-BYTES_PER_ELEMENT = 4
-"""float32, for weights and activations."""
+_FP32_BYTES = BYTES_PER_ELEMENT[FP32]
 
 
 class LayerCost(NamedTuple):
     """What one layer, or one join of branches, costs for a batch of one.
 
-    `live_bytes` are the activations that must exist while it runs: its input, its output, and what later layers of the
-    unit still need. `memory_access_bytes` is what it reads and writes (Ma 2018, sec. 2, G1): input, weights, output.
-    Batch norms and activations count 0 there: at inference they are folded into the layer before them.
+    Bytes are those at fp32. `live_bytes` are the activations that must exist while it runs: its input, its output, and
+    what later layers of the unit still need; what is element-wise writes over its input. `memory_access_bytes` is what
+    it reads and writes (Ma 2018, sec. 2, G1): input, weights, output. Batch norms and activations count 0 there: at
+    inference they are folded into the layer before them.
     """
 
     name: str
@@ -38,14 +39,28 @@ class LayerCost(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What an architecture costs for one image; `macs` and `params` are exact, biases and batch norms' included."""
+    """What an architecture costs for one image; `macs` and `params` are exact, biases and batch norms' included.
+
+    `peak_bytes` is its RAM at fp32. `weights` and `biases` are what is left of the parameters at inference, with batch
+    norms folded in.
+    """
 
     macs: int
     params: int
     peak_bytes: int
     memory_access_bytes: int
+    weights: int
+    biases: int
     _plan: Plan = field(repr=False, compare=False)
     _resolution: int = field(repr=False, compare=False)
+
+    def ram_bytes(self, precision: str) -> int:
+        """The most bytes of activations that live at once: see `RAM_IS`."""
+        return self.peak_bytes // _FP32_BYTES * BYTES_PER_ELEMENT[precision]
+
+    def flash_bytes(self, precision: str) -> int:
+        """The bytes of the weights: see `FLASH_IS`."""
+        return bytes_of_weights(self.weights, self.biases, precision)
 
     @property
     def resolution(self) -> int:
@@ -57,8 +72,8 @@ class Cost:
         """The cost by layer, in order; every sum above is over these. Made when asked for: the sums need no names."""
         layers: list[LayerCost] = []
         for names, rows, kept in _costed(self._plan, self._resolution):
-            for name, (place, position, kind, macs, params, live, access, channels, size) in product(names, rows):
-                bytes_ = BYTES_PER_ELEMENT * (live + kept), BYTES_PER_ELEMENT * access
+            for name, (place, position, kind, macs, params, live, access, channels, size, *_) in product(names, rows):
+                bytes_ = _FP32_BYTES * (live + kept), _FP32_BYTES * access
                 layers.append(LayerCost(f"{name}.{place}.{position}", kind, macs, params, *bytes_, channels, size))
         return tuple(layers)
 
@@ -82,14 +97,16 @@ def cost_of(
         raise InputError(f"resolution must be a whole number of pixels of at least 1, got {resolution!r}")
     resolution = architecture.resolution or resolution
     plan = plan_of(architecture, num_classes, in_channels, stem_stride)
-    macs = params = peak = memory_access = 0
+    macs = params = peak = memory_access = weights = biases = 0
     for names, rows, kept in _costed(plan, resolution):
-        _, _, _, unit_macs, unit_params, live, access, _, _ = zip(*rows, strict=True)
+        _, _, _, unit_macs, unit_params, live, access, _, _, unit_weights, unit_biases = zip(*rows, strict=True)
         macs += len(names) * sum(unit_macs)
         params += len(names) * sum(unit_params)
         memory_access += len(names) * sum(access)
         peak = max(peak, kept + max(live))
-    return Cost(macs, params, BYTES_PER_ELEMENT * peak, BYTES_PER_ELEMENT * memory_access, plan, resolution)
+        weights += len(names) * sum(unit_weights)
+        biases += len(names) * sum(unit_biases)
+    return Cost(macs, params, _FP32_BYTES * peak, _FP32_BYTES * memory_access, weights, biases, plan, resolution)
 
 
 def counts_of(
@@ -120,15 +137,16 @@ def unit_sums(unit: Unit, size: int) -> tuple[int, int, int]:
             kind, _, _, _, stride, _, _ = layer
             at = 1 if kind == "globalpool" else -(-at // stride)
             if kind in _COUNTED:
-                layer_macs, layer_params, _ = _COUNTED[kind](layer, at * at)
+                layer_macs, layer_params, _, _ = _COUNTED[kind](layer, at * at)
                 macs += layer_macs
                 params += layer_params
         size_out = at if chain else size_out
     return macs, params, size_out
 
 
-_Row = tuple[str, int, str, int, int, int, int, int, int]
-"""A `LayerCost` named by place and position in its unit, in elements, not bytes: plain, a search makes millions."""
+_Row = tuple[str, int, str, int, int, int, int, int, int, int, int]
+"""A `LayerCost` named by place and position in its unit, in elements, not bytes, then its weights and biases: plain, a
+search makes millions."""
 
 
 _READS_A_MAP = ("stage3.0", "stage4.0")
@@ -154,36 +172,50 @@ def _costed(plan: Plan, resolution: int) -> Iterator[tuple[list[str], list[_Row]
 
 
 def _unit_rows(unit: Unit, size: int, keeps_input: bool = False) -> tuple[list[_Row], int]:
-    """The rows of one unit and the size of what it gives out. Branches run one after the other."""
+    """The rows of one unit and the size of what it gives out. Branches run one after the other.
+
+    Branches over some of the channels are given copies of those, and the unit's input is done with. Making these takes
+    no more than the join, which reads as much as it writes.
+    """
     rows: list[_Row] = []
     x = unit.c_in * size * size
-    passes = keeps_input or any(not branch.layers for branch in unit.branches)
+    is_split = any(branch.stop - branch.start < unit.c_in for branch in unit.branches)
     done = c_out = 0
     size_out = size
     for number, branch in enumerate(unit.branches):
         if not branch.layers:
             c_out += branch.stop - branch.start
             continue
-        later = x if passes or branch.residual or number + 1 < len(unit.branches) else 0
-        # The first layer reads the unit's input itself, which is live whole even where a slice of it is read.
-        beside_first = done + x - branch.layers[0].c_in * size * size
+        others = [each for each in unit.branches[number + 1 :] if each.layers]
+        held = _inputs(unit, others, size) if is_split else 0  # else they read what the first layer reads
+        again = [*others, branch] if branch.residual else others
+        held_later = x if keeps_input else _inputs(unit, again, size)
         place = f"branches.{number}"
-        size_out = _chain_rows(rows, place, branch.layers, size, beside_first, done + later)
+        size_out = _chain_rows(rows, place, branch.layers, size, done + held, done + held_later)
         c_branch = branch.layers[-1].c_out
         elements = c_branch * size_out * size_out
         if branch.residual:
-            live = done + later + 2 * elements
-            rows.append((place, len(branch.layers), "add", 0, 0, live, 3 * elements, c_branch, size_out))
+            live = done + held_later + elements
+            rows.append((place, len(branch.layers), "add", 0, 0, live, 3 * elements, c_branch, size_out, 0, 0))
         done += elements
         c_out += c_branch
     if len(unit.branches) > 1:
-        c_out = unit.branches[0].layers[-1].c_out if unit.join == "add" else c_out
+        adds = unit.join == "add"
+        c_out = unit.branches[0].layers[-1].c_out if adds else c_out
         joined = c_out * size_out * size_out
-        access = 3 * joined if unit.join == "add" else 2 * joined
-        rows.append(("join", 0, unit.join, 0, 0, done + (x if passes else 0) + joined, access, c_out, size_out))
+        live = done + (x if keeps_input else _inputs(unit, (), size)) + (0 if adds else joined)
+        rows.append(("join", 0, unit.join, 0, 0, live, (3 if adds else 2) * joined, c_out, size_out, 0, 0))
     kept = x if keeps_input else 0
     _chain_rows(rows, "tail", unit.tail, size_out, kept, kept)
     return rows, size_out
+
+
+def _inputs(unit: Unit, readers: Sequence[Branch], size: int) -> int:
+    """The elements of the unit's input that these branches have yet to read, and those that pass to the join."""
+    waiting = [*readers, *(branch for branch in unit.branches if not branch.layers)]
+    widths = [branch.stop - branch.start for branch in waiting]
+    shared = [width for width in widths if width == unit.c_in]
+    return (sum(widths) - sum(shared) + max(shared, default=0)) * size * size
 
 
 def _chain_rows(rows: list[_Row], place: str, layers: tuple[Layer, ...], size: int, held: int, held_later: int) -> int:
@@ -198,40 +230,43 @@ def _chain_rows(rows: list[_Row], place: str, layers: tuple[Layer, ...], size: i
         # With an odd kernel padded by kernel // 2 only the stride matters.
         size = 1 if kind == "globalpool" else -(-size // stride)
         pixels = size * size
-        macs, params, weights = count(layer, pixels)
+        macs, params, weights, biases = count(layer, pixels)
         read = c_in * pixels_in
         written = c_out * pixels if reads else 0
         access = reads * read + written + weights
-        rows.append((place, position, kind, macs, params, read + written + held, access, c_out, size))
+        # Squeeze-and-excitation scales its input in place; beside it live the means and what they are squeezed to.
+        live = held + read + (c_out + layer.squeeze if kind == "se" else written)
+        rows.append((place, position, kind, macs, params, live, access, c_out, size, weights, biases))
         pixels_in, held = pixels, held_later
     return size
 
 
-def _conv(layer: Layer, pixels: int) -> tuple[int, int, int]:
+def _conv(layer: Layer, pixels: int) -> tuple[int, int, int, int]:
     _, c_in, c_out, kernel, _, groups, _ = layer
     weights = kernel * kernel * (c_in // groups) * c_out
-    return weights * pixels, weights, weights
+    return weights * pixels, weights, weights, 0
 
 
-def _linear(layer: Layer, pixels: int) -> tuple[int, int, int]:
+def _linear(layer: Layer, pixels: int) -> tuple[int, int, int, int]:
     weights = layer.c_in * layer.c_out
-    return weights, weights + layer.c_out, weights
+    return weights, weights + layer.c_out, weights, layer.c_out
 
 
-def _se(layer: Layer, pixels: int) -> tuple[int, int, int]:
+def _se(layer: Layer, pixels: int) -> tuple[int, int, int, int]:
     weights = 2 * layer.c_in * layer.squeeze
-    return weights, weights + layer.squeeze + layer.c_in, weights
+    biases = layer.squeeze + layer.c_in
+    return weights, weights + biases, weights, biases
 
 
-def _batchnorm(layer: Layer, pixels: int) -> tuple[int, int, int]:
-    return 0, 2 * layer.c_out, 0
+def _batchnorm(layer: Layer, pixels: int) -> tuple[int, int, int, int]:
+    return 0, 2 * layer.c_out, 0, layer.c_out  # of which one a channel is left, the bias it is folded into
 
 
-def _free(layer: Layer, pixels: int) -> tuple[int, int, int]:
-    return 0, 0, 0
+def _free(layer: Layer, pixels: int) -> tuple[int, int, int, int]:
+    return 0, 0, 0, 0
 
 
-_Count = Callable[[Layer, int], tuple[int, int, int]]
+_Count = Callable[[Layer, int], tuple[int, int, int, int]]
 _KINDS: dict[str, tuple[_Count, int]] = {
     "conv": (_conv, 1),
     "linear": (_linear, 1),
@@ -244,5 +279,5 @@ _KINDS: dict[str, tuple[_Count, int]] = {
     "avgpool": (_free, 1),
     "globalpool": (_free, 1),
 }
-"""Kind -> its multiply-adds, parameters and weights read, and how often it goes through its input (0: folded away)."""
+"""Kind -> its multiply-adds, parameters, weights, biases; and how often it goes through its input (0: folded away)."""
 _COUNTED = {kind: count for kind, (count, _) in _KINDS.items() if count is not _free}

@@ -6,8 +6,9 @@ import math
 from dataclasses import dataclass
 
 from search_space.architecture import Architecture
-from search_space.cost import BYTES_PER_ELEMENT, LayerCost, cost_of
+from search_space.cost import LayerCost, cost_of
 from search_space.plan import Layer, plan_of
+from search_space.precision import BYTES_PER_ELEMENT, FP32
 
 FOLDED = ("batchnorm", "relu", "hardswish")
 """At inference these are part of the layer before them."""
@@ -40,7 +41,7 @@ def guidelines_of(architecture: Architecture, resolution: int = 224, num_classes
     cost = cost_of(architecture, resolution, num_classes)
     rows = [(layers.get(row.name), row) for row in cost.layers]
     pointwise = [(layer, row) for layer, row in rows if layer and layer.kind == "conv" and layer.kernel == 1]
-    accessed = sum(row.memory_access_bytes for _, row in pointwise) / BYTES_PER_ELEMENT
+    accessed = sum(row.memory_access_bytes for _, row in pointwise) / BYTES_PER_ELEMENT[FP32]
     grouped = sum(row.macs for layer, row in pointwise if layer.groups > 1)
     element_wise = sum(row.memory_access_bytes for layer, row in rows if _is_element_wise(layer))
     return Guidelines(

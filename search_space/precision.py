@@ -9,6 +9,14 @@ from typing import Any
 from search_space.errors import InputError
 from search_space.reading import shown
 
+RAM_IS = (
+    "RAM is the most bytes of activations that live at once when units run in order, branches one after the other and "
+    "element-wise layers in place"
+)
+FLASH_IS = (
+    "flash is the weights with batch norms folded in: at fp32 4 bytes a weight and a bias; at int8 1 byte a weight, "
+    "and 4 of bias and 4 of scale for each output channel"
+)
 FP32, INT8 = "fp32", "int8"
 PRECISIONS = (FP32, INT8)
 BYTES_PER_ELEMENT: Mapping[str, int] = MappingProxyType({FP32: 4, INT8: 1})
