@@ -21,7 +21,7 @@ import statistics
 import sys
 import tempfile
 from argparse import Namespace
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -107,13 +107,15 @@ def pair_of(choice: Choice, params: Mapping[str, Any], budget: Budget) -> Archit
     return space_with(choice.params, budget).suggest(FixedChooser({**off, **params, **choice.params}))
 
 
-def networks_of(pair: int, budget: Budget, prior: AccuracyFit) -> Iterator[tuple[str, str, Architecture]]:
+def networks_of(
+    pair: int, budget: Budget, prior: AccuracyFit, names: Sequence[str]
+) -> Iterator[tuple[str, str, Architecture]]:
     """Unit, name of the choice and network: the plain one of each unit, and those with a choice more."""
     for unit in ("v2", "v1"):
         params = base_params(unit, budget, pair, prior)
         yield unit, WITHOUT, pair_of(Choice(unit, {}), params, budget)
         for name, choice in CHOICES.items():
-            if choice.unit == unit:
+            if choice.unit == unit and name in names:
                 yield unit, name, pair_of(choice, params, budget)
 
 
@@ -146,11 +148,13 @@ def work(flags: Namespace) -> None:
     """Trains and times what no file of `--out` holds yet, pair by pair."""
     budget, prior = Budget.parse(flags.budget), shipped_fit("short")
     data = load(flags.data)
-    recipe = Recipe("pairs", flags.epochs, 0.05, max_images=flags.images, validate_every=flags.epochs)
+    recipe = Recipe(
+        *("pairs", flags.epochs, 0.05), max_images=flags.images, image_scale=flags.scale, validate_every=flags.epochs
+    )
     flags.out.mkdir(parents=True, exist_ok=True)
     for pair in range(flags.pairs):
         bases: dict[str, Architecture] = {}
-        for unit, name, architecture in networks_of(pair, budget, prior):
+        for unit, name, architecture in networks_of(pair, budget, prior, flags.choices):
             bases.setdefault(unit, architecture)
             file = flags.out / f"{pair}-{unit}-{name.replace(' ', '_').replace('/', '_').replace(',', '')}.json"
             claim = file.with_suffix(".claim")
@@ -219,8 +223,10 @@ def make_parser() -> Parser:
     parser.add_argument("--data", required=True)
     parser.add_argument("--budget", default="40mflops")
     parser.add_argument("--pairs", type=int, default=8)
-    parser.add_argument("--epochs", type=int, default=8)
-    parser.add_argument("--images", type=int, default=6000)
+    parser.add_argument("--epochs", type=int, default=6)
+    parser.add_argument("--images", type=int, default=5000)
+    parser.add_argument("--scale", type=float, default=0.75, help="of the images' height and width")
+    parser.add_argument("--choices", nargs="+", choices=CHOICES, default=tuple(CHOICES), metavar="CHOICE")
     parser.add_argument("--out", type=Path, default=Path("runs/wider"))
     parser.add_argument("--only-print", action="store_true", help="train nothing more")
     return parser
