@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import statistics
 import sys
 import tempfile
@@ -26,6 +25,8 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock, Timeout
 
 from nas.cli.command import Parser, run_command
 from proxies.data.load import ImageData, load
@@ -157,16 +158,14 @@ def work(flags: Namespace) -> None:
         for unit, name, architecture in networks_of(pair, budget, prior, flags.choices):
             bases.setdefault(unit, architecture)
             file = flags.out / f"{pair}-{unit}-{name.replace(' ', '_').replace('/', '_').replace(',', '')}.json"
-            claim = file.with_suffix(".claim")
-            if file.exists():
-                continue
-            with suppress(FileExistsError):
-                os.close(os.open(claim, os.O_CREAT | os.O_EXCL))
+            lock = FileLock(file.with_suffix(".lock"), blocking=False)
+            with suppress(Timeout), lock:
+                if file.exists():
+                    continue
                 row = {"pair": pair, "unit": unit, "choice": name, "macs": cost_of(architecture).macs}
                 row |= trained(architecture, data, recipe)
                 row["ratio"] = 1.0 if name == WITHOUT else ratio_to(bases[unit], architecture, seed=pair)
                 write_json(file, {**row, "architecture": architecture.to_dict()})
-                claim.unlink()
                 print(row, file=sys.stderr)
 
 
