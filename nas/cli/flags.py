@@ -28,6 +28,7 @@ from search_space.bounds import (
 from search_space.choices import Choices
 from search_space.errors import InputError
 from search_space.plan import NO_CLASSIFIER
+from search_space.precision import FP32, PRECISIONS
 from search_space.reading import shown
 from search_space.task import CLASSIFICATION, TASKS, Task
 
@@ -240,15 +241,35 @@ def choices_of(flags: argparse.Namespace) -> Choices:
 
 
 def add_runtime_flags(parser: Parser, default: str | None = DEFAULT_RUNTIME) -> None:
-    """Adds --runtime, and --device, on which it runs."""
+    """Adds --runtime and --precision, and --device, on which it runs."""
     add_runtime_flag(parser, default)
     parser.add_argument("--device", type=one_of(DEVICES), default="cpu", help=f"where it runs: {', '.join(DEVICES)}")
 
 
 def add_runtime_flag(parser: Parser, default: str | None = DEFAULT_RUNTIME) -> None:
-    """Adds --runtime."""
+    """Adds --runtime and --precision."""
     or_none = "" if default else f" (default: {DEFAULT_RUNTIME})"
     parser.add_argument("--runtime", default=default, help=f"what runs the networks: {', '.join(RUNTIMES)}{or_none}")
+    add_precision_flag(parser)
+
+
+def add_precision_flag(parser: Parser) -> None:
+    """Adds --precision, which is None where it is not given."""
+    what = f"what they are computed in: {', '.join(PRECISIONS)} (default: {FP32})"
+    parser.add_argument("--precision", type=one_of(PRECISIONS), help=what)
+
+
+def precision_of(flags: argparse.Namespace, runtime: str | None = None) -> str:
+    """The precision that the flags mean, of networks in this runtime (None: the flags' own).
+
+    Raises:
+        InputError: it is asked for, and the runtime rounds to another by itself.
+    """
+    row = RUNTIMES.get(runtime or flags.runtime)
+    if flags.precision == FP32 and row and row.precision != "float32":
+        name = runtime or flags.runtime
+        raise InputError(f"the runtime {name} computes in {row.precision}; got --precision fp32: leave out one of them")
+    return str(flags.precision or FP32)
 
 
 # Studies

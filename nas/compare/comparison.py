@@ -12,6 +12,7 @@ from nas.compare.timing import ComparedOn, ComparedTimings
 from nas.workers.protocol import Workers
 from nas.workers.trainings import name_of, train_missing
 from search_space.errors import InputError
+from search_space.precision import FP32
 from studies.facts import TrainingFacts
 from studies.ledger.latencies import Ledger
 from studies.ledger.trainings import Evaluations, Question
@@ -83,4 +84,5 @@ def _made(settings: CompareSettings, where: ComparedOn) -> dict[str, Any]:
         **{name: value for name, value in asdict(where).items() if name in ("fingerprint", "runtime_version")},
         "runtime": settings.latency.runtime,
         "latency_device": settings.latency.device,
+        **({} if settings.latency.precision == FP32 else {"precision": settings.latency.precision}),
     }

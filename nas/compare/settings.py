@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from nas.cli.architectures import FOUND, NamedNetwork, named_network
-from nas.cli.flags import check_device, data_at, seeds_from, with_epochs
+from nas.cli.flags import check_device, data_at, precision_of, seeds_from, with_epochs
 from nas.cli.storage import storage_named, storage_of
 from nas.compare.flags import COMPARISONS, DEFAULT_SET
 from nas.compare.networks import networks_of
@@ -24,6 +24,7 @@ from proxies.training.recipes import RECIPES, Recipe
 from search_space.budget import Budget
 from search_space.errors import InputError
 from search_space.plan import NO_CLASSIFIER
+from search_space.precision import FP32
 from search_space.task import Task
 from studies.front import pick
 from studies.storage.studies import SETTINGS, check_storage, load_study, open_to_read, references_of
@@ -35,6 +36,7 @@ DEFAULTS: Mapping[str, Any] = {
     "classes": 1000,
     "device": "cpu",
     "runtime": DEFAULT_RUNTIME,
+    "precision": FP32,
     "latency_device": "cpu",
     "seed": 0,
 }
@@ -82,7 +84,8 @@ def settings_of(flags: argparse.Namespace) -> CompareSettings:
     chosen = {name: _chosen(getattr(flags, name), kept.get(name), default) for name, default in DEFAULTS.items()}
     check_images(chosen["data"])
     check_device(chosen["device"])
-    check_runtime(chosen["runtime"], chosen["latency_device"])
+    precision_of(flags, chosen["runtime"])
+    check_runtime(chosen["runtime"], chosen["latency_device"], chosen["precision"])
     storage = storage_named(flags) or url or COMPARISONS
     check_storage(storage)
     return CompareSettings(
@@ -93,7 +96,7 @@ def settings_of(flags: argparse.Namespace) -> CompareSettings:
         seeds=seeds_from(chosen["seed"], flags.seeds),
         task=Task(chosen["resolution"], chosen["classes"]),
         device=chosen["device"],
-        latency=LatencySetup(chosen["runtime"], chosen["latency_device"]),
+        latency=LatencySetup(chosen["runtime"], chosen["latency_device"], precision=chosen["precision"]),
         workers=workers_here(flags.workers, chosen["device"]),
         storage=storage,
         out=flags.out,

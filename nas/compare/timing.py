@@ -89,7 +89,7 @@ class ComparedTimings:
             resolution=settings.task.resolution,
             runtime=settings.latency.runtime,
             runtime_version=self._where.runtime_version,
-            precision=RUNTIMES[settings.latency.runtime].precision,
+            precision=RUNTIMES[settings.latency.runtime].computes_in(settings.latency.precision),
             fingerprint=self._where.fingerprint,
             batch_size=1,
             full=True,

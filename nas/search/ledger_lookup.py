@@ -90,7 +90,7 @@ class LedgerLookup:
             resolution=settings.task.resolution,
             runtime=settings.latency.runtime,
             runtime_version=self._where.runtime_version,
-            precision=RUNTIMES[settings.latency.runtime].precision,
+            precision=RUNTIMES[settings.latency.runtime].computes_in(settings.latency.precision),
             device=self._where.device,
             fingerprint=self._where.fingerprint,
             batch_size=1,

@@ -26,6 +26,7 @@ from nas.cli.flags import (
     data_of,
     duration,
     one_of,
+    precision_of,
     task_of,
 )
 from nas.cli.storage import add_storage_flag, storage_named
@@ -42,6 +43,7 @@ from search_space.budget import Budget
 from search_space.choices import Choices
 from search_space.errors import InputError
 from search_space.files import file_name
+from search_space.precision import FP32
 from search_space.task import CLASSIFICATION, Task
 from studies.sampling.sampler_names import DEFAULT_SAMPLER, SAMPLER_NAMES
 from studies.storage.secrets import shown_url
@@ -110,8 +112,11 @@ class Settings:
         """What decides what a study's numbers mean, as plain JSON."""
         # Studies from before there were tasks say nothing of theirs, and go on.
         task = {} if self.task.name == CLASSIFICATION else {"task": self.task.name}
+        # Nor did those from before there was int8 say their precision.
+        precision = {} if self.latency.precision == FP32 else {"precision": self.latency.precision}
         return {
             **task,
+            **precision,
             "budget": str(self.budget),
             "space": self.choices.to_dict(),
             "data": self.data.name,
@@ -172,7 +177,7 @@ def settings_of(flags: argparse.Namespace) -> Settings:
         check_device(flags.device)
     latency = _latency_of(flags)
     task = task_of(flags)
-    study = _study_of(flags, budget, task)
+    study = _study_of(flags, budget, task, latency.precision)
     out = flags.out or Path("runs") / file_name(study)
     from studies.storage.database import sqlite_url  # here, that --help need not wait for SQLAlchemy
 
@@ -209,7 +214,8 @@ def settings_of_study(
     """
     check_images(data.name)
     check_device(device)
-    check_runtime(kept["runtime"], kept["latency_device"])
+    precision = kept.get("precision", FP32)
+    check_runtime(kept["runtime"], kept["latency_device"], precision)
     check_remote(kept.get("latency_from"), kept["runtime"])
     task = Task(kept["resolution"], kept["classes"])
     return Settings(
@@ -220,7 +226,7 @@ def settings_of_study(
         recipe=Recipe(**kept["recipe"]),
         task=task,
         device=device,
-        latency=LatencySetup(kept["runtime"], kept["latency_device"], kept.get("latency_from")),
+        latency=LatencySetup(kept["runtime"], kept["latency_device"], kept.get("latency_from"), precision=precision),
         sampler=DEFAULT_SAMPLER,
         seed=kept["seed"],
         workers=workers_here(workers, device),
@@ -240,20 +246,21 @@ def _workers_of(flags: argparse.Namespace) -> int:
     return int(flags.workers) if is_elsewhere else workers_here(flags.workers, flags.device)
 
 
-def _study_of(flags: argparse.Namespace, budget: Budget, task: Task) -> str:
+def _study_of(flags: argparse.Namespace, budget: Budget, task: Task, precision: str) -> str:
     searched = flags.data if flags.scorer == TRAINING else flags.scorer
-    study = flags.study if flags.study is not None else _study_name(budget, task, searched)
+    study = flags.study if flags.study is not None else _study_name(budget, task, precision, searched)
     if not re.fullmatch(r"\w[\w.+,-]*", study):
         raise InputError(f"--study must begin with a letter or digit and hold only those and . , + - _; got {study!r}")
     return str(study)
 
 
-def _study_name(budget: Budget, task: Task, data: str) -> str:
+def _study_name(budget: Budget, task: Task, precision: str, data: str) -> str:
     # A folder's path may be long and holds slashes; its hash tells two folders of one name apart.
     path = Path(data.partition(":")[2]).expanduser().resolve()
     label = f"{path.name}-{hashlib.sha256(str(path).encode()).hexdigest()[:6]}" if ":" in data else data
     of_task = "" if task.name == CLASSIFICATION else task.name
-    return re.sub(r"[^\w.+,-]", "_", "-".join(filter(None, (str(budget), of_task, label))))
+    of_precision = "" if precision == FP32 else precision
+    return re.sub(r"[^\w.+,-]", "_", "-".join(filter(None, (str(budget), of_precision, of_task, label))))
 
 
 def _check_scorer(scorer: str) -> None:
@@ -274,7 +281,8 @@ def _budget_of(text: str | None, latency: str | None, *, is_needed: bool) -> Bud
 
 
 def _latency_of(flags: argparse.Namespace) -> LatencySetup:
-    device = _latency_device(flags)
+    precision = precision_of(flags)
+    device = _latency_device(flags, precision)
     check_remote(flags.latency_from, flags.runtime)
     batch = flags.throughput_batch
     return LatencySetup(
@@ -283,19 +291,20 @@ def _latency_of(flags: argparse.Namespace) -> LatencySetup:
         remote=flags.latency_from,
         timeout_seconds=flags.latency_timeout,
         throughput_batch=batch if batch is not None else GPU_THROUGHPUT_BATCH if device == "cuda" else 0,
+        precision=precision,
     )
 
 
-def _latency_device(flags: argparse.Namespace) -> str:
+def _latency_device(flags: argparse.Namespace, precision: str) -> str:
     """Where latency is measured: where the user says, else on the training device if the runtime runs there."""
     if flags.latency_device is not None:
-        check_runtime(flags.runtime, flags.latency_device)
+        check_runtime(flags.runtime, flags.latency_device, precision)
         return str(flags.latency_device)
     if flags.device != "cpu" and flags.latency_from is None:
         with suppress(InputError):
-            check_runtime(flags.runtime, flags.device)
+            check_runtime(flags.runtime, flags.device, precision)
             return str(flags.device)
-    check_runtime(flags.runtime, "cpu")
+    check_runtime(flags.runtime, "cpu", precision)
     return "cpu"
 
 

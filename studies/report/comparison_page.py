@@ -74,12 +74,13 @@ def made_text(comparison: Comparison) -> str:
     made = comparison.made
     recipe = made["recipe"]
     seeds = len(made["seeds"])
+    precision = f" in {made['precision']}" if "precision" in made else ""
     return (
         f"Trained by recipe {recipe['name']} ({recipe['epochs']} epochs, {seeds} seed{'s' if seeds > 1 else ''}) on "
         f"{made['data']}, images of {made['image_size']} px; timed at {made['resolution']} px, {made['classes']} "
-        f"classes, {made['runtime']} on {made['latency_device']}. The papers trained on ImageNet at 224 px for 240 "
-        f"epochs or more, so errors are not the same thing: only their order is compared. The shorter a training, the "
-        "more it under-rates large and deep networks."
+        f"classes, {made['runtime']}{precision} on {made['latency_device']}. The papers trained on ImageNet at 224 px "
+        "for 240 epochs or more, so errors are not the same thing: only their order is compared. The shorter a "
+        "training, the more it under-rates large and deep networks."
     )
 
 

@@ -18,6 +18,7 @@ from sqlalchemy import Engine
 
 from search_space.budget import Budget
 from search_space.errors import InputError
+from search_space.precision import FP32
 from studies.calibration import store as calibrations
 from studies.facts import DATA_CHANGED
 from studies.ledger import latencies as ledger
@@ -49,6 +50,8 @@ REFERENCES = "-references"
 FINALISTS = "-finalists"
 STUDY_ID = "study_id"
 """The attribute that tells studies of one name in different databases apart."""
+UNSAID = {"precision": FP32}
+"""Setting -> its value where a study says nothing of it."""
 KEPT_ENDINGS = {REFERENCES: "references", FINALISTS: "finalists"}
 """How the names of studies end that belong to another one, and what they hold."""
 OURS = frozenset(
@@ -239,7 +242,7 @@ def _differences(kept: Mapping[str, Any], given: Mapping[str, Any], prefix: str 
     """What differs in words, and not only in how it is written."""
     same_data = kept.get(DATA) is not None and kept.get(DATA) == given.get(DATA)
     for name in sorted(kept.keys() | given.keys()):
-        was, now = kept.get(name), given.get(name)
+        was, now = (each.get(name, UNSAID.get(name)) for each in (kept, given))
         if _are_equal(name, was, now, same_data=same_data):
             continue
         if isinstance(was, Mapping) and isinstance(now, Mapping):

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 
 from proxies.latency.runtimes.loaded import Loaded, Shape
 from search_space.errors import InputError
+from search_space.precision import FP32, INT8
 
 if TYPE_CHECKING:
     from torch import nn
@@ -37,7 +38,9 @@ class Runtime:
     project's extra that installs them ("" where the project itself does). The functions stand in a module of this
     package and are named `module:function`, so that nothing is imported before it is used: `write(network, file,
     shape, device)` is called in the caller's process with a network on the CPU in evaluation mode,
-    `load(file, shape, device, example)` in the measuring one, and gives a `Loaded`.
+    `load(file, shape, device, example)` in the measuring one, and gives a `Loaded`. `precision` is what a network in
+    float32 is computed in, as latencies say it; `has_int8` says whether on the CPU it computes an ONNX file in 8 bits
+    in 8 bits.
     """
 
     distribution: str
@@ -46,12 +49,17 @@ class Runtime:
     writer: str
     loader: str
     precision: str = "float32"
+    has_int8: bool = False
     extra: str = ""
     needs: tuple[str, ...] = ()
 
     def write(self, network: nn.Module, file: Path, shape: Shape, device: str) -> None:
-        """Writes the network for inputs of this shape `(n, c, h, w)`, to be run on the device."""
+        """Writes the network in float32 for inputs of this shape `(n, c, h, w)`, to be run on the device."""
         self._function(self.writer)(network, file, shape, device)
+
+    def computes_in(self, precision: str) -> str:
+        """What a network of this row of `PRECISIONS` is computed in, as latencies say it."""
+        return INT8 if precision == INT8 else self.precision
 
     def load(self, file: Path, shape: Shape, device: str, example: object) -> Loaded:
         """The file's network, ready to be timed on the example, a numpy array of this shape."""
@@ -79,9 +87,9 @@ CPU, CPU_AND_GPU = ("cpu",), ("cpu", "cuda")
 _ONNX = "onnx_file:write_onnx"
 
 RUNTIMES: dict[str, Runtime] = {
-    "onnxruntime": Runtime("onnxruntime", ".onnx", CPU_AND_GPU, _ONNX, "onnx_file:load_onnx"),
+    "onnxruntime": Runtime("onnxruntime", ".onnx", CPU_AND_GPU, _ONNX, "onnx_file:load_onnx", has_int8=True),
     "tensorrt": Runtime("onnxruntime", ".onnx", ("cuda",), _ONNX, "onnx_file:load_tensorrt"),
-    "openvino": Runtime("openvino", ".onnx", CPU, _ONNX, "openvino_runtime:load_f32", extra="openvino"),
+    "openvino": Runtime("openvino", ".onnx", CPU, _ONNX, "openvino_runtime:load_f32", has_int8=True, extra="openvino"),
     "openvino-bf16": Runtime(
         "openvino", ".onnx", CPU, _ONNX, "openvino_runtime:load_bf16", precision="bfloat16", extra="openvino"
     ),
@@ -105,17 +113,18 @@ RUNTIMES: dict[str, Runtime] = {
         "ncnn", ".param", CPU, "ncnn_runtime:write_ncnn", "ncnn_runtime:load_ncnn", extra="ncnn", needs=("pnnx",)
     ),
 }
-"""Name -> runtime. A name says the precision where it is not float32."""
+"""Name -> runtime. A name says what networks in float32 are computed in where it is not that."""
 AGENT_RUNTIMES = ("onnxruntime", "openvino", "openvino-bf16")
 """In what an agent times networks that others send: what reads ONNX files, which hold numbers and no program. A file of
 torch, of `torch.compile` or of ExecuTorch can run whatever its writer likes."""
 
 
-def check_runtime(name: str, device: str) -> None:
-    """Refuses a runtime in which no network can be measured on this device.
+def check_runtime(name: str, device: str, precision: str = FP32) -> None:
+    """Refuses a runtime in which no network of this precision can be measured on this device.
 
     Raises:
-        InputError: the runtime is unknown or not installed, does not run on the device, or the device is not there.
+        InputError: the runtime is unknown or not installed, does not run on the device, has not the precision there, or
+            the device is not there.
     """
     if name not in RUNTIMES:
         raise InputError(f"the runtime must be one of {', '.join(RUNTIMES)}; {name!r} came: name one of these")
@@ -124,11 +133,21 @@ def check_runtime(name: str, device: str) -> None:
         able = [row for row, other in RUNTIMES.items() if device in other.devices]
         cure = f"use the runtime {able[0]}" if able else f"name one of {', '.join(runtime.devices)}"
         raise InputError(f"the runtime {name} runs on {', '.join(runtime.devices)}; device {device!r} came: {cure}")
+    if precision == INT8:
+        _check_int8(name, device)
     if missing := " and ".join(runtime.missing()):
         line = f"python -m pip install -e '.[{runtime.extra}]'" if runtime.extra else "python -m pip install -e ."
         raise InputError(f"the runtime {name} needs {missing}, not installed here: {line}")
     if device == "cuda":
         _check_gpu(name)
+
+
+def _check_int8(name: str, device: str) -> None:
+    able = ", ".join(row for row, other in RUNTIMES.items() if other.has_int8)
+    if not RUNTIMES[name].has_int8:
+        raise InputError(f"int8 is computed by the runtimes {able}; got {name}: name one of these, or fp32")
+    if device != "cpu":
+        raise InputError(f"the runtimes {able} compute int8 on the cpu; device {device!r} came: use the cpu, or fp32")
 
 
 def _check_gpu(name: str) -> None:

@@ -168,7 +168,7 @@ def test_there_is_a_worker_a_core_and_from_four_on_one_core_is_kept(
 
 
 def test_latency_is_measured_on_the_gpu_only_where_the_runtime_runs_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    def check(runtime: str, device: str) -> None:
+    def check(runtime: str, device: str, precision: str) -> None:
         if (runtime, device) == ("onnxruntime", "cuda"):
             raise InputError("this ONNX Runtime has no CUDAExecutionProvider")
 
