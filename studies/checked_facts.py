@@ -13,7 +13,7 @@ from typing import Any
 
 from search_space.errors import InputError
 from search_space.reading import Fields, line_of
-from studies.facts import LatencyFacts, TrainingFacts
+from studies.facts import LatencyFacts, QuantisedFacts, TrainingFacts
 
 LEAST_MS, MOST_MS = 1e-6, 1e9
 """A nanosecond, and eleven days."""
@@ -129,7 +129,29 @@ def checked_training(plain: Any, needed: Sequence[str] = TRAINED) -> TrainingFac
     for name in ("training_losses", "validation_losses"):
         if name in needed and not fields.plain[name]:
             raise ImpossibleFacts(f"a training must have {name}, and has none")
+    if facts.int8 is not None:
+        checked_quantised(facts.int8.plain)
     return facts
+
+
+def checked_quantised(plain: Any) -> QuantisedFacts:
+    """The accuracy in 8 bits of these facts; no more images were lost and gained than there are.
+
+    Raises:
+        ImpossibleFacts: it is none.
+    """
+    with impossible():
+        fields = Fields(dict(plain) if isinstance(plain, Mapping) else plain, "an accuracy in 8 bits")
+        fields.number("accuracy", 0.0, 1.0)
+        images = fields.whole("images", 1, MOST_WHOLE)
+        lost, gained = (fields.whole(name, 0, images) for name in ("lost", "gained"))
+        fields.whole("calibration_images", 1, MOST_WHOLE)
+        fields.line("runtime_version", LONGEST_NAME)
+        if lost + gained > images:
+            raise ImpossibleFacts(
+                f"{fields.where} must lose and gain no more than its images, got {lost} and {gained} of {images}"
+            )
+    return QuantisedFacts(fields.plain)
 
 
 def checked_scores(plain: Any) -> Mapping[str, Any]:

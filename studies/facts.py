@@ -129,8 +129,37 @@ class LatencyFacts(_Facts):
         return self.changed(latency_ms=self.ratio * anchor_ms, reference_ms=anchor_ms)
 
 
+class QuantisedFacts(_Facts):
+    """How good a trained network is in 8 bits; `proxies.quantization.accuracy.Quantised` says what each fact is."""
+
+    __slots__ = ()
+
+    accuracy = _Fact(float)
+    images = _Fact(int)
+    lost = _Fact(int)
+    gained = _Fact(int)
+    calibration_images = _Fact(int)
+    runtime_version = _Fact(str, "")
+
+    @property
+    def variance_of_loss(self) -> float:
+        """The variance of the accuracy that the 8 bits cost, both having been counted on the same images.
+
+        That is McNemar's: only images that one of the two gets right, and the other does not, say anything.
+        """
+        of_one = (self.lost + self.gained) / self.images
+        return (of_one - ((self.lost - self.gained) / self.images) ** 2) / self.images
+
+
+def _quantised(plain: Mapping[str, Any]) -> QuantisedFacts:
+    return QuantisedFacts(plain)
+
+
 class TrainingFacts(_Facts):
-    """How a training went; `proxies.training.result.Training` says what each fact is."""
+    """How a training went; `proxies.training.result.Training` says what each fact is.
+
+    `int8` is how good the trained network is in 8 bits, None where nobody asked.
+    """
 
     __slots__ = ()
 
@@ -139,6 +168,7 @@ class TrainingFacts(_Facts):
     validation_accuracies = _Fact(_floats, ())
     validated_epochs = _Fact(_ints, ())
     num_classes = _Fact(int)
+    int8 = _Fact[QuantisedFacts | None](_quantised, None)
 
     @property
     def accuracy(self) -> float:

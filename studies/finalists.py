@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from math import sqrt
 from statistics import fmean, stdev
 from typing import Any
 
@@ -13,15 +14,17 @@ from optuna.trial import FrozenTrial
 
 from search_space.reading import Fields
 from studies.accuracy_scale import PERCENT, AccuracyScale
-from studies.checked_facts import ImpossibleFacts, impossible
+from studies.checked_facts import ImpossibleFacts, checked_quantised, impossible
 from studies.display import FLOP, SPREAD, TIE, mflops_text, ms_text, over_budget_text, proxy_text, spread_text
-from studies.facts import LatencyFacts
+from studies.facts import LatencyFacts, QuantisedFacts
 from studies.front import front_of
 from studies.record import Record, attributes_of, checked_record, record_of
 from studies.text_table import table_text
 
 ON_FRONT, REFERENCE = "front", "reference"
 LEFT = ("name", "front")
+LOSS_MARKED = 0.01
+"""What a network may lose in 8 bits, in [0, 1]; one that loses more, by more than the error of that, is marked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +54,17 @@ class Finalist:
 
     `latency` says how it was timed. Where `is_predicted`, accuracies were not measured after
     a longer recipe: they are what the search's fit says of new trainings by its own.
+
+    In a search for int8 the accuracies are those in 8 bits; `fp32` are those of the same weights in float32, and `int8`
+    says how each was had. Else both are empty.
     """
 
     record: Record
     accuracies: Mapping[int, float] = field(hash=False)
     latency: LatencyFacts
     is_predicted: bool = False
+    fp32: Mapping[int, float] = field(default_factory=dict, hash=False)
+    int8: Mapping[int, QuantisedFacts] = field(default_factory=dict, hash=False)
 
     @property
     def accuracy(self) -> float:
@@ -67,6 +75,28 @@ class Finalist:
     def deviation(self) -> float | None:
         """The standard deviation over the seeds (of a sample: n - 1); None where there is but one."""
         return stdev(self.accuracies.values()) if len(self.accuracies) > 1 else None
+
+    @property
+    def fp32_accuracy(self) -> float | None:
+        """The mean over the seeds in float32, where `accuracy` is that in 8 bits; None where it is not."""
+        return fmean(self.fp32.values()) if self.fp32 else None
+
+    @property
+    def lost(self) -> float | None:
+        """How much accuracy the 8 bits cost, in [0, 1], negative where they gain some; None without them."""
+        return None if self.fp32_accuracy is None else self.fp32_accuracy - self.accuracy
+
+    @property
+    def lost_error(self) -> float | None:
+        """The standard error of that, for the validation images are a sample; None where it is not known."""
+        if not self.int8:
+            return None
+        return sqrt(fmean(each.variance_of_loss for each in self.int8.values()) / len(self.int8))
+
+    @property
+    def loses_much(self) -> bool:
+        """Whether the 8 bits cost more than `LOSS_MARKED`, and that by more than its standard error."""
+        return self.lost is not None and self.lost - (self.lost_error or 0.0) > LOSS_MARKED
 
     @property
     def final(self) -> Record:
@@ -127,10 +157,21 @@ def trials_of(finalists: Sequence[Finalist], recipe: Mapping[str, Any]) -> list[
                 "predicted_accuracy": each.record.accuracy,
                 "is_predicted": each.is_predicted,
                 "former_latency_ms": each.record.latency_ms,
+                **_of_8_bits(each),
             },
         )
         for each in finalists
     ]
+
+
+def _of_8_bits(finalist: Finalist) -> dict[str, Any]:
+    """What is kept of a finalist's 8 bits as plain JSON; nothing where it was not quantised."""
+    if not finalist.fp32:
+        return {}
+    return {
+        "fp32_accuracies": {str(seed): accuracy for seed, accuracy in finalist.fp32.items()},
+        "int8": {str(seed): dict(facts.plain) for seed, facts in finalist.int8.items()},
+    }
 
 
 def finalists_from(trials: Sequence[FrozenTrial]) -> list[Finalist]:
@@ -147,11 +188,22 @@ def finalists_from(trials: Sequence[FrozenTrial]) -> list[Finalist]:
 def _finalist(final: Record, attributes: Mapping[str, Any]) -> Finalist:
     was = attributes["predicted_accuracy"], attributes["former_latency_ms"]
     record = checked_record(replace(final, accuracy=was[0], latency_ms=was[1]))
-    given = Fields(attributes["accuracies"], "a finalist's accuracies")
-    accuracies = {int(seed): given.number(seed, 0.0, 1.0) for seed in given.plain}
+    accuracies = _by_seed(attributes["accuracies"])
     if not accuracies:
         raise ImpossibleFacts("a finalist must have an accuracy, and has none")
-    return Finalist(record, accuracies, final.latency, attributes.get("is_predicted") is True)
+    fp32 = _by_seed(attributes.get("fp32_accuracies", {}))
+    int8 = {int(seed): checked_quantised(plain) for seed, plain in attributes.get("int8", {}).items()}
+    if {frozenset(each) for each in (fp32, int8)} not in ({frozenset()}, {frozenset(accuracies)}):
+        raise ImpossibleFacts(
+            f"a finalist in 8 bits must have been quantised by each of its seeds, got {sorted(fp32)} and "
+            f"{sorted(int8)} of {sorted(accuracies)}"
+        )
+    return Finalist(record, accuracies, final.latency, attributes.get("is_predicted") is True, fp32, int8)
+
+
+def _by_seed(plain: Mapping[str, Any]) -> dict[int, float]:
+    given = Fields(plain, "a finalist's accuracies")
+    return {int(seed): given.number(seed, 0.0, 1.0) for seed in given.plain}
 
 
 def scale_of_finals(finalists: Sequence[Finalist], scale: AccuracyScale) -> AccuracyScale:
@@ -170,19 +222,65 @@ def own_text(finalist: Finalist, own: AccuracyScale) -> str:
     return mean + ("" if deviation is None else f" ± {100 * deviation:.1f}")
 
 
+def columns_of_8_bits(finalists: Sequence[Finalist], own: AccuracyScale, by: str = "") -> dict[str, list[str]]:
+    """Columns with the finalists' cells about their 8 bits; none where no finalist was quantised.
+
+    Points beside another network have no counterpart in float32: the level is not known, and the loss says it all.
+    """
+    if not any(each.int8 for each in finalists):
+        return {}
+    fp32 = ["" if (mean := each.fp32_accuracy) is None else f"{100 * mean:.1f}" for each in finalists]
+    beside = {f"{by}fp32 {own.unit}": fp32} if own.is_level_known else {}
+    return {**beside, "lost": [lost_text(each) for each in finalists]}
+
+
+def lost_text(finalist: Finalist) -> str:
+    """The points that a finalist's 8 bits cost, ± their standard error: "0.4 ±0.2"; "" where it was not quantised."""
+    if finalist.lost is None or finalist.lost_error is None:
+        return ""
+    # Adding 0.0 turns a rounded -0.0 into 0.0.
+    return f"{round(100 * finalist.lost, 1) + 0.0:.1f} ±{100 * finalist.lost_error:.1f}"
+
+
+def marks_of(finalist: Finalist) -> list[str]:
+    """What a table says of a finalist beside its numbers."""
+    over = over_budget_text(finalist.record)
+    loses = "loses much in int8" if finalist.loses_much else ""
+    return [*filter(None, (REFERENCE if finalist.record.reference else "", over, loses))]
+
+
+def note_on_8_bits(finalists: Sequence[Finalist]) -> str:
+    """What accuracies in 8 bits are, and which networks are marked; "" where none was quantised."""
+    facts = [each for finalist in finalists for each in finalist.int8.values()]
+    if not facts:
+        return ""
+    calibrated, images = (sorted({getattr(each, name) for each in facts}) for name in ("calibration_images", "images"))
+    of, on = (" or ".join(f"{number:,}" for number in numbers) for numbers in (calibrated, images))
+    return (
+        f"int8: each trained network quantised on {of} training images (weights by channel) and run in ONNX Runtime on "
+        f"the same {on} validation images as in fp32; the front is the int8 one. lost: points from fp32 to int8, ± one "
+        f"standard error, since these images are a sample. Marked is what loses more than {100 * LOSS_MARKED:g} point, "
+        "and that by more than the error."
+    )
+
+
 def render_finalists(finalists: Sequence[Finalist], recipe: str, scale: AccuracyScale = PERCENT) -> str:
     """The finalists as a table in plain text, fastest first, with what its columns mean; the scale is the study's."""
     own, predicted = scale_of_finals(finalists, scale), any(each.is_predicted for each in finalists)
-    column = f"{recipe}{' anew' if predicted else ''} {own.unit}"
-    was = f"predicted {scale.unit}"
-    columns = ("name", "MFLOPs", "latency ms", "was ms", column, was, "proxy %", "seeds", "front")
+    by = f"{recipe}{' anew' if predicted else ''} "
+    shown = sorted(finalists, key=lambda each: (each.final.latency_ms, -each.accuracy))
+    of_8_bits = columns_of_8_bits(shown, own, by)
+    column, was = f"{by}{'int8 ' if of_8_bits else ''}{own.unit}", f"predicted {scale.unit}"
+    columns = ("name", "MFLOPs", "latency ms", "was ms", column, *of_8_bits, was, "proxy %", "seeds", "front")
     front = {record.architecture.key() for record in final_front(finalists)}
+    beside = list(zip(*of_8_bits.values(), strict=True)) or [()] * len(shown)
     rows = (
-        _cells(each, each.record.architecture.key() in front, own, scale)
-        for each in sorted(finalists, key=lambda each: (each.final.latency_ms, -each.accuracy))
+        _cells(each, more, each.record.architecture.key() in front, own, scale)
+        for each, more in zip(shown, beside, strict=True)
     )
     lines = table_text(columns, rows, set(columns) - set(LEFT)).splitlines()
-    return "\n".join([*filter(None, lines), f"{FLOP} {SPREAD}", *_notes(column, was, predicted, scale)])
+    notes = filter(None, (*_notes(column, was, predicted, scale), note_on_8_bits(finalists)))
+    return "\n".join([*filter(None, lines), f"{FLOP} {SPREAD}", *notes])
 
 
 def _notes(column: str, was: str, predicted: bool, scale: AccuracyScale) -> Iterator[str]:
@@ -196,15 +294,17 @@ def _notes(column: str, was: str, predicted: bool, scale: AccuracyScale) -> Iter
     )
 
 
-def _cells(finalist: Finalist, is_on_front: bool, own: AccuracyScale, scale: AccuracyScale) -> Iterator[str]:
+def _cells(
+    finalist: Finalist, of_8_bits: Sequence[str], is_on_front: bool, own: AccuracyScale, scale: AccuracyScale
+) -> Iterator[str]:
     record, final = finalist.record, finalist.final
-    over = over_budget_text(record)
     yield record.name
     yield mflops_text(record)
     yield f"{ms_text(final)} {spread_text(final)}"
     yield ms_text(record)
     yield own_text(finalist, own)
+    yield from of_8_bits
     yield scale.text(record)
     yield proxy_text(record)
     yield str(len(finalist.accuracies))
-    yield ", ".join((ON_FRONT,) * is_on_front + (REFERENCE,) * bool(record.reference) + (over,) * bool(over))
+    yield ", ".join((*(ON_FRONT,) * is_on_front, *marks_of(finalist)))

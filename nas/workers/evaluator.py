@@ -24,6 +24,7 @@ from proxies.latency.measure import Latency, Prepared, compare, gpu_name, prepar
 from proxies.latency.protocol import FULL, QUICK, TIMINGS, Timing
 from proxies.latency.runtimes import RUNTIMES
 from proxies.network import build
+from proxies.quantization.accuracy import quantised_accuracy
 from proxies.references.networks import build_reference
 from proxies.training.recipes import Recipe
 from proxies.training.trainer import train, training_rows
@@ -107,14 +108,20 @@ class Evaluator:
             return cost.macs, cost.params
         return count(self._built(network), (1, 3, task.resolution, task.resolution))
 
-    def answer(self, network: Network, method: dict[str, Any], seed: int) -> dict[str, Any]:
-        """The training by the recipe that `method` is the fields of, or the scores at initialisation, as plain JSON."""
+    def answer(self, network: Network, method: dict[str, Any], seed: int, in_int8: bool = False) -> dict[str, Any]:
+        """The training by the recipe that `method` is the fields of, or the scores at initialisation, as plain JSON.
+
+        With `in_int8` the trained network is quantised, and its accuracy in 8 bits is among them.
+        """
         if method["name"] == ZERO_COST["name"]:
             assert isinstance(network, Architecture)
             return self._zero_cost(network, seed)
         trained = network if isinstance(network, Architecture) else partial(_reference, network.name)
-        _, training = train(trained, self._data, Recipe(**method), seed=seed, device=self._setup.device)
-        return dict(checked_training(training.to_dict(), LEARNED).plain)
+        made, training = train(trained, self._data, Recipe(**method), seed=seed, device=self._setup.device)
+        plain = training.to_dict()
+        if in_int8:
+            plain["int8"] = quantised_accuracy(made, self._data.resized(training.image_size)).to_dict()
+        return dict(checked_training(plain, LEARNED).plain)
 
     def _zero_cost(self, architecture: Architecture, seed: int) -> dict[str, Any]:
         recipe = Recipe("", 1, 0.1, image_scale=ZERO_COST["image_scale"], max_images=ZERO_COST["images"])

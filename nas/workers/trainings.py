@@ -45,7 +45,7 @@ def train_missing(
     `macs_of` says what a question's network costs, where not all are architectures; the time left follows from it.
     """
     known = evaluations.answers(asked[0].data)
-    missing = [question for question in asked if question.digest not in known]
+    missing = [question for question in asked if question.answer_in(known) is None]
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
     lines = console()
     lines.print(f"{len(asked) - len(missing)} of {len(asked)} trainings are in the ledger")
@@ -124,7 +124,7 @@ def run_all(
                 if worker not in answering and (question := _next_within(limit, waiting, pace)):
                     answering[worker] = question
                     begun[name_of(question)] = time.monotonic()
-                    worker.send("answer", question.architecture, dict(question.method), question.seed)
+                    worker.send("answer", *_arguments(question))
             for worker in workers.ready(list(answering), POLL_SECONDS):
                 question, result = answering.pop(worker), worker.receive()
                 finish(question, result, time.monotonic() - begun.pop(name_of(question)))
@@ -137,9 +137,17 @@ def run_all(
     return failures
 
 
+def _arguments(question: Question) -> tuple[Any, ...]:
+    """What a worker is asked; that its network is quantised too is said where it is."""
+    asked = question.architecture, dict(question.method), question.seed
+    return (*asked, True) if question.in_int8 else asked
+
+
 def _flaw(question: Question, result: Any) -> str:
     """Why the result can be no answer; "" where it can."""
-    return flaw_of(lambda: checked_answer(question.method, result))
+    if flaw := flaw_of(lambda: checked_answer(question.method, result)):
+        return flaw
+    return "" if question.is_answered_by(result) else "its accuracy in 8 bits is missing"
 
 
 def _next_within(limit: Limit | None, waiting: deque[Question], pace: Sequence[float]) -> Question | None:

@@ -52,6 +52,7 @@ class Question:
     """What can be asked of a network: `method` is a recipe's fields, or how it is scored at initialisation.
 
     `data` is the data's fingerprint, `device` where it is trained: cpu or cuda, `name` what lines call the network.
+    `in_int8` asks for the trained network's accuracy in 8 bits as well: the training is the same, and so is the digest.
     """
 
     architecture: Architecture | HandDesigned
@@ -60,6 +61,7 @@ class Question:
     seed: int
     device: str = "cpu"
     name: str = field(default="", compare=False)
+    in_int8: bool = field(default=False, compare=False)
 
     @property
     def digest(self) -> str:
@@ -70,6 +72,15 @@ class Question:
         method = {name: value for name, value in self.method.items() if name != "name"}
         parts = [self.architecture.key(), method, self.data, self.seed, self.device]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
+
+    def answer_in(self, answers: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Any] | None:
+        """What answers it of a ledger's answers by digest; None where there is none that says all that is asked."""
+        found = answers.get(self.digest)
+        return found if found is not None and self.is_answered_by(found) else None
+
+    def is_answered_by(self, result: Mapping[str, Any]) -> bool:
+        """Whether a result of its digest says all that is asked: one without an accuracy in 8 bits may not."""
+        return not self.in_int8 or result.get("int8") is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +104,7 @@ class Evaluations:
     def add(self, question: Question, result: Mapping[str, Any], made_by: Mapping[str, Any], taken_at: float) -> None:
         """Enters an answer; `made_by` says by which machine and versions. A second one changes nothing.
 
-        It takes the place of one that cannot be.
+        It takes the place of one that cannot be, and of one that says less than is asked.
 
         Raises:
             ImpossibleFacts: the answer itself cannot be.
@@ -114,16 +125,20 @@ class Evaluations:
             "result": dict(result),
             "made_by": dict(made_by),
         }
-        if self.find(question) is not None:
+        if self._has(question):
             return
         mine = EVALUATIONS.c.digest == question.digest
         try:
             with self._engine.begin() as connection:
-                connection.execute(delete(EVALUATIONS).where(mine))  # one that cannot be
+                connection.execute(delete(EVALUATIONS).where(mine))  # one that cannot be, or says less
                 connection.execute(insert(EVALUATIONS), [row])
         except IntegrityError:
-            if self.find(question) is None:  # then it was not another process that was faster
+            if not self._has(question):  # then it was not another process that was faster
                 raise
+
+    def _has(self, question: Question) -> bool:
+        kept = self.find(question)
+        return kept is not None and question.is_answered_by(kept)
 
     def find(self, question: Question) -> dict[str, Any] | None:
         """The result that answers the question; None where there is none yet."""
