@@ -1,6 +1,7 @@
 """How good an architecture is: everything for which the network must exist. torch is imported only when it is used.
 
 - `backbone`: any architecture as a feature extractor, and torchvision's detectors on it
+- `batches`: so many images at once
 - `counting`: multiply-adds and parameters of any network, counted as it runs
 - `data`: images, loaded and named
 - `export`: a network in the formats that programs take

@@ -235,7 +235,7 @@ def columns_of_8_bits(finalists: Sequence[Finalist], own: AccuracyScale, by: str
 
 
 def lost_text(finalist: Finalist) -> str:
-    """The points that a finalist's 8 bits cost, ± their standard error: "0.4 ±0.2"; "" where it was not quantised."""
+    """The points of accuracy that 8 bits cost, ± their standard error: "0.4 ±0.2"; "" where nothing was quantised."""
     if finalist.lost is None or finalist.lost_error is None:
         return ""
     # Adding 0.0 turns a rounded -0.0 into 0.0.
@@ -259,8 +259,8 @@ def note_on_8_bits(finalists: Sequence[Finalist]) -> str:
     return (
         f"int8: each trained network quantised on {of} training images (weights by channel) and run in ONNX Runtime on "
         f"the same {on} validation images as in fp32; the front is the int8 one. lost: points from fp32 to int8, ± one "
-        f"standard error, since these images are a sample. Marked is what loses more than {100 * LOSS_MARKED:g} point, "
-        "and that by more than the error."
+        f"standard error, since these images are a sample. What loses over {100 * LOSS_MARKED:g} point, and that by "
+        "more than the error, is marked."
     )
 
 

@@ -11,8 +11,9 @@ import numpy as np
 
 from nas.export.model_card import write_card
 from nas.export.networks import Exported
+from proxies.batches import in_batches
 from proxies.export import FORMATS
-from proxies.export.network import ExportedNetwork, Options, as_taken, in_batches
+from proxies.export.network import ExportedNetwork, Options, as_taken
 from proxies.latency.existing_onnx import prepare_file
 from proxies.latency.measure import compare, prepare
 from proxies.network import build

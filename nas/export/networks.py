@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from nas.export.metrics import Metrics, metrics_beside
+from proxies.batches import spread
 from proxies.data.load import ImageData
 from proxies.data.names import EMBEDDED
 from proxies.data.source import DataSource
@@ -17,12 +18,10 @@ from proxies.export import FORMATS
 from proxies.export.network import COMPARED, ExportedNetwork, as_taken, plain_task
 from proxies.network import build
 from proxies.pretrained import TrainedFor, read_trained_for
+from proxies.quantization.accuracy import CALIBRATION_IMAGES
 from proxies.weights import network_from
 from search_space.architecture import Architecture
 from search_space.errors import InputError
-
-CALIBRATION_IMAGES = 256
-"""What the range of activations is taken from before they are rounded to 8 bits."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -111,9 +110,7 @@ def _network(
     name: str, module: torch.nn.Module, about: TrainedFor, data: ImageData, *, is_trained: bool
 ) -> ExportedNetwork:
     def taken(images: torch.Tensor, count: int) -> torch.Tensor:
-        # Spread over all, since images may lie class by class.
-        rows = torch.linspace(0, len(images) - 1, min(count, len(images))).long()
-        return as_taken(images[rows], about.channels, about.image_size)
+        return as_taken(spread(images, count), about.channels, about.image_size)
 
     compared, calibration = taken(data.val_images, COMPARED), taken(data.train_images, CALIBRATION_IMAGES)
     if len(compared) < COMPARED:  # one alone says nothing of what changes between images

@@ -47,11 +47,10 @@ class Candidates:
         """
         settings, data = self.settings, self.data
         assert data is not None
-        answers = Evaluations(engine).answers(settings.fingerprint) if engine else {}
+        answered = Evaluations(engine).answers(settings.fingerprint).keys() if engine else ()
 
         def is_trained(record: Record, recipe: Recipe, number: int) -> bool:
-            asked = question(replace(settings, recipe=recipe), record, settings.seeds[number])
-            return asked.answer_in(answers) is not None
+            return question(replace(settings, recipe=recipe), record, settings.seeds[number]).digest in answered
 
         return ExpectedSeconds(
             own=settings.search.recipe,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torchvision.transforms.v2.functional import resize
 
+from proxies.batches import in_batches
 from proxies.data.load import normalise
 from proxies.pretrained import TrainedFor
 from search_space.reading import shown
@@ -99,21 +100,6 @@ def check_said(said: Mapping[str, object], asked: Mapping[str, object]) -> None:
         if said.get(name) != value:
             found = f"says {shown(said[name])}" if name in said else "does not say it"
             raise WrongExport(f"the file must be what was asked: {name} {shown(value)}; it {found}")
-
-
-def in_batches(
-    run: Callable[[NDArray[np.float32]], Any], images: NDArray[np.float32], batch: int | None
-) -> NDArray[np.float32]:
-    """The logits of all images (n, c, h, w) by a file that takes `batch` at once (None: any number)."""
-    logits = [np.asarray(run(part)) for part in whole_batches(images, batch or len(images))]
-    return np.concatenate(logits)[: len(images)]
-
-
-def whole_batches(images: NDArray[np.float32], batch: int) -> Iterator[NDArray[np.float32]]:
-    """The images, `batch` at once; of the last, incomplete batch the last image is repeated."""
-    for start in range(0, len(images), batch):
-        part = images[start : start + batch]
-        yield np.concatenate([part, np.repeat(part[-1:], batch - len(part), axis=0)])
 
 
 def as_taken(images: Tensor, channels: int, image_size: int) -> Tensor:

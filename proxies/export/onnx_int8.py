@@ -6,7 +6,8 @@ from pathlib import Path
 
 import onnx
 
-from proxies.export.network import ExportedNetwork, Options, check_said, whole_batches
+from proxies.batches import whole_batches
+from proxies.export.network import ExportedNetwork, Options, check_said
 from proxies.export.onnx_file import asked_of, said_by, write_onnx
 from proxies.quantization import onnx_int8
 from search_space.scratch import Scratch

@@ -20,8 +20,9 @@ from builders.train_command import OTHER, SMALL, names_in
 
 from nas.export import __main__ as export
 from nas.export.metrics import metrics_beside
+from proxies.batches import whole_batches
 from proxies.export import FORMATS, check_options
-from proxies.export.network import ExportedNetwork, Options, WrongExport, whole_batches
+from proxies.export.network import ExportedNetwork, Options, WrongExport
 from proxies.network import build
 from proxies.onnx_graph import OPSETS
 from proxies.pretrained import TrainedFor

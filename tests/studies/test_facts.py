@@ -3,6 +3,7 @@
 import ast
 import json
 import pickle
+from statistics import pvariance
 
 import pytest
 from builders.places import ROOT
@@ -73,3 +74,13 @@ def test_no_other_module_reads_them_from_json() -> None:
         if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant) and node.slice.value in NAMES
     }
     assert found == set()
+
+
+def test_the_error_of_what_8_bits_cost_is_that_of_the_differences_image_by_image() -> None:
+    # Of 200 images 7 are lost and 3 gained: the differences are 7 times 1, 3 times -1 and 190 times 0.
+    differences = [1.0] * 7 + [-1.0] * 3 + [0.0] * 190
+    facts = TrainingFacts({"int8": {"accuracy": 0.5, "images": 200, "lost": 7, "gained": 3}}).int8
+    assert facts is not None
+    assert facts.variance_of_loss == pytest.approx(pvariance(differences) / 200)
+    assert (facts.accuracy, facts.runtime_version) == (0.5, "")
+    assert TrainingFacts({}).int8 is None

@@ -1,6 +1,7 @@
 """One evaluation: a quick latency first, a full one where it decides, training after."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 from builders.measurements import latency as made_up_latency
 from builders.settings import settings_from
+from builders.trainings import SMALL
 
 from nas.workers import evaluator as evaluate
 from nas.workers.evaluator import Evaluator
@@ -16,6 +18,7 @@ from proxies.counting import count
 from proxies.data.source import DataSource
 from proxies.latency.measure import Latency
 from proxies.latency.protocol import FULL, Timing
+from proxies.training.recipes import RECIPES
 from search_space import PRESETS
 from studies.record import Record, Rejected
 
@@ -141,3 +144,18 @@ def test_images_a_second_are_measured_at_a_batch_of_their_own(evaluated: Any, ev
         *("measure candidate with anchor-1, quick", "measure candidate-batch with anchor-16, quick"),
         "train",
     ]
+
+
+def test_a_network_is_quantised_after_its_training_where_that_is_asked(tmp_path: Path) -> None:
+    setup = settings_from("--data", "fashion-mnist-12k").setup
+    method = replace(RECIPES["short"], epochs=1, max_images=64).to_dict()
+    asked = Evaluator(setup, tmp_path)
+    plain = asked.answer(SMALL, method, 0)
+    assert "int8" not in plain
+    both = asked.answer(SMALL, method, 0, True)
+    assert both["validation_accuracies"] == plain["validation_accuracies"]
+    facts = both["int8"]
+    assert (facts["images"], facts["calibration_images"]) == (2000, 256)
+    # Both count the same images, one by one; the loss between the two is what is lost less what is gained.
+    lost = (facts["lost"] - facts["gained"]) / 2000
+    assert plain["validation_accuracies"][-1] - facts["accuracy"] == pytest.approx(lost, abs=0.001)

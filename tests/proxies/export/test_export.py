@@ -17,8 +17,9 @@ from builders.places import read_json
 from nas.cli.folders import NOTE
 from nas.export import __main__ as export
 from nas.train import __main__ as train
+from proxies.batches import in_batches
 from proxies.export import FORMATS, check_formats
-from proxies.export.network import Options, WrongExport, in_batches
+from proxies.export.network import Options, WrongExport
 from search_space import PRESETS, Architecture, InputError
 
 Captured = pytest.CaptureFixture[str]

@@ -134,3 +134,30 @@ def test_a_recipe_of_another_name_and_the_same_fields_asks_the_same() -> None:
     one, other = ({"name": name, "epochs": 4} for name in ("short", "my own"))
     assert question(method=one).digest == question(method=other).digest
     assert question(method=one).digest != question(method={**one, "epochs": 5}).digest
+
+
+# In 8 bits
+
+INT8 = {"accuracy": 0.24, "images": 200, "lost": 4, "gained": 2, "calibration_images": 256, "runtime_version": "1.32"}
+
+
+def test_a_question_for_8_bits_is_not_answered_by_a_training_without_them_and_takes_its_place(database: Engine) -> None:
+    evaluations, in_8_bits = Evaluations(database), question(in_int8=True)
+    assert in_8_bits.digest == question().digest, "the training is the same"
+    evaluations.add(question(), RESULT, MADE_BY, 1e9)
+    assert in_8_bits.answer_in(evaluations.answers(DATA)) is None
+    assert question().answer_in(evaluations.answers(DATA)) == RESULT
+    evaluations.add(in_8_bits, {**RESULT, "int8": INT8}, MADE_BY, 1e9 + 1)
+    for asked in (question(), in_8_bits):
+        assert asked.answer_in(evaluations.answers(DATA)) == {**RESULT, "int8": INT8}
+    evaluations.add(question(), {**RESULT, "seconds": 1.0}, MADE_BY, 1e9 + 2)
+    assert in_8_bits.answer_in(Evaluations(database).answers(DATA)) == {**RESULT, "int8": INT8}
+    assert len(evaluations.trainings(DATA)) == 1
+
+
+def test_an_accuracy_in_8_bits_that_cannot_be_is_not_kept(database: Engine) -> None:
+    for wrong in ({"accuracy": 1.2}, {"lost": 201}, {"lost": 150, "gained": 51}, {"images": 0}, {"gained": None}):
+        with pytest.raises(ImpossibleFacts, match="in 8 bits"):
+            Evaluations(database).add(question(in_int8=True), {**RESULT, "int8": INT8 | wrong}, MADE_BY, 1e9)
+    with pytest.raises(ImpossibleFacts, match="in 8 bits"):
+        Evaluations(database).add(question(in_int8=True), {**RESULT, "int8": 0.24}, MADE_BY, 1e9)
