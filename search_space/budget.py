@@ -84,11 +84,19 @@ class Budget:
 
     def __str__(self) -> str:
         """The budget as `parse` takes it back."""
-        parts = [f"{_scaled(value)}{unit}" for value, unit in ((self.macs, "flops"), (self.params, "params")) if value]
-        parts += [f"{plain(self.latency_ms)}ms"] if self.latency_ms else []
-        memory = ((self.ram_bytes, "ram"), (self.flash_bytes, "flash"))
-        parts += [f"{bytes_text(value)}-{unit}" for value, unit in memory if value]
-        return ",".join(parts) + (f"@{self.precision}" if self.precision else "")
+        return ",".join(self.parts.values()) + (f"@{self.precision}" if self.precision else "")
+
+    @property
+    def parts(self) -> dict[str, str]:
+        """Its bounds as text, without the precision, by the names of the fields."""
+        texts = {
+            "macs": f"{_scaled(self.macs)}flops" if self.macs else "",
+            "params": f"{_scaled(self.params)}params" if self.params else "",
+            "latency_ms": f"{plain(self.latency_ms)}ms" if self.latency_ms else "",
+            "ram_bytes": f"{bytes_text(self.ram_bytes)}-ram" if self.ram_bytes else "",
+            "flash_bytes": f"{bytes_text(self.flash_bytes)}-flash" if self.flash_bytes else "",
+        }
+        return {name: text for name, text in texts.items() if text}
 
     @property
     def bounds_memory(self) -> bool:
@@ -124,7 +132,7 @@ class Budget:
 
 def bytes_text(count: int) -> str:
     """So many bytes, exact and short: "256kib" for 262,144, "256kb" for 256,000; binary where both are as short."""
-    binary = [(2**20, "mib"), (2**10, "kib")]
+    binary = [(2**30, "gib"), (2**20, "mib"), (2**10, "kib")]
     whole = [f"{count // size}{unit}" for size, unit in binary if count % size == 0]
     return min((*whole, f"{_scaled(count)}b"), key=len)
 

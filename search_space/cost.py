@@ -144,6 +144,13 @@ def unit_sums(unit: Unit, size: int) -> tuple[int, int, int]:
     return macs, params, size_out
 
 
+def unit_memory(unit: Unit, size: int, *, keeps_input: bool = False) -> tuple[int, int, int]:
+    """The most elements that live in one unit whose input is `size` pixels high, and its weights and biases."""
+    rows, _ = _unit_rows(unit, size, keeps_input)
+    _, _, _, _, _, live, _, _, _, weights, biases = zip(*rows, strict=True)
+    return max(live), sum(weights), sum(biases)
+
+
 _Row = tuple[str, int, str, int, int, int, int, int, int, int, int]
 """A `LayerCost` named by place and position in its unit, in elements, not bytes, then its weights and biases: plain, a
 search makes millions."""

@@ -5,16 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import partial
+from math import inf
 from pathlib import Path
 from typing import Any, Protocol
 
 from search_space.architecture import BOTTLENECK, Architecture, Stage
 from search_space.budget import Budget
-from search_space.budget_range import BudgetRange, reach_of
+from search_space.budget_range import check_reach
 from search_space.choices import Choices
 from search_space.choosers import Params
-from search_space.cost import counts_of
+from search_space.cost import cost_of, counts_of
 from search_space.errors import InputError
+from search_space.precision import FP32
 from search_space.task import Task
 from search_space.widths import Structure, narrowest, quanta, solve_widths
 
@@ -50,12 +52,13 @@ class SearchSpace:
                 raise InputError(
                     f"stem must offer a multiple of every choice of groups; none of {stems} is of {groups}"
                 )
-        if self.budget.macs is None and self.budget.params is None:
+        if not self.budget.sizes_networks:
             raise InputError(
-                f"a space needs a bound on FLOPs or parameters to size networks by, got {str(self.budget)!r}: "
-                "add one, such as 140mflops"
+                "a space needs a bound on FLOPs, parameters or flash to size networks by, got "
+                f"{str(self.budget)!r}: add one, such as 140mflops"
             )
-        _check_reach(self.budget, reach_of(self.choices, self.task), self.task)
+        object.__setattr__(self, "budget", self.budget.at(FP32))
+        check_reach(self.budget, self.choices, self.task)
 
     @classmethod
     def default(cls, budget: Budget, **task: int) -> SearchSpace:
@@ -127,9 +130,14 @@ class SearchSpace:
 
     def _share(self, chosen: Params, widths: tuple[int, ...]) -> float:
         architecture = _architecture_of(self.choices, chosen, widths)
-        return self.budget.share(
-            *counts_of(architecture, self.task.resolution, self.task.num_classes, self.task.in_channels)
-        )
+        task = self.task.resolution, self.task.num_classes, self.task.in_channels
+        precision = self.budget.precision
+        if precision is None:
+            return self.budget.share(*counts_of(architecture, *task))
+        cost = cost_of(architecture, *task)
+        if self.budget.ram_bytes is not None and cost.ram_bytes(precision) > self.budget.ram_bytes:
+            return inf  # a ceiling, and none of what widths aim at: it hardly depends on them
+        return self.budget.share(cost.macs, cost.params, cost.flash_bytes(precision))
 
 
 def _stage_numbers(choices: Choices) -> range:
@@ -196,24 +204,3 @@ def _architecture_of(choices: Choices, chosen: Params, widths: tuple[int, ...]) 
         bottleneck=structure.bottleneck,
         resolution=chosen.get("resolution"),
     )
-
-
-def _check_reach(budget: Budget, reach: BudgetRange, task: Task) -> None:
-    bounds = (
-        ("flops", budget.macs, reach.smallest_macs, reach.largest_macs),
-        ("params", budget.params, reach.smallest_params, reach.largest_params),
-    )
-    for unit, bound, smallest, largest in bounds:
-        if bound is not None and not smallest <= bound <= largest:
-            raise InputError(
-                f"the budget {str(budget)!r} is out of this space's reach, {_millions(smallest, up=True)} to "
-                f"{_millions(largest, up=False)} M{unit} at {task.description}: change it, or the choices with a space "
-                "file"
-            )
-
-
-def _millions(count: int, *, up: bool) -> str:
-    """The count in millions to four digits, rounded to where the budget is within reach."""
-    step = 10 ** max(0, min(6, len(str(count)) - 4))
-    rounded = -(-count // step) * step if up else count // step * step
-    return f"{rounded / 1e6:,.6f}".rstrip("0").rstrip(".")

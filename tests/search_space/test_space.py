@@ -207,7 +207,7 @@ def test_the_ends_of_the_reach_are_reached_and_nothing_beyond() -> None:
 
 
 def test_a_budget_in_milliseconds_alone_sizes_nothing() -> None:
-    with pytest.raises(InputError, match=r"FLOPs or parameters.*5ms"):
+    with pytest.raises(InputError, match=r"FLOPs, parameters or flash.*5ms"):
         SearchSpace.default(Budget(latency_ms=5.0))
 
 
