@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import partial
@@ -18,7 +19,10 @@ from search_space.cost import cost_of, counts_of
 from search_space.errors import InputError
 from search_space.precision import FP32
 from search_space.task import Task
-from search_space.widths import Structure, narrowest, quanta, solve_widths
+from search_space.widths import NEAR, Structure, narrowest, quanta, solve_widths
+
+ROOMY = 1 / 3
+"""Where the narrowest network of the largest sizes uses no more of the budget, all sizes and fills are offered."""
 
 
 class Chooser(Protocol):
@@ -74,21 +78,24 @@ class SearchSpace:
         """A valid architecture within the budget, as near to the chosen share of it as its widths' divisibility lets.
 
         The names asked for are the same every time. Groups, splits and the like are offered whole; of stems,
-        resolutions, depths, kernels and heads only those are offered that still fit, which at all but the smallest
-        budgets is all of them. What came after 0.1.0 is asked for where there is a choice. A backbone has no head.
+        resolutions, depths, kernels and heads only those are offered that still fit, and of fills those that the sizes
+        leave room for, which is all of them where the budget is `ROOMY` enough. What came after 0.1.0 is asked for
+        where there is a choice. A backbone has no head.
         """
-        chosen = self._choose_structure(chooser)
-        chosen |= self._choose_sizes(chooser, chosen)
+        structure = self._choose_structure(chooser)
+        offered = _sizes_offered(self.task.offered(self.choices), structure)
+        is_roomy = self._is_roomy(structure, offered)
+        chosen = structure | self._choose_sizes(chooser, structure, offered, is_roomy)
         growths = tuple(
             _choose_int(chooser, f"growth_percent_{number}", self.choices.growths_percent) / 100
             for number in _stage_numbers(self.choices)[1:]
         )
-        fill = _choose_int(chooser, "fill_percent", self.choices.fills_percent) / 100
+        fills = self.choices.fills_percent if is_roomy else self._fills_reached(chosen)
         widths = solve_widths(
             _structure_of(self.choices, chosen),
             growths,
             partial(self._share, chosen),
-            target=fill,
+            target=_choose_int(chooser, "fill_percent", fills) / 100,
             alignment=self.choices.alignment,
             max_width=self.choices.max_width,
         )
@@ -110,23 +117,49 @@ class SearchSpace:
             chosen[f"xception_{number}"] = _choose_where_open(chooser, f"xception_{number}", c.xception)
         return chosen
 
-    def _choose_sizes(self, chooser: Chooser, structure: Params) -> dict[str, int]:
-        offered = _sizes_offered(self.task.offered(self.choices), structure)
+    def _choose_sizes(
+        self, chooser: Chooser, structure: Params, offered: Mapping[str, tuple[int, ...]], is_roomy: bool
+    ) -> dict[str, int]:
         chosen = {name: values[0] for name, values in offered.items()}
-        most = {name: values[-1] for name, values in offered.items()}
-        # Without a head the classifier can cost more than with one.
-        roomy = all(self._fits({**structure, **most, "head": head}) for head in offered["head"])
         for name, values in offered.items():
-            fitting = values if roomy else [v for v in values if self._fits({**structure, **chosen, name: v})]
-            chosen[name] = fitting[0] if name in _NEWER and len(values) == 1 else _choose_int(chooser, name, fitting)
+            if not is_roomy:
+                values = self._fitting({**structure, **chosen}, name, values)
+            is_open = name not in _NEWER or len(getattr(self.choices, _NEWER[name])) > 1
+            chosen[name] = _choose_int(chooser, name, values) if is_open else values[0]
         return chosen
 
-    def _fits(self, chosen: Params) -> bool:
+    def _is_roomy(self, structure: Params, offered: Mapping[str, tuple[int, ...]]) -> bool:
+        """Whether the largest sizes leave the widths so much room that all sizes and fills can be offered."""
+        most = {name: values[-1] for name, values in offered.items()}
+        # Without a head the classifier can cost more than with one.
+        heads = {offered["head"][0], most["head"]}
+        return all(self._least_share({**structure, **most, "head": head}) <= ROOMY for head in heads)
+
+    def _fitting(self, chosen: Params, name: str, values: tuple[int, ...]) -> tuple[int, ...]:
+        """The values of a size with which the narrowest network is within the budget."""
+
+        def fits(value: int) -> bool:
+            return self._least_share({**chosen, name: value}) <= 1
+
+        if name == "head":
+            return tuple(value for value in values if fits(value))
+        while len(values) > 1 and not fits(values[-1]):  # costs rise with all other sizes
+            values = values[:-1]
+        return values
+
+    def _fills_reached(self, chosen: Params) -> tuple[int, ...]:
+        """The shares of the budget that the narrowest network does not exceed by more than `NEAR`."""
+        least = 100 * (self._least_share(chosen) - NEAR)
+        fills = self.choices.fills_percent
+        return tuple(fill for fill in fills if fill >= least) or fills[-1:]
+
+    def _least_share(self, chosen: Params) -> float:
+        """The share of the budget that the narrowest network uses."""
         structure = _structure_of(self.choices, chosen)
         widths: list[int] = []
         for step in quanta(structure, alignment=1):
             widths.append(narrowest(structure.unit, widths[-1] if widths else structure.stem, step))
-        return self._share(chosen, tuple(widths)) <= 1
+        return self._share(chosen, tuple(widths))
 
     def _share(self, chosen: Params, widths: tuple[int, ...]) -> float:
         architecture = _architecture_of(self.choices, chosen, widths)
@@ -145,8 +178,8 @@ def _stage_numbers(choices: Choices) -> range:
     return range(2, 2 + len(choices.depths))
 
 
-_NEWER = ("stem", "resolution")
-"""Sizes that are asked for only where there is a choice."""
+_NEWER = {"stem": "stem", "resolution": "resolutions"}
+"""Sizes that are asked for only where there is a choice, by the field of `Choices` that offers them."""
 
 
 def _choose_where_open(chooser: Chooser, name: str, values: tuple[Any, ...]) -> Any:

@@ -11,6 +11,9 @@ from math import gcd, inf, lcm, sqrt
 from search_space.architecture import BOTTLENECK, Architecture
 from search_space.errors import InputError
 
+NEAR = 0.05
+"""How far from the share asked for widths may be, as a part of the whole budget, without a lower alignment."""
+
 
 @dataclass(frozen=True, slots=True)
 class Structure:
@@ -94,23 +97,42 @@ def solve_widths(
 ) -> tuple[int, ...]:
     """The widths that use as near `target` of the budget as divisibility lets them, and no more where that can be.
 
-    Stage widths grow by `growths`. Where even the narrowest widths exceed the target they are given. Where those
-    exceed the whole budget (a share above 1) or `max_width`, the alignment is halved until they do not; the search
-    space makes sure that without alignment they never do.
+    Stage widths grow by `growths`. Where what comes of that is more than `NEAR` from the target, or is more than the
+    whole budget (a share above 1) or wider than `max_width`, the alignment is halved until it is not; the search space
+    makes sure that without alignment all is within the budget.
     """
 
     def share(widths: tuple[int, ...]) -> float:
         return share_of(widths) if max(widths) <= max_width else inf
 
-    steps = quanta(structure, alignment)
+    nearest: tuple[int, ...] = ()
+    least_off = inf
+    while True:
+        steps = quanta(structure, alignment)
+        widths = _solved(structure, growths, steps, share, target, float(max_width))
+        used = share(widths)
+        off = abs(used - target) if used <= 1 else inf
+        if off < least_off or least_off == inf:
+            nearest, least_off = widths, off
+        if least_off <= NEAR or alignment == 1:
+            return nearest
+        alignment //= 2
+
+
+def _solved(
+    structure: Structure,
+    growths: tuple[float, ...],
+    steps: tuple[int, ...],
+    share_of: Callable[[tuple[int, ...]], float],
+    target: float,
+    high: float,
+) -> tuple[int, ...]:
+    """The same for widths that are multiples of `steps`."""
     smallest = _widths(structure, growths, steps, 0.0)
-    least = share(smallest)
-    if least > 1 and alignment > 1:
-        return solve_widths(structure, growths, share_of, target=target, alignment=alignment // 2, max_width=max_width)
-    if least >= target:
+    if share_of(smallest) >= target:
         return smallest
-    widths = _scale_up(structure, growths, steps, share, target, float(max_width), smallest)
-    return _fill_up(structure, steps, share, target, widths)
+    widest = _scale_up(structure, growths, steps, share_of, target, high, smallest)
+    return _fill_up(structure, steps, share_of, target, widest)
 
 
 def _widths(structure: Structure, growths: tuple[float, ...], steps: tuple[int, ...], base: float) -> tuple[int, ...]:
