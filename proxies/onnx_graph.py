@@ -6,6 +6,7 @@ folded into the convolutions before them, as the exporter does it, but in float6
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -27,6 +28,10 @@ DEFAULT_OPSET = 20
 """What torch's exporter writes too: for ONNX Runtime from 1.17 on."""
 _AXES_ARE_AN_INPUT, _HAS_HARDSWISH = 18, 14
 """The operator sets from which ReduceMean takes its axes as an input, and there is HardSwish."""
+_NODE = re.compile(
+    r"(?P<unit>stage\d+\.\d+|[a-z]+)\.(?P<place>branches\.\d+\.(\d+|slice|residual)|tail\.\d+|concat|add)(?![\w])"
+)
+"""The beginning of a node's name: its unit, and its place there."""
 
 
 class Map(NamedTuple):
@@ -118,6 +123,22 @@ def _rename(nodes: Sequence[onnx.NodeProto], names: Mapping[str, str]) -> None:
     for node in nodes:
         for ends in (node.input, node.output):
             ends[:] = [names.get(name, name) for name in ends]
+
+
+def layer_of(node: str, plan: Plan) -> str:
+    """The layer, or the join, that a node of this name was written for, as `search_space.cost` names it; "" for none.
+
+    A slice of a branch's channels is no layer of the plan, and stands under its own name.
+    """
+    found = _NODE.match(node)
+    units = dict(plan.units())
+    if found is None or (unit := found["unit"]) not in units:
+        return ""
+    place = found["place"]
+    if place == units[unit].join:
+        return f"{unit}.join.0"
+    branch = re.fullmatch(r"branches\.(\d+)\.residual", place)
+    return f"{unit}.branches.{branch[1]}.{len(units[unit].branches[int(branch[1])].layers)}" if branch else found[0]
 
 
 # Units

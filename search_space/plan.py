@@ -90,6 +90,12 @@ class Plan:
             yield from _numbered(f"{name}.tail", unit.tail)
 
 
+def unit_of(name: str) -> str:
+    """The name of the unit that a layer of this name, or anything named alike, stands in."""
+    first, second = (*name.split("."), "")[:2]
+    return f"{first}.{second}" if first.startswith("stage") and second else first
+
+
 def _numbered(place: str, layers: tuple[Layer, ...]) -> Iterator[tuple[str, Layer]]:
     return ((f"{place}.{position}", layer) for position, layer in enumerate(layers))
 

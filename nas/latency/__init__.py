@@ -4,6 +4,7 @@
 - `agent_jobs`: what a search may ask of an agent
 - `bundle`: networks to be measured where this project is not
 - `check`: how well latencies repeat
+- `explain`: where a network's time goes
 - `flags`: each subcommand's flags
 - `list`: what a storage holds
 - `measure`: chosen or random architectures

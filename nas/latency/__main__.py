@@ -19,6 +19,7 @@ SUBCOMMANDS: Mapping[str, tuple[str, str, str]] = MappingProxyType(
         "check": ("nas.latency.check", "check", "how well latencies repeat on this machine, quiet and under load"),
         "measure": ("nas.latency.measure", "measure", "chosen architectures, or random ones of a space"),
         "time": ("nas.latency.time", "time_files", "ONNX files as they are, whoever wrote them"),
+        "explain": ("nas.latency.explain", "explain", "where a network's time goes, unit by unit, and which to change"),
         "references": ("nas.latency.references", "run", "hand-designed networks: FLOPs against latency"),
         "bundle": ("nas.latency.bundle", "bundle", "write networks to measure on a device without this project"),
         "import": ("nas.latency.bundle", "import_results", "enter what such a device measured into a storage"),

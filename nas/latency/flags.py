@@ -26,6 +26,8 @@ from proxies.references.names import REFERENCE_NAMES
 from search_space.bounds import BATCHES, CLASSES, NETWORKS, RESOLUTIONS, Bounds
 from search_space.plan import NO_CLASSIFIER
 
+EXPLAINED_RUNTIME = "onnxruntime"
+"""The runtime that says here what each node of a network takes."""
 CONDITIONS = ("quiet", "loaded")
 FILTERS: Mapping[str, Bounds | None] = MappingProxyType(
     {
@@ -74,6 +76,16 @@ def _time(parser: Parser) -> None:
     add = parser.add_argument
     add("files", nargs="+", type=Path, help="ONNX files, such as those of nas.export")
     add("--runtime", default=DEFAULT_RUNTIME, help="onnxruntime or openvino")
+
+
+def _explain(parser: Parser) -> None:
+    add = parser.add_argument
+    add("network", metavar="NETWORK", help=ARCHITECTURES)
+    add_runtime_flags(parser)
+    add_task_flags(parser, "latency is measured")
+    add("--layers", action="store_true", help="print each layer, and each node that the runtime adds, as they run")
+    add_storage_flag(parser, "of the ledger whose latencies the fitted shares are of", "the prior that ships")
+    add("--out", type=Path, help="folder for explain.json (default: none is written)")
 
 
 def _references(parser: Parser) -> None:
@@ -128,6 +140,7 @@ FLAGS: Mapping[str, Callable[[Parser], None]] = MappingProxyType(
         "check": _check,
         "measure": _measure,
         "time": _time,
+        "explain": _explain,
         "references": _references,
         "bundle": _bundle,
         "import": _import,

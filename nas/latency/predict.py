@@ -26,7 +26,7 @@ from studies.latency.model import (
     matrix_of,
     unseen_errors,
 )
-from studies.ledger.latencies import Ledger, Measured
+from studies.ledger.latencies import Ledger, Measured, medians_of
 from studies.storage.studies import ledger_to_read
 from studies.text_table import table_text
 
@@ -67,13 +67,7 @@ def _medians(measured: Sequence[Measured]) -> tuple[list[Architecture], list[flo
         raise InputError(
             f"a model is of latencies measured alike, and these are not: choose with --device ... {listed}"
         )
-    times: dict[str, list[float]] = {}
-    networks: dict[str, Architecture] = {}
-    for each in measured:
-        assert each.architecture is not None
-        times.setdefault(each.network, []).append(each.latency.latency_ms)
-        networks[each.network] = each.architecture
-    return list(networks.values()), [float(np.median(values)) for values in times.values()]
+    return medians_of(measured)
 
 
 def _print_errors(model: LatencyModel, architectures: Sequence[Architecture], latencies_ms: Sequence[float]) -> None:

@@ -9,6 +9,7 @@
 - `output_check`: whether a runtime computes what torch computes
 - `plain_onnx`: whether an ONNX file refers to nothing but itself
 - `process`: the program of a measuring process
+- `profile`: ONNX Runtime's own profile of a network
 - `protocol`: rounds, series and what they amount to
 - `runtimes`: what runs a network where it is timed
 - `setup`: how latencies are measured, as a value

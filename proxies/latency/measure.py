@@ -201,13 +201,23 @@ def latency_of(reading: Reading, request: Request, reference_ms: float | None) -
 
 
 def _series_elsewhere(request: Request, seconds_left: float) -> Series:
-    """The series of a process of its own: nothing of this one's threads, memory or imports is in its way."""
-    longest = min(LONGEST_SECONDS, max(0.0, seconds_left))
+    return Series.from_dict(answer_of("proxies.latency.process", request, seconds_left))
+
+
+def answer_of(program: str, request: Any, longest_seconds: float = LONGEST_SECONDS) -> Any:
+    """What a measuring process answers: a module run by itself that takes a dataclass on stdin, as JSON both ways.
+
+    Nothing of this process's threads, memory or imports is in its way.
+
+    Raises:
+        RuntimeError: it died, or took over `longest_seconds` or `LONGEST_SECONDS`.
+    """
+    longest = min(LONGEST_SECONDS, max(0.0, longest_seconds))
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OMP_NUM_THREADS": str(THREADS)}
     environment |= ending_with_this()
     try:
         finished = subprocess.run(
-            [sys.executable, "-m", "proxies.latency.process"],
+            [sys.executable, "-m", program],
             input=json.dumps(asdict(request)),
             capture_output=True,
             encoding="utf-8",
@@ -221,7 +231,7 @@ def _series_elsewhere(request: Request, seconds_left: float) -> Series:
         raise RuntimeError(f"the measuring process was killed: {limit}") from error
     if finished.returncode:
         raise RuntimeError(f"the measuring process died: {_last_words(finished)}")
-    return Series.from_dict(json.loads(finished.stdout.splitlines()[-1]))
+    return json.loads(finished.stdout.splitlines()[-1])
 
 
 def _last_words(finished: subprocess.CompletedProcess[str]) -> str:

@@ -18,8 +18,18 @@ NOTHING_BUT_CRASHES = 4
 """ONNX Runtime's highest level of what it logs."""
 
 
-def session_of(file: Path | str, provider: str = "cpu", *, is_plain: bool = False) -> Any:
+def session_of(
+    file: Path | str,
+    provider: str = "cpu",
+    *,
+    is_plain: bool = False,
+    graph: Path | None = None,
+    profile: Path | None = None,
+) -> Any:
     """An ONNX Runtime session of the file, on one thread of the CPU; a plain one runs the graph as it was written.
+
+    Into `graph` goes the network as it is rewritten for this machine, into a file that begins with `profile` the times
+    of all runs, node by node, once `end_profiling` is called.
 
     Raises:
         ValueError: the installed ONNX Runtime does not have the provider.
@@ -33,6 +43,12 @@ def session_of(file: Path | str, provider: str = "cpu", *, is_plain: bool = Fals
     if is_plain:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
         options.log_severity_level = NOTHING_BUT_CRASHES  # what is wrong is raised as well
+    if graph is not None:
+        options.optimized_model_filepath = str(graph)
+        options.log_severity_level = NOTHING_BUT_CRASHES  # that such a file is of use on this machine alone
+    if profile is not None:
+        options.enable_profiling = True
+        options.profile_file_prefix = str(profile)
     # Untrained weights can shrink activations to denormal numbers, which a CPU computes many times slower than others.
     options.add_session_config_entry("session.set_denormal_as_zero", "1")
     return onnxruntime.InferenceSession(str(file), options, providers=list(PROVIDERS[provider]))

@@ -29,6 +29,9 @@ FLOPS_ALONE = 0
 EVERY_NETWORK = "every network"
 """The constant: the stem, which is the same in all of them, and the call itself."""
 
+STEM = "stem"
+"""Under what name, among layers, stands what every network takes."""
+
 Array = NDArray[np.float64]
 
 
@@ -61,6 +64,13 @@ class ExpectedLatency:
         work = work_of(architecture, self.block, self.resolution, self.classes)
         return {kind: self.ms_by_work.get(kind, 0.0) * amount for kind, amount in work.items()}
 
+    def ms_by_layer(self, architecture: Architecture) -> dict[str, float]:
+        """The same by layer, named as in `Cost.layers`; what every network takes, the stem included, under `STEM`."""
+        layers = {STEM: self.ms_by_work.get(EVERY_NETWORK, 0.0)}
+        for name, kind, amount in _work(architecture, self.block, self.resolution, self.classes):
+            layers[name] = layers.get(name, 0.0) + self.ms_by_work.get(kind, 0.0) * amount / 1e6
+        return layers
+
 
 @dataclass(frozen=True, slots=True)
 class LatencyModel(ExpectedLatency):
@@ -68,13 +78,6 @@ class LatencyModel(ExpectedLatency):
 
     measurements: int
     errors: Errors
-
-    def ms_by_layer(self, architecture: Architecture) -> dict[str, float]:
-        """The same by layer, named as in `Cost.layers`; what every network takes, the stem included, under "stem"."""
-        layers = {"stem": self.ms_by_work.get(EVERY_NETWORK, 0.0)}
-        for name, kind, amount in _work(architecture, self.block, self.resolution, self.classes):
-            layers[name] = layers.get(name, 0.0) + self.ms_by_work.get(kind, 0.0) * amount / 1e6
-        return layers
 
 
 def fit(

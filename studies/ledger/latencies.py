@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import statistics
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -77,6 +78,17 @@ class Measured:
         """32 hexadecimal digits that name this measurement: entered twice, it is still one."""
         text = json.dumps([self.network, self.classes, self.device, dict(self.latency.plain)], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def medians_of(measured: Iterable[Measured]) -> tuple[list[Architecture], list[float]]:
+    """Each architecture that was measured, once, with the median of its latencies in milliseconds."""
+    times: dict[str, list[float]] = {}
+    networks: dict[str, Architecture] = {}
+    for each in measured:
+        if each.architecture is not None:
+            times.setdefault(each.network, []).append(each.latency.latency_ms)
+            networks[each.network] = each.architecture
+    return list(networks.values()), [statistics.median(values) for values in times.values()]
 
 
 class Ledger:

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from search_space.architecture import Architecture
 from search_space.cost import LayerCost, cost_of
-from search_space.plan import Layer, Plan, plan_of
-from studies.latency.model import LatencyModel
+from search_space.plan import Layer, Plan, plan_of, unit_of
+from studies.latency.model import STEM, LatencyModel
 
 KINDS = {
     "dense": "1x1 convolution",
@@ -75,14 +75,14 @@ def layer_rows(
     places, layers = dict(places_of(plan)), dict(plan.layers())
     rows = []
     for cost in cost_of(architecture, resolution, classes).layers:
-        unit = cost.name.rsplit(".", 3 if ".branches." in cost.name else 2)[0]
+        unit = unit_of(cost.name)
         if unit in places:
             place, times = places[unit]
             ms = scale * predicted_ms[cost.name] * times if cost.name in predicted_ms else None
             rows.append(_row(place, times, layers.get(cost.name), cost, ms))
-    if "stem" in predicted_ms:
-        ms = scale * predicted_ms["stem"]
-        rows.insert(0, LayerRow("stem", 1, "stem as a whole, and what every call takes", "spatial", 0, 0, 0, 0, ms))
+    if STEM in predicted_ms:
+        ms = scale * predicted_ms[STEM]
+        rows.insert(0, LayerRow(STEM, 1, "stem as a whole, and what every call takes", "spatial", 0, 0, 0, 0, ms))
     return rows
 
 

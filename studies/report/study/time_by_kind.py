@@ -7,13 +7,12 @@ from dataclasses import dataclass
 
 from studies.display import ms_text
 from studies.front import nearest_reference
-from studies.latency.model import LatencyModel
+from studies.latency.model import STEM, LatencyModel
 from studies.record import Record
 from studies.report.page import Cell
 from studies.report.study.cards import Segment, name_cell
 from studies.report.study.layer_rows import KINDS, LEAST_DRAWN, layer_rows
 
-STEM = "stem"
 NAMES = {STEM: "stem, and what every call takes", **KINDS}
 """The kinds that time is divided among; all of the stem is one of them."""
 MOST_TOLD = 2

@@ -1,0 +1,120 @@
+"""What each node that ONNX Runtime runs stands for in the file that was written: it fuses, renames and adds nodes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import onnx
+
+BLOCKED = "com.microsoft.nchwc"
+"""The domain of what works on channels in blocks."""
+LAYOUT = frozenset({"ReorderInput", "ReorderOutput"})
+"""What brings channels into blocks and out of them."""
+_ADDED = re.compile(r"(_nchwc|_token_\d+|/\w+)+$")
+"""What ONNX Runtime puts behind the names of nodes."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunNode:
+    """A node as it is run. `does` names the written nodes that it stands for: none, where it was added.
+
+    `name` is the same in each process, as ONNX Runtime's own is not. `beside` names the written node that an added one
+    was added for. `filter` is the shape of a convolution's weights as they are computed, blocks filled up, and
+    `is_blocked` says that the node works on blocks of channels.
+    """
+
+    name: str
+    kind: str
+    does: tuple[str, ...]
+    beside: str
+    is_blocked: bool
+    filter: tuple[int, ...]
+
+
+def run_nodes(written: onnx.ModelProto, as_run: onnx.ModelProto) -> dict[str, RunNode]:
+    """The nodes of the network as ONNX Runtime rewrote it, by the names that they have in this process."""
+    file, run = _Nodes(written.graph), _Nodes(as_run.graph)
+    does = _does(file, run)
+    shapes = {tensor.name: tuple(tensor.dims) for tensor in as_run.graph.initializer}
+    nodes = {}
+    for name, node in run.by_name.items():
+        weights = shapes.get(node.input[1], ()) if _is_convolution(node) and len(node.input) > 1 else ()
+        mine = tuple(each for each in file.by_name if does.get(each) == name)
+        beside = "" if mine else _beside(name, run, does)
+        lasting = f"{node.op_type} {_moved(node)}" if node.op_type in LAYOUT else name
+        nodes[name] = RunNode(lasting, node.op_type, mine, beside, node.domain == BLOCKED, weights)
+    return nodes
+
+
+class _Nodes:
+    """The nodes of a graph by name, in order; one without a name is called after what it gives."""
+
+    def __init__(self, graph: onnx.GraphProto) -> None:
+        self.by_name = {node.name or node.output[0]: node for node in graph.node}
+
+    @cached_property
+    def maker(self) -> Mapping[str, str]:
+        """Value -> the name of the node that gives it."""
+        return {value: name for name, node in self.by_name.items() for value in node.output}
+
+    def before(self, name: str) -> Iterator[str]:
+        """The names of the nodes whose values a node takes."""
+        return (self.maker[value] for value in self.by_name[name].input if value in self.maker)
+
+    def after(self, name: str) -> Iterator[str]:
+        """The names of the nodes that take what a node gives."""
+        given = set(self.by_name[name].output)
+        return (other for other, node in self.by_name.items() if given & set(node.input))
+
+
+def _does(file: _Nodes, run: _Nodes) -> dict[str, str]:
+    """Written node -> the node that computes it as it is run."""
+    does: dict[str, str] = {}
+    for name, node in run.by_name.items():
+        if node.op_type in LAYOUT:
+            continue
+        own = _ADDED.sub("", name)
+        if anchor := own if own in file.by_name else file.maker.get(own, ""):
+            does.setdefault(anchor, name)
+            if _is_convolution(node):  # which may bear the name of the activation that was fused with it
+                does.setdefault(_convolution_before(anchor, file), name)
+    for name, node in run.by_name.items():
+        if node.op_type not in LAYOUT:
+            for value in node.output:
+                if value in file.maker:
+                    does.setdefault(file.maker[value], name)
+    order = {name: position for position, name in enumerate(run.by_name)}
+    for name in file.by_name:  # what is left was fused into what computes the last of its inputs
+        if name not in does and (computed := [does[each] for each in file.before(name) if each in does]):
+            does[name] = max(computed, key=order.__getitem__)
+    return does
+
+
+def _is_convolution(node: onnx.NodeProto) -> bool:
+    return "Conv" in node.op_type
+
+
+def _convolution_before(name: str, file: _Nodes) -> str:
+    """The name of the convolution whose output a chain of nodes ends with."""
+    at = name
+    while not _is_convolution(file.by_name[at]):
+        befores = list(file.before(at))
+        if len(befores) != 1:
+            return name
+        at = befores[0]
+    return at
+
+
+def _moved(node: onnx.NodeProto) -> str:
+    """The value that is brought into blocks or out of them, by its name in the file."""
+    return str(node.output[0] if node.op_type == "ReorderOutput" else node.input[0])
+
+
+def _beside(name: str, run: _Nodes, does: Mapping[str, str]) -> str:
+    """The written node that an added one was added for: that whose input it makes, or whose output it takes."""
+    others = run.before(name) if run.by_name[name].op_type == "ReorderOutput" else run.after(name)
+    computed = {computes: written for written, computes in does.items()}
+    return next((computed[other] for other in others if other in computed), "")
