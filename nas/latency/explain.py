@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from nas.cli.architectures import named_architecture
 from nas.cli.command import check_folder, make_folder
-from nas.cli.flags import task_of
+from nas.cli.flags import precision_of, task_of
 from nas.cli.folders import OwnFiles
 from nas.cli.heartbeat import doing
 from nas.cli.storage import storage_named
@@ -27,6 +27,7 @@ from search_space.cost import cost_of
 from search_space.errors import InputError
 from search_space.files import write_json
 from search_space.plan import Plan, plan_of, unit_of
+from search_space.precision import INT8
 from search_space.scratch import Scratch
 from search_space.task import Task
 from studies.latency.model import ExpectedLatency
@@ -56,10 +57,11 @@ class Explained:
 
 def explain(flags: argparse.Namespace) -> int:
     """The exit status of explaining a network with these flags."""
-    _check_runtime(flags.runtime, flags.device)
+    _check_runtime(flags)
     task = task_of(flags)
     name, architecture = named_architecture(flags.network)
     architecture = task.deployed(architecture)
+    task = replace(task, resolution=architecture.resolution or task.resolution)
     own = None
     if flags.out:
         check_folder(flags.out)
@@ -133,13 +135,16 @@ def _part_of(each: NodeTime, plan: Plan, macs: Mapping[str, int]) -> str:
     return f"{node.kind} {side} {node.beside}" if node.beside else node.name
 
 
-def _check_runtime(runtime: str, device: str) -> None:
+def _check_runtime(flags: argparse.Namespace) -> None:
     """Refuses runtimes without a profile.
 
     Raises:
         InputError: there is no such runtime, or none of its nodes is timed here.
     """
-    check_runtime(runtime, device)
+    runtime, device, precision = flags.runtime, flags.device, precision_of(flags)
+    check_runtime(runtime, device, precision)
+    if precision == INT8:
+        raise InputError("networks are explained in fp32 so far, got --precision int8: leave it out")
     if (runtime, device) != (EXPLAINED_RUNTIME, "cpu"):
         raise InputError(
             f"only {EXPLAINED_RUNTIME} on the CPU says here what each node takes, got {runtime} on {device}: "

@@ -39,6 +39,9 @@ NETWORKS = {
     "v1 with se": changed(PRESETS["v1-1.0x-g3"], se=True),
     "hardswish": replace(V2, activation="hardswish"),
     "residual, pre-depthwise": replace(V2, residual=True, pre_depthwise=True),
+    "xception": changed(V2, xception=True),
+    "grouped xception": changed(V2, xception=True, groups=2),
+    "bottleneck": replace(PRESETS["v1-1.0x-g3"], bottleneck=Fraction(1, 2)),
     "no shuffle": replace(PRESETS["v1-1.0x-g3"], shuffle=False),
     **{f"drawn {seed}": SPACE.suggest(RandomChooser(seed)) for seed in range(6)},
 }
