@@ -8,6 +8,7 @@
 - `facts`: how a latency and a training were had
 - `finalists`: the networks that are trained anew at the end
 - `front`: the Pareto front, and picks from it
+- `int8_loss`: what 8 bits cost a network
 - `latency`: models of latency, and how well it repeats
 - `ledger`: every training and latency that was ever paid for
 - `markdown`: texts in Markdown

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from math import sqrt
 from statistics import fmean, stdev
 from typing import Any
 
@@ -18,13 +17,12 @@ from studies.checked_facts import ImpossibleFacts, checked_quantised, impossible
 from studies.display import FLOP, SPREAD, TIE, mflops_text, ms_text, over_budget_text, proxy_text, spread_text
 from studies.facts import LatencyFacts, QuantisedFacts
 from studies.front import front_of
+from studies.int8_loss import MARK, Int8Loss, note_on_int8
 from studies.record import Record, attributes_of, checked_record, record_of
 from studies.text_table import table_text
 
 ON_FRONT, REFERENCE = "front", "reference"
 LEFT = ("name", "front")
-LOSS_MARKED = 0.01
-"""What a network may lose in 8 bits, in [0, 1]; one that loses more, by more than the error of that, is marked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,26 +75,9 @@ class Finalist:
         return stdev(self.accuracies.values()) if len(self.accuracies) > 1 else None
 
     @property
-    def fp32_accuracy(self) -> float | None:
-        """The mean over the seeds in float32, where `accuracy` is that in 8 bits; None where it is not."""
-        return fmean(self.fp32.values()) if self.fp32 else None
-
-    @property
-    def lost(self) -> float | None:
-        """How much accuracy the 8 bits cost, in [0, 1], negative where they gain some; None without them."""
-        return None if self.fp32_accuracy is None else self.fp32_accuracy - self.accuracy
-
-    @property
-    def lost_error(self) -> float | None:
-        """The standard error of that, for the validation images are a sample; None where it is not known."""
-        if not self.int8:
-            return None
-        return sqrt(fmean(each.variance_of_loss for each in self.int8.values()) / len(self.int8))
-
-    @property
-    def loses_much(self) -> bool:
-        """Whether the 8 bits cost more than `LOSS_MARKED`, and that by more than its standard error."""
-        return self.lost is not None and self.lost - (self.lost_error or 0.0) > LOSS_MARKED
+    def loss(self) -> Int8Loss | None:
+        """What the 8 bits cost it; None where it was not quantised."""
+        return Int8Loss.of(self.fp32, self.accuracies, self.int8)
 
     @property
     def final(self) -> Record:
@@ -157,14 +138,14 @@ def trials_of(finalists: Sequence[Finalist], recipe: Mapping[str, Any]) -> list[
                 "predicted_accuracy": each.record.accuracy,
                 "is_predicted": each.is_predicted,
                 "former_latency_ms": each.record.latency_ms,
-                **_of_8_bits(each),
+                **_kept_of_int8(each),
             },
         )
         for each in finalists
     ]
 
 
-def _of_8_bits(finalist: Finalist) -> dict[str, Any]:
+def _kept_of_int8(finalist: Finalist) -> dict[str, Any]:
     """What is kept of a finalist's 8 bits as plain JSON; nothing where it was not quantised."""
     if not finalist.fp32:
         return {}
@@ -222,46 +203,28 @@ def own_text(finalist: Finalist, own: AccuracyScale) -> str:
     return mean + ("" if deviation is None else f" ± {100 * deviation:.1f}")
 
 
-def columns_of_8_bits(finalists: Sequence[Finalist], own: AccuracyScale, by: str = "") -> dict[str, list[str]]:
+def columns_of_int8(finalists: Sequence[Finalist], own: AccuracyScale, by: str = "") -> dict[str, list[str]]:
     """Columns with the finalists' cells about their 8 bits; none where no finalist was quantised.
 
     Points beside another network have no counterpart in float32: the level is not known, and the loss says it all.
     """
-    if not any(each.int8 for each in finalists):
+    losses = [each.loss for each in finalists]
+    if not any(losses):
         return {}
-    fp32 = ["" if (mean := each.fp32_accuracy) is None else f"{100 * mean:.1f}" for each in finalists]
-    beside = {f"{by}fp32 {own.unit}": fp32} if own.is_level_known else {}
-    return {**beside, "lost": [lost_text(each) for each in finalists]}
-
-
-def lost_text(finalist: Finalist) -> str:
-    """The points of accuracy that 8 bits cost, ± their standard error: "0.4 ±0.2"; "" where nothing was quantised."""
-    if finalist.lost is None or finalist.lost_error is None:
-        return ""
-    # Adding 0.0 turns a rounded -0.0 into 0.0.
-    return f"{round(100 * finalist.lost, 1) + 0.0:.1f} ±{100 * finalist.lost_error:.1f}"
+    beside = {f"{by}fp32 {own.unit}": [loss.fp32_text if loss else "" for loss in losses]} if own.is_level_known else {}
+    return {**beside, "lost": [loss.text if loss else "" for loss in losses]}
 
 
 def marks_of(finalist: Finalist) -> list[str]:
     """What a table says of a finalist beside its numbers."""
     over = over_budget_text(finalist.record)
-    loses = "loses much in int8" if finalist.loses_much else ""
+    loses = MARK if finalist.loss and finalist.loss.is_much else ""
     return [*filter(None, (REFERENCE if finalist.record.reference else "", over, loses))]
 
 
-def note_on_8_bits(finalists: Sequence[Finalist]) -> str:
-    """What accuracies in 8 bits are, and which networks are marked; "" where none was quantised."""
-    facts = [each for finalist in finalists for each in finalist.int8.values()]
-    if not facts:
-        return ""
-    calibrated, images = (sorted({getattr(each, name) for each in facts}) for name in ("calibration_images", "images"))
-    of, on = (" or ".join(f"{number:,}" for number in numbers) for numbers in (calibrated, images))
-    return (
-        f"int8: each trained network quantised on {of} training images (weights by channel) and run in ONNX Runtime on "
-        f"the same {on} validation images as in fp32; the front is the int8 one. lost: points from fp32 to int8, ± one "
-        f"standard error, since these images are a sample. What loses over {100 * LOSS_MARKED:g} point, and that by "
-        "more than the error, is marked."
-    )
+def note_on_finalists(finalists: Sequence[Finalist]) -> str:
+    """What the finalists' accuracies in int8 are; "" where none was quantised."""
+    return note_on_int8([facts for finalist in finalists for facts in finalist.int8.values()])
 
 
 def render_finalists(finalists: Sequence[Finalist], recipe: str, scale: AccuracyScale = PERCENT) -> str:
@@ -269,17 +232,17 @@ def render_finalists(finalists: Sequence[Finalist], recipe: str, scale: Accuracy
     own, predicted = scale_of_finals(finalists, scale), any(each.is_predicted for each in finalists)
     by = f"{recipe}{' anew' if predicted else ''} "
     shown = sorted(finalists, key=lambda each: (each.final.latency_ms, -each.accuracy))
-    of_8_bits = columns_of_8_bits(shown, own, by)
-    column, was = f"{by}{'int8 ' if of_8_bits else ''}{own.unit}", f"predicted {scale.unit}"
-    columns = ("name", "MFLOPs", "latency ms", "was ms", column, *of_8_bits, was, "proxy %", "seeds", "front")
+    of_int8 = columns_of_int8(shown, own, by)
+    column, was = f"{by}{'int8 ' if of_int8 else ''}{own.unit}", f"predicted {scale.unit}"
+    columns = ("name", "MFLOPs", "latency ms", "was ms", column, *of_int8, was, "proxy %", "seeds", "front")
     front = {record.architecture.key() for record in final_front(finalists)}
-    beside = list(zip(*of_8_bits.values(), strict=True)) or [()] * len(shown)
+    beside = list(zip(*of_int8.values(), strict=True)) or [()] * len(shown)
     rows = (
         _cells(each, more, each.record.architecture.key() in front, own, scale)
         for each, more in zip(shown, beside, strict=True)
     )
     lines = table_text(columns, rows, set(columns) - set(LEFT)).splitlines()
-    notes = filter(None, (*_notes(column, was, predicted, scale), note_on_8_bits(finalists)))
+    notes = filter(None, (*_notes(column, was, predicted, scale), note_on_finalists(finalists)))
     return "\n".join([*filter(None, lines), f"{FLOP} {SPREAD}", *notes])
 
 
@@ -295,7 +258,7 @@ def _notes(column: str, was: str, predicted: bool, scale: AccuracyScale) -> Iter
 
 
 def _cells(
-    finalist: Finalist, of_8_bits: Sequence[str], is_on_front: bool, own: AccuracyScale, scale: AccuracyScale
+    finalist: Finalist, of_int8: Sequence[str], is_on_front: bool, own: AccuracyScale, scale: AccuracyScale
 ) -> Iterator[str]:
     record, final = finalist.record, finalist.final
     yield record.name
@@ -303,7 +266,7 @@ def _cells(
     yield f"{ms_text(final)} {spread_text(final)}"
     yield ms_text(record)
     yield own_text(finalist, own)
-    yield from of_8_bits
+    yield from of_int8
     yield scale.text(record)
     yield proxy_text(record)
     yield str(len(finalist.accuracies))

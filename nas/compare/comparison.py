@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from nas.cli.architectures import NamedNetwork
@@ -49,11 +49,16 @@ def carry_out(settings: CompareSettings, workers: Workers, evaluations: Evaluati
         key = network.network.key()
         macs, params = counts[key]
         asked = {seed: _question(settings, where, network, seed) for seed in settings.seeds}
-        found = {seed: answers.get(question.digest) for seed, question in asked.items()}
-        accuracies = {seed: TrainingFacts(each).accuracy for seed, each in found.items() if each}
+        answered = {seed: question.answer_in(answers) for seed, question in asked.items()}
+        trainings = {seed: TrainingFacts(each) for seed, each in answered.items() if each}
         text = (f"{network.name} timed:", *(f"{name_of(question)}:" for question in asked.values()))
         causes = tuple(line for line in (*untimed, *failures) if line.startswith(text))
-        return Compared(network.name, network.family, macs, params, accuracies, latencies.get(key), causes)
+        fp32 = {seed: training.accuracy for seed, training in trainings.items()}
+        named = Compared(network.name, network.family, macs, params, fp32, latencies.get(key), causes)
+        if not settings.in_int8:
+            return named
+        int8 = {seed: facts for seed, training in trainings.items() if (facts := training.int8)}
+        return replace(named, accuracies={seed: each.accuracy for seed, each in int8.items()}, fp32=fp32, int8=int8)
 
     return Comparison(tuple(map(compared, networks)), _made(settings, where))
 
@@ -67,7 +72,8 @@ def _questions(
 
 
 def _question(settings: CompareSettings, where: ComparedOn, network: NamedNetwork, seed: int) -> Question:
-    return Question(network.network, settings.recipe.to_dict(), where.data, seed, settings.device, network.name)
+    recipe = settings.recipe.to_dict()
+    return Question(network.network, recipe, where.data, seed, settings.device, network.name, in_int8=settings.in_int8)
 
 
 def _made(settings: CompareSettings, where: ComparedOn) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from proxies.training.recipes import RECIPES, Recipe
 from search_space.budget import Budget
 from search_space.errors import InputError
 from search_space.plan import NO_CLASSIFIER
-from search_space.precision import FP32
+from search_space.precision import FP32, INT8
 from search_space.task import Task
 from studies.front import pick
 from studies.storage.studies import SETTINGS, check_storage, load_study, open_to_read, references_of
@@ -58,6 +58,11 @@ class CompareSettings:
     workers: int
     storage: str = field(repr=False)
     out: Path
+
+    @property
+    def in_int8(self) -> bool:
+        """Whether networks are compared in int8: timed and evaluated so."""
+        return self.latency.precision == INT8
 
     @property
     def setup(self) -> EvaluatorSetup:

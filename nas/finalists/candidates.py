@@ -47,10 +47,11 @@ class Candidates:
         """
         settings, data = self.settings, self.data
         assert data is not None
-        answered = Evaluations(engine).answers(settings.fingerprint).keys() if engine else ()
+        answers = Evaluations(engine).answers(settings.fingerprint) if engine else {}
 
         def is_trained(record: Record, recipe: Recipe, number: int) -> bool:
-            return question(replace(settings, recipe=recipe), record, settings.seeds[number]).digest in answered
+            asked = question(replace(settings, recipe=recipe), record, settings.seeds[number])
+            return asked.answer_in(answers) is not None
 
         return ExpectedSeconds(
             own=settings.search.recipe,

@@ -16,6 +16,7 @@ from proxies.data.names import check_images
 from proxies.training.recipes import RECIPES, Recipe
 from search_space.bounds import SEEDS
 from search_space.errors import InputError
+from search_space.precision import INT8
 from studies.accuracy_scale import ACCURACY
 from studies.storage.studies import SETTINGS
 
@@ -45,6 +46,11 @@ class FinalistsSettings:
     def error(self) -> float:
         """How far the study's accuracies are off, as far as that is known; else 0."""
         return self.accuracy.fit.error if self.accuracy and self.accuracy.fit else 0.0
+
+    @property
+    def in_int8(self) -> bool:
+        """Whether the search is for int8: finalists are quantised then, and their accuracies are those in 8 bits."""
+        return self.search.latency.precision == INT8
 
     @property
     def are_predicted(self) -> bool:

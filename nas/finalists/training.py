@@ -35,6 +35,8 @@ MOST_UNTIMED = 3
 
 Latencies = dict[str, LatencyFacts]
 """By an architecture's key, how it was timed."""
+Trainings = dict[int, TrainingFacts]
+"""By seed, how a network was trained."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +101,11 @@ def carry_out(
     more = [question(settings, record, seed) for record in others for seed in settings.seeds]
     failures = train_missing((*asked, *more), workers, evaluations, limit=limit)
     answers = evaluations.answers(settings.fingerprint)
-    undone = sum(question.digest not in answers for question in asked) - len(failures)
+    undone = sum(question.answer_in(answers) is None for question in asked) - len(failures)
     settings = replace(settings, seeds=_seeds_of_all(settings, chosen, answers)) if within else settings
     networks = [*chosen, *others]
-    accuracies = trained(settings, networks, answers)
-    ready = [record for record in networks if record.architecture.key() in accuracies]
+    trainings = trained(settings, networks, answers)
+    ready = [record for record in networks if record.architecture.key() in trainings]
     latencies = kept_latencies(settings, storage)
     if within:
         latencies = {record.architecture.key(): record.latency for record in ready}
@@ -114,7 +116,7 @@ def carry_out(
         latencies, untimed = time_all(settings, ready, workers, Ledger(engine))
         failures += untimed
     finalists = [
-        Finalist(record, accuracies[key], latencies[key], settings.are_predicted)
+        finalist_of(settings, record, trainings[key], latencies[key])
         for record in ready
         if (key := record.architecture.key()) in latencies
     ]
@@ -140,7 +142,7 @@ def _seeds_of_all(
     """As many of the seeds, from the first on, as all networks have that have the first."""
 
     def count(record: Record) -> int:
-        has = [question(settings, record, seed).digest in answers for seed in settings.seeds]
+        has = [question(settings, record, seed).answer_in(answers) is not None for seed in settings.seeds]
         return [*has, False].index(False)
 
     counts = [found for record in chosen if (found := count(record))]
@@ -159,20 +161,36 @@ def questions(settings: FinalistsSettings, records: Sequence[Record]) -> list[Qu
 def question(settings: FinalistsSettings, record: Record, seed: int) -> Question:
     """What is asked of one training."""
     recipe = settings.recipe.to_dict()
-    return Question(record.architecture, recipe, settings.fingerprint, seed, settings.search.device)
+    return Question(
+        record.architecture, recipe, settings.fingerprint, seed, settings.search.device, in_int8=settings.in_int8
+    )
 
 
 def trained(
     settings: FinalistsSettings, records: Sequence[Record], answers: Mapping[str, Mapping[str, Any]]
-) -> dict[str, dict[int, float]]:
-    """By key, the accuracies by seed of those records whose every training is among the ledger's answers."""
-    accuracies = {}
+) -> dict[str, Trainings]:
+    """By key, the trainings by seed of those records whose every training is among the ledger's answers."""
+    found = {}
     for record in records:
-        found = {seed: answers.get(question(settings, record, seed).digest) for seed in settings.seeds}
-        of_seed = {seed: _accuracy(settings, record, TrainingFacts(answer)) for seed, answer in found.items() if answer}
+        answered = {seed: question(settings, record, seed).answer_in(answers) for seed in settings.seeds}
+        of_seed = {seed: TrainingFacts(answer) for seed, answer in answered.items() if answer}
         if len(of_seed) == len(settings.seeds):
-            accuracies[record.architecture.key()] = of_seed
-    return accuracies
+            found[record.architecture.key()] = of_seed
+    return found
+
+
+def finalist_of(settings: FinalistsSettings, record: Record, trainings: Trainings, latency: LatencyFacts) -> Finalist:
+    """A record trained and timed anew: its accuracies are those in 8 bits where the search is for int8."""
+    fp32 = {seed: _accuracy(settings, record, training) for seed, training in trainings.items()}
+    if not settings.in_int8:
+        return Finalist(record, fp32, latency, settings.are_predicted)
+    int8 = {seed: training.int8 for seed, training in trainings.items() if training.int8}
+    # Where accuracies are predictions, the 8 bits are taken to cost what they cost the network that was trained.
+    accuracies = {
+        seed: min(1.0, max(0.0, fp32[seed] - (trainings[seed].accuracy - facts.accuracy)))
+        for seed, facts in int8.items()
+    }
+    return Finalist(record, accuracies, latency, settings.are_predicted, fp32, int8)
 
 
 def kept_latencies(settings: FinalistsSettings, storage: RDBStorage) -> Latencies:

@@ -8,8 +8,9 @@ from math import sqrt
 from statistics import fmean, stdev
 from typing import Any
 
-from studies.facts import LatencyFacts
+from studies.facts import LatencyFacts, QuantisedFacts
 from studies.front import undominated
+from studies.int8_loss import Int8Loss
 from studies.papers.published_accuracies import PublishedAccuracies, PublishedNetwork
 from studies.ranking import Interval, ranking_of
 
@@ -21,7 +22,9 @@ LEAST_SHOWN, LEAST_IN_ORDER = 3, 5
 class Compared:
     """One network: its counts and latency at deployment, its accuracies in [0, 1] by the training's seed.
 
-    What failed has its cause in `causes`, and what is not known is None or missing, never zero.
+    What failed has its cause in `causes`, and what is not known is None or missing, never zero. Where networks are
+    compared in int8 the accuracies are those in 8 bits; `fp32` are those of the same weights in float32, and `int8`
+    says how each was had. Else both are empty.
     """
 
     name: str
@@ -31,6 +34,8 @@ class Compared:
     accuracies: Mapping[int, float] = field(hash=False)
     latency: LatencyFacts | None
     causes: tuple[str, ...] = ()
+    fp32: Mapping[int, float] = field(default_factory=dict, hash=False)
+    int8: Mapping[int, QuantisedFacts] = field(default_factory=dict, hash=False)
 
     @property
     def accuracy(self) -> float | None:
@@ -42,6 +47,11 @@ class Compared:
         """The standard error of that mean; None for a single seed, of which nobody knows it."""
         seeds = len(self.accuracies)
         return stdev(self.accuracies.values()) / sqrt(seeds) if seeds > 1 else None
+
+    @property
+    def loss(self) -> Int8Loss | None:
+        """What the 8 bits cost it; None where it was not quantised."""
+        return Int8Loss.of(self.fp32, self.accuracies, self.int8)
 
     @property
     def latency_ms(self) -> float | None:
@@ -145,9 +155,24 @@ def _network_json(network: Compared, front: frozenset[str]) -> dict[str, Any]:
         "accuracy": network.accuracy,
         "accuracy_error": network.accuracy_error,
         "accuracies": {str(seed): accuracy for seed, accuracy in network.accuracies.items()},
+        **_int8_json(network),
         "latency": dict(network.latency.plain) if network.latency else None,
         "on_front": network.name in front,
         "failures": list(network.causes),
+    }
+
+
+def _int8_json(network: Compared) -> dict[str, Any]:
+    """What 8 bits cost the network; nothing where it was not quantised."""
+    loss = network.loss
+    if loss is None:
+        return {}
+    return {
+        "fp32_accuracy": loss.fp32,
+        "fp32_accuracies": {str(seed): accuracy for seed, accuracy in network.fp32.items()},
+        "lost_in_int8": loss.cost,
+        "lost_in_int8_error": loss.error,
+        "int8": {str(seed): dict(facts.plain) for seed, facts in network.int8.items()},
     }
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from studies.display import FLOP, SPREAD
 from studies.facts import LatencyFacts
+from studies.int8_loss import MARK, note_on_int8
 from studies.papers.comparison import (
     Agreement,
     Compared,
@@ -22,8 +23,7 @@ from studies.report.page import Section, section, table_html, write_page
 from studies.text_table import table_text
 
 TITLE = "Networks compared"
-COLUMNS = ("name", "family", "MFLOPs", "M params", "latency ms", "accuracy %", "note")
-NUMBERS = COLUMNS[2:6]
+LEFT = ("name", "family", "note")
 BESIDE = ("in the paper", "network", "paper MFLOPs", "MFLOPs", "paper error %", "error %", "paper images/s", "images/s")
 UNKNOWN = "-"
 NOT_COMPARED = ""
@@ -32,11 +32,18 @@ _SPEEDS = 2
 SEEDS = "± of an accuracy is the standard error of its mean over the seeds; of one seed nobody knows it."
 
 
+def columns_of(comparison: Comparison) -> tuple[str, ...]:
+    """The names of the table's columns; in int8 two accuracies stand there, and what is lost from one to the other."""
+    accuracies = ("int8 %", "fp32 %", "lost") if _in_int8(comparison) else ("accuracy %",)
+    return ("name", "family", "MFLOPs", "M params", "latency ms", *accuracies, "note")
+
+
 def rows_of(comparison: Comparison) -> list[tuple[str, ...]]:
-    """A row of texts for each network, a cell for each of `COLUMNS`: fastest first, what was not timed last."""
+    """A row of texts for each network, a cell for each of `columns_of`: fastest first, what was not timed last."""
     front = comparison.front
     ordered = sorted(comparison.networks, key=lambda network: network.latency_ms or float("inf"))
-    return [_cells(network, network.name in front) for network in ordered]
+    in_int8 = _in_int8(comparison)
+    return [_cells(network, network.name in front, in_int8=in_int8) for network in ordered]
 
 
 def beside_rows(table: PublishedAccuracies, comparison: Comparison) -> list[tuple[str, ...]]:
@@ -54,14 +61,22 @@ def agreement_lines(table: PublishedAccuracies, comparison: Comparison) -> list[
 
 def render_comparison(comparison: Comparison) -> str:
     """Everything as plain text, as wide as it needs to be, for terminals, pipes and files."""
-    parts = [table_text(COLUMNS, rows_of(comparison), NUMBERS), f"{FLOP} {SPREAD} {SEEDS}", made_text(comparison)]
-    for table in tables_of(comparison, PUBLISHED).values():
-        columns = _columns_of(table)
-        rows = [row[: len(columns)] for row in beside_rows(table, comparison)]
-        parts += ["", f"{table.title} ({table.source}), and here", table_text(columns, rows, columns[2:])]
-        parts += agreement_lines(table, comparison)
+    columns = columns_of(comparison)
+    table = table_text(columns, rows_of(comparison), set(columns) - set(LEFT))
+    parts = [table, notes_of(comparison), made_text(comparison)]
+    for published in tables_of(comparison, PUBLISHED).values():
+        columns = _columns_of(published)
+        rows = [row[: len(columns)] for row in beside_rows(published, comparison)]
+        parts += ["", f"{published.title} ({published.source}), and here", table_text(columns, rows, columns[2:])]
+        parts += agreement_lines(published, comparison)
     failures = failure_lines(comparison)
     return "\n".join([*parts, *(["", *failures] if failures else [])])
+
+
+def notes_of(comparison: Comparison) -> str:
+    """What the table's numbers are."""
+    of_int8 = note_on_int8([facts for network in comparison.networks for facts in network.int8.values()])
+    return " ".join(filter(None, (FLOP, SPREAD, SEEDS, of_int8)))
 
 
 def failure_lines(comparison: Comparison) -> list[str]:
@@ -87,10 +102,12 @@ def made_text(comparison: Comparison) -> str:
 def write_comparison_page(path: Path, comparison: Comparison) -> Path:
     """The path of the page, written: the figure, the table, and the papers' tables beside, in one file."""
     kinds = ["found" if row[-1].startswith("front") else "reference" for row in rows_of(comparison)]
-    table = table_html(COLUMNS, zip(kinds, rows_of(comparison), strict=True), NUMBERS)
+    columns = columns_of(comparison)
+    numbers = [name for name in columns if name not in LEFT]
+    table = table_html(columns, zip(kinds, rows_of(comparison), strict=True), numbers)
     sections = [
         _figure_section(comparison),
-        section("Fastest first", table=table, note=f"{FLOP} {SPREAD} {SEEDS}"),
+        section("Fastest first", table=table, note=notes_of(comparison)),
         *(_table_section(published, comparison) for published in tables_of(comparison, PUBLISHED).values()),
     ]
     if failures := failure_lines(comparison):
@@ -122,10 +139,17 @@ def _columns_of(table: PublishedAccuracies) -> tuple[str, ...]:
     return BESIDE if any(row.images_per_second for row in table.rows) else BESIDE[:-_SPEEDS]
 
 
-def _cells(network: Compared, is_on_front: bool) -> tuple[str, ...]:
-    note = "failed" if network.causes else ("front" if is_on_front else "")
+def _in_int8(comparison: Comparison) -> bool:
+    return any(network.int8 for network in comparison.networks)
+
+
+def _cells(network: Compared, is_on_front: bool, *, in_int8: bool) -> tuple[str, ...]:
+    loss = network.loss
+    marks = "failed" if network.causes else "front" if is_on_front else "", MARK if loss and loss.is_much else ""
     counts = _millions(network.macs, 1), _millions(network.params, 2)
-    return network.name, network.family, *counts, _latency(network.latency), _accuracy(network), note
+    of_int8 = () if not in_int8 else (loss.fp32_text, loss.text) if loss else (UNKNOWN, UNKNOWN)
+    note = ", ".join(filter(None, marks))
+    return network.name, network.family, *counts, _latency(network.latency), _accuracy(network), *of_int8, note
 
 
 def _beside(row: PublishedNetwork, ours: Compared | None) -> tuple[str, ...]:

@@ -114,7 +114,8 @@ def test_a_network_is_marked_that_loses_over_a_point_by_more_than_the_error_of_t
     # Of 2,000 images 24 are 1.2 ± 0.243 points, 25 are 1.25 ± 0.248, and 60 less 35 are 1.25 ± 0.487.
     int8 = 0.80 - (lost - gained) / 2000
     found = in_8_bits(FAST, {8: 0.80}, {8: int8}, lost, gained)
-    assert found.loses_much is is_marked
+    assert found.loss is not None
+    assert found.loss.is_much is is_marked
     assert ("loses much in int8" in render_finalists([found], "long")) is is_marked
 
 
@@ -123,7 +124,7 @@ def test_8_bits_come_back_from_the_study_that_keeps_finalists() -> None:
     (trial,) = trials_of([made], {})
     assert trial.values[0] == pytest.approx(0.70)
     (found,) = finalists_from([trial])
-    assert (found.fp32, found.accuracies, found.lost_error) == (made.fp32, made.accuracies, made.lost_error)
+    assert (found.fp32, found.accuracies, found.loss) == (made.fp32, made.accuracies, made.loss)
     for name, wrong in (("int8", {}), ("fp32_accuracies", {"8": 0.7}), ("int8", {"8": {}, "9": {}})):
         damaged = optuna.create_trial(values=trial.values, user_attrs={**trial.user_attrs, name: wrong})
         assert finalists_from([damaged]) == []
