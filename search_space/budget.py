@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 
 from search_space.bounds import Bounds, plain
+from search_space.cost import Cost
 from search_space.errors import InputError
-from search_space.precision import PRECISIONS, check_precision
+from search_space.precision import FP32, PRECISIONS, check_precision
 from search_space.reading import shown
 
 _SCALES = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
@@ -116,18 +117,22 @@ class Budget:
         """Whether a network of these counts is within the bounds on them; memory and latency are not looked at."""
         return (self.macs is None or macs <= self.macs) and (self.params is None or params <= self.params)
 
-    def share(self, macs: int, params: int, flash_bytes: int = 0, ram_bytes: int = 0) -> float:
-        """How much of the budget such a network uses: 1 when the tightest of the bounds is all used.
+    def share(self, macs: int, params: int) -> float:
+        """How much of the budget such a network uses: 1 when the tighter of the two counts is all used."""
+        return max(macs / self.macs if self.macs else 0.0, params / self.params if self.params else 0.0)
 
-        Bytes count where the budget bounds them, and are those at its precision.
-        """
-        used = (
-            (macs, self.macs),
-            (params, self.params),
-            (flash_bytes, self.flash_bytes),
-            (ram_bytes, self.ram_bytes),
-        )
-        return max((value / bound for value, bound in used if bound), default=0.0)
+    def share_of(self, cost: Cost) -> float:
+        """How much of the budget such a network uses, of its flash too: what widths are solved for."""
+        flash = cost.flash_bytes(self.precision or FP32) / self.flash_bytes if self.flash_bytes else 0.0
+        return max(self.share(cost.macs, cost.params), flash)
+
+    def ram_share_of(self, cost: Cost) -> float:
+        """How much of the budget's RAM such a network uses: that is a ceiling, and hardly depends on widths."""
+        return cost.ram_bytes(self.precision or FP32) / self.ram_bytes if self.ram_bytes else 0.0
+
+    def excess_of(self, cost: Cost) -> float:
+        """By what part of a bound such a network costs more than it, of the bound it exceeds most; 0 within all."""
+        return max(0.0, self.share_of(cost) - 1, self.ram_share_of(cost) - 1)
 
 
 def bytes_text(count: int) -> str:

@@ -139,10 +139,10 @@ def check_reach(budget: Budget, choices: Choices, task: Task) -> None:
     """
     for row in bounds_of(budget, choices, task):
         if row.flaw:
-            what = f"{row.smallest} to {row.largest}"
             raise InputError(
                 f"the budget {str(budget)!r} is out of this space's reach: {row.bound} is {row.flaw}, and networks "
-                f"have {what} at {task.description}: change it, or the choices with a space file"
+                f"have {row.smallest} to {row.largest} at {task.description}: change it or the resolution, or the "
+                "choices with a space file"
             )
 
 

@@ -164,13 +164,10 @@ class SearchSpace:
     def _share(self, chosen: Params, widths: tuple[int, ...]) -> float:
         architecture = _architecture_of(self.choices, chosen, widths)
         task = self.task.resolution, self.task.num_classes, self.task.in_channels
-        precision = self.budget.precision
-        if precision is None:
+        if not self.budget.bounds_memory:
             return self.budget.share(*counts_of(architecture, *task))
         cost = cost_of(architecture, *task)
-        if self.budget.ram_bytes is not None and cost.ram_bytes(precision) > self.budget.ram_bytes:
-            return inf  # a ceiling, and none of what widths aim at: it hardly depends on them
-        return self.budget.share(cost.macs, cost.params, cost.flash_bytes(precision))
+        return inf if self.budget.ram_share_of(cost) > 1 else self.budget.share_of(cost)
 
 
 def _stage_numbers(choices: Choices) -> range:

@@ -47,7 +47,7 @@ def _drawn(
         chooser = PinnedChooser(seed * 1_000_003 + attempt, {"fill_percent": fill_of(len(found))})
         architecture = space.suggest(chooser)
         cost = cost_of(architecture, space.task.resolution, space.task.num_classes)
-        if fits(space.budget.share(cost.macs, cost.params)):
+        if fits(space.budget.share_of(cost)):
             found.setdefault(architecture.key(), architecture)
     if len(found) < number:
         raise InputError(

@@ -164,4 +164,9 @@ def _budget(text: str | None) -> Budget | None:
     budget = Budget.parse(text)
     if budget.latency_ms is not None:
         raise InputError(f"networks are left out by FLOPs or parameters, before they are timed; got --budget {text}")
+    if budget.bounds_memory:
+        raise InputError(
+            "networks are left out by FLOPs or parameters, for the memory of hand-designed ones is not counted; got "
+            f"--budget {text}"
+        )
     return budget

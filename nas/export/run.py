@@ -175,6 +175,6 @@ def _limit_ms(text: str | None) -> float | None:
     if text is None:
         return None
     budget = Budget.parse(text)
-    if budget.latency_ms is None or budget.macs is not None or budget.params is not None:
+    if budget != Budget(latency_ms=budget.latency_ms) or budget.latency_ms is None:
         raise InputError(f"--max-latency must be a time, such as 5ms; got {text!r}")
     return budget.latency_ms

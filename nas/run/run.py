@@ -23,6 +23,7 @@ from nas.finalists.finish import FinishedRun, finish_run, seconds_needed
 from nas.finalists.plan import FinalistsPlan
 from nas.finalists.settings import FinalistsSettings
 from nas.finalists.summary import finish_lines, plan_lines
+from nas.run.bounds_table import bounds_text
 from nas.search.accuracy import Accuracy, accuracy_for, checked_accuracy
 from nas.search.benchmark.run import run_on_table
 from nas.search.ledger_lookup import LedgerLookup, SearchedOn
@@ -37,6 +38,7 @@ from nas.search.shufflenet_problem import ShuffleNets
 from nas.search.time.plan import Needs, SearchTimer, TimeKeeper
 from nas.workers.engines import workers_for
 from nas.workers.protocol import Workers
+from search_space.budget_range import check_reach
 from search_space.presets import ANCHOR
 from search_space.space import SearchSpace
 from studies.accuracy_scale import ACCURACY
@@ -73,7 +75,9 @@ def run(settings: Settings, began: float) -> int:
     """The exit status of a run with these settings, whose time began at `time.monotonic()` of `began`."""
     if settings.table is not None:
         return run_on_table(settings, settings.table)
-    if settings.budget.macs or settings.budget.params:
+    _say(bounds_text(settings.budget, settings.choices, settings.task))
+    check_reach(settings.budget, settings.choices, settings.task)
+    if settings.budget.sizes_networks or settings.budget.latency_ms is None:
         space_for(settings, anchor_ms=0.0)
     check_folder(settings.out)
     OwnFiles(settings.out, owner_of(settings.study)).check(FRONT, REPORT)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 from search_space.budget import Budget
 from search_space.cost import cost_of
@@ -11,7 +12,7 @@ from search_space.presets import ANCHOR, PRESETS
 from search_space.task import CLASSIFICATION, Task
 
 SLACK = 0.05
-"""A hand-designed network that counts so much more than the budget is still what the budget is compared with."""
+"""A hand-designed network that costs so much more than the budget is still what the budget is compared with."""
 STEP = 1.25
 FAMILIES = {
     "ShuffleNet V2": ("v2-0.5x", "v2-1.0x", "v2-1.5x", "v2-2.0x"),
@@ -29,14 +30,14 @@ ANCHOR_MS = "anchor_ms"
 def references_for(budget: Budget, task: Task) -> list[str]:
     """Of each family the preset of the budget's class, by name, and the next smaller one; V2's before V1's.
 
-    The budget's class is the largest that counts no more FLOPs and parameters than it, or up to `SLACK` more: V2 1.0x
-    has 144.9 MFLOPs, and nobody who asks for 140 means the half of it. A front spans sizes, so the next smaller one
-    stands there as well.
+    The budget's class is the largest that costs no more than it, in FLOPs, parameters, RAM and flash, or up to `SLACK`
+    more: V2 1.0x has 144.9 MFLOPs, and nobody who asks for 140 means the half of it. A front spans sizes, so the next
+    smaller one stands there as well.
     """
 
     def fits(name: str) -> bool:
         cost = cost_of(PRESETS[name], task.resolution, task.num_classes)
-        return budget.share(cost.macs, cost.params) <= 1 + SLACK
+        return budget.excess_of(cost) <= SLACK
 
     families = FAMILIES if task.name == CLASSIFICATION else BACKBONE_FAMILIES
     fitting = [[name for name in names if fits(name)] for names in families.values()]
@@ -57,12 +58,12 @@ def nearest_first(names: Sequence[str], front_macs: Sequence[int], task: Task) -
 
 
 def sizing_budget(budget: Budget, anchor_ms: float, task: Task) -> Budget:
-    """The budget with a bound on FLOPs to size networks by, where it bounds latency alone.
+    """The budget with a bound on FLOPs to size networks by, where latency is all it has for that.
 
     The anchor's FLOPs are scaled by the latencies' ratio, and half as much again is allowed: networks that do more in
     the same time exist, and what is too slow is measured and rejected before it is trained.
     """
-    if budget.macs is not None or budget.params is not None or budget.latency_ms is None:
+    if budget.sizes_networks or budget.latency_ms is None:
         return budget
     anchor_macs = cost_of(PRESETS[ANCHOR], task.resolution, task.num_classes).macs
-    return Budget(macs=int(1.5 * anchor_macs * budget.latency_ms / anchor_ms), latency_ms=budget.latency_ms)
+    return replace(budget, macs=int(1.5 * anchor_macs * budget.latency_ms / anchor_ms))

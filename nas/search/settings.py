@@ -43,7 +43,7 @@ from search_space.budget import Budget
 from search_space.choices import Choices
 from search_space.errors import InputError
 from search_space.files import file_name
-from search_space.precision import FP32
+from search_space.precision import FLASH_IS, FP32, RAM_IS
 from search_space.task import CLASSIFICATION, Task
 from studies.sampling.sampler_names import DEFAULT_SAMPLER, SAMPLER_NAMES
 from studies.storage.secrets import shown_url
@@ -137,7 +137,8 @@ class Settings:
 def add_flags(parser: Parser) -> None:
     """Adds the flags of `nas.run` to the parser."""
     add = parser.add_argument
-    add("--budget", help="upper bounds, such as 140mflops, 2.3mparams, 5ms, joined by commas")
+    memory = f"{RAM_IS}; {FLASH_IS}; at --precision where no @ says otherwise"
+    add("--budget", help=f"upper bounds: 140mflops, 2.3mparams, 5ms, 256kib-ram, 1mib-flash@int8, by commas. {memory}")
     add("--latency-budget", help="upper bound on latency, such as 5ms: the same as in --budget")
     add("--trials", type=Number(NETWORKS), help="stop when the study holds this many different networks")
     add("--time", type=duration, default=DEFAULT_TIME, help="how long the whole run takes: 90s, 10m, 2h")
@@ -177,6 +178,7 @@ def settings_of(flags: argparse.Namespace) -> Settings:
         check_device(flags.device)
     latency = _latency_of(flags)
     task = task_of(flags)
+    budget = budget.at(latency.precision)
     study = _study_of(flags, budget, task, latency.precision)
     out = flags.out or Path("runs") / file_name(study)
     from studies.storage.database import sqlite_url  # here, that --help need not wait for SQLAlchemy

@@ -124,7 +124,7 @@ class ShuffleNets:
             text = f"{answer.latency_ms:.3f} ms is over the latency budget, not trained"
             return Outcome(TrialState.PRUNED, None, attributes, text)
         assert predicted is not None
-        over = max(0.0, settings.budget.share(answer.macs, answer.params) - 1) if reference else 0.0
+        over = settings.budget.excess_of(self._cost(architecture)) if reference else 0.0
         record = replace(predicted, reference=reference, over_budget=over)
         values = tuple(float(getattr(record, name)) for name in OBJECTIVES)
         seconds = 0.0 if record.seconds_saved else record.seconds  # what was spared in part says nothing of the others

@@ -54,7 +54,7 @@ def predicted_for(records: Sequence[Record], settings: Mapping[str, Any], seed: 
     _, work = matrix_of(architectures, FLOPS_ALONE, resolution, classes)
     flops_alone = errors_of(leave_one_out(work, np.asarray(measured_ms)), np.asarray(measured_ms))
     budget = Budget.parse(settings["budget"])
-    if budget.macs is None and budget.params is None:
+    if not budget.sizes_networks:
         budget = replace(budget, macs=max(record.macs for record in records))
     space = SearchSpace(Choices.from_dict(settings["space"]), budget, Task(resolution, classes))
     drawn = [space.suggest(RandomChooser(seed + number)) for number in range(DRAWN)]

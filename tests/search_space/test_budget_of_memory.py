@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from search_space import Budget, InputError
+from search_space import PRESETS, Budget, InputError, cost_of
 
 KIB, MIB = 1024, 1024**2
 
@@ -92,10 +92,15 @@ def test_a_search_says_the_precision_that_a_budget_does_not() -> None:
 
 
 def test_memory_takes_its_share_of_a_budget() -> None:
-    budget = Budget.parse("100flops,1000b-ram,2000b-flash")
-    assert budget.share(50, 0, flash_bytes=1200) == 0.6
-    assert budget.share(50, 0, flash_bytes=800) == 0.5
-    assert budget.share(50, 0, flash_bytes=800, ram_bytes=1100) == 1.1
+    # V2 1.0x at int8: 451,584 bytes of RAM, the stem's; 2,261,424 weights and 9,090 channels, 2,334,144 bytes.
+    cost = cost_of(PRESETS["v2-1.0x"])
+    budget = Budget.parse("145mflops,500kb-ram,2.334144mb-flash@int8")
+    assert budget.share_of(cost) == 1
+    assert budget.ram_share_of(cost) == 0.903168
+    assert budget.excess_of(cost) == 0
+    assert Budget.parse("145mflops,225792b-ram@int8").excess_of(cost) == 1
+    assert Budget.parse("145mflops,1167072b-flash@int8").excess_of(cost) == 1
+    assert Budget.parse("145mflops").ram_share_of(cost) == 0
 
 
 def test_ram_alone_sizes_no_network() -> None:

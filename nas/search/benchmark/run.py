@@ -36,11 +36,13 @@ def run_on_table(settings: Settings, path: Path) -> int:
     """The exit status of a run on the table in that file.
 
     Raises:
-        InputError: it is no table, or the budget is one of latency, of which a table knows nothing.
+        InputError: it is no table, or the budget is one of latency or memory, of which a table knows nothing.
     """
     table = FinishedTable.from_file(path)
-    if settings.budget.latency_ms is not None:
-        raise InputError(f"a table knows FLOPs and parameters, and no latency; got the budget {settings.budget}")
+    if settings.budget.latency_ms is not None or settings.budget.bounds_memory:
+        raise InputError(
+            f"a table knows FLOPs and parameters, and neither latency nor memory; got the budget {settings.budget}"
+        )
     check_folder(settings.out)
     OwnFiles(settings.out, owner_of(settings.study)).check(FRONT, REPORT)
     check_storage(settings.storage)
