@@ -11,6 +11,7 @@ from rich.console import JustifyMethod
 from rich.table import Table
 
 from search_space.architecture import Stage
+from search_space.precision import INT8
 from studies.accuracy_scale import PERCENT, AccuracyScale
 from studies.front import nearest_reference
 from studies.record import Record
@@ -51,9 +52,24 @@ def rows_of(front: Sequence[Record], references: Sequence[Record], scale: Accura
     return [FrontRow((*_numbers(record, scale), last), is_reference) for record, last, is_reference in rows]
 
 
+def in_int8(records: Sequence[Record]) -> list[Record]:
+    """The records that were timed in int8."""
+    return [record for record in records if record.latency.plain.get("precision") == INT8]
+
+
+def note_on_precision(records: Sequence[Record]) -> str:
+    """That latencies are those of int8 while accuracies are not, before there are finalists; "" where none is."""
+    if not in_int8(records):
+        return ""
+    return (
+        "Latencies are those in int8; accuracies are predicted for fp32, and what int8 costs of them is known of "
+        "finalists alone."
+    )
+
+
 def front_table(front: Sequence[Record], references: Sequence[Record], scale: AccuracyScale = PERCENT) -> Table:
     """The table of front and references, fastest first; references are dim. Only its last column ever wraps."""
-    caption = " ".join(filter(None, (FLOP, SPREAD, scale.note)))
+    caption = " ".join(filter(None, (FLOP, SPREAD, scale.note, note_on_precision([*front, *references]))))
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, caption=caption, caption_justify="left")
     for name in columns_of(scale):
         side: JustifyMethod = "right" if name in NUMBERS else "left"

@@ -145,6 +145,28 @@ def trials_of(finalists: Sequence[Finalist], recipe: Mapping[str, Any]) -> list[
     ]
 
 
+def to_dicts(finalists: Sequence[Finalist]) -> list[dict[str, Any]]:
+    """The finalists as plain JSON, fastest first."""
+    front = {record.architecture.key() for record in final_front(finalists)}
+    return [
+        {
+            "name": each.record.name,
+            "key": each.record.architecture.key(),
+            "reference": each.record.reference,
+            "on_front": each.record.architecture.key() in front,
+            "accuracy": each.accuracy,
+            "accuracy_deviation": each.deviation,
+            "accuracy_is_predicted": each.is_predicted,
+            "accuracies": {str(seed): accuracy for seed, accuracy in each.accuracies.items()},
+            **_kept_of_int8(each),
+            **(each.loss.to_dict() if each.loss else {}),
+            "latency_ms": each.final.latency_ms,
+            "latency": dict(each.latency.plain),
+        }
+        for each in sorted(finalists, key=lambda each: each.final.latency_ms)
+    ]
+
+
 def _kept_of_int8(finalist: Finalist) -> dict[str, Any]:
     """What is kept of a finalist's 8 bits as plain JSON; nothing where it was not quantised."""
     if not finalist.fp32:

@@ -53,6 +53,15 @@ class Int8Loss:
         # Adding 0.0 turns a rounded -0.0 into 0.0.
         return f"{round(100 * self.cost, 1) + 0.0:.1f} ±{100 * self.error:.1f}"
 
+    def to_dict(self) -> dict[str, float | bool]:
+        """The same as plain JSON."""
+        return {
+            "fp32_accuracy": self.fp32,
+            "lost_in_int8": self.cost,
+            "lost_in_int8_error": self.error,
+            "loses_much_in_int8": self.is_much,
+        }
+
 
 def note_on_int8(facts: Collection[QuantisedFacts]) -> str:
     """What accuracies in int8 are, and which networks are marked; "" where none was quantised."""

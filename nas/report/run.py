@@ -20,12 +20,21 @@ from search_space.errors import InputError
 from search_space.files import file_name
 from studies.report.benchmark_page import write_table_report
 from studies.sampling.benchmark_table import ANY, FinishedTable
-from studies.storage.studies import SETTINGS, finalists_of, flaws_of, load_study, open_to_read, references_of
+from studies.storage.studies import (
+    SETTINGS,
+    finalists_of,
+    flaws_of,
+    ledger_to_read,
+    load_study,
+    open_to_read,
+    references_of,
+)
 
 
 def report(flags: argparse.Namespace) -> int:
     """The exit status of a report with these flags."""
-    storage = open_to_read(storage_of(flags))
+    url = storage_of(flags)
+    storage = open_to_read(url)
     study = load_study(storage, flags.study)
     path = flags.out or Path("runs") / file_name(study.study_name) / REPORT
     path = path / REPORT if path.is_dir() else path
@@ -36,7 +45,7 @@ def report(flags: argparse.Namespace) -> int:
     if table is None:
         findings = findings_of(study, references_of(study, storage))
         tell_left_out("trials and latencies of the study", flaws_of(study, references_of(study, storage)))
-        analysis = analysis_of(study, finalists_of(study, storage))
+        analysis = analysis_of(study, finalists_of(study, storage), ledger_to_read(url))
         make_folder(path.parent)
         own.take(path.name)
         print(f"wrote {write_findings(findings, analysis, path)}")

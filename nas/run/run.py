@@ -44,6 +44,7 @@ from search_space.space import SearchSpace
 from studies.accuracy_scale import ACCURACY
 from studies.checked_facts import LEDGERED, checked_latency, flaw_of
 from studies.display import render_table
+from studies.latency.int8_speed import speed_line
 from studies.latency.repeatability import reference_drift
 from studies.ledger.latencies import Ledger
 from studies.ledger.trainings import Evaluations
@@ -108,10 +109,17 @@ def run(settings: Settings, began: float) -> int:
         study.set_user_attr(TIME_PLAN, keeper.to_dict())
         at.now("writing the report")
         findings = findings_of(study, references)
-        written = write_all(findings, analysis_of(study, finalists_of(study, storage)), own)
+        analysis = analysis_of(study, finalists_of(study, storage), engine_of(settings.storage))
+        written = write_all(findings, analysis, own)
         print(render_table(findings.front, findings.references, findings.scale))
         for line in filter(
-            None, [*summary_lines(findings), *lines, drift_line([*findings.records, *findings.references])]
+            None,
+            [
+                *summary_lines(findings),
+                speed_line([*findings.front, *findings.references], analysis.fp32),
+                *lines,
+                drift_line([*findings.records, *findings.references]),
+            ],
         ):
             print(line)
         for path in written:

@@ -8,13 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from optuna.study import Study
+from sqlalchemy.engine import Engine
 
 from nas.cli.folders import FRONT, REPORT, OwnFiles, owner_of
 from search_space.files import file_name, write_json
+from search_space.precision import INT8
 from search_space.task import Task
 from studies.accuracy_scale import ACCURACY, PERCENT, AccuracyScale
-from studies.finalists import Finalist, finalists_from
+from studies.finalists import Finalist, finalists_from, to_dicts
 from studies.front import front_of, nearest_reference
+from studies.latency.int8_speed import Fp32
+from studies.ledger.latencies import Ledger
 from studies.record import Record
 from studies.report.study.common_choices import Importances, importances_of
 from studies.report.study.growth import minutes_of
@@ -24,6 +28,8 @@ from studies.storage.studies import SETTINGS, STUDY_ID, failures_of, records_of
 
 PROVENANCE = "provenance"
 FRONT_SCHEMA = 1
+FLOAT32 = "float32"
+"""What a latency calls fp32."""
 FLOP = "1 FLOP = 1 multiply-add of convolution and linear layers"
 
 
@@ -43,11 +49,15 @@ class Findings:
 
 @dataclass(frozen=True, slots=True)
 class Analysis:
-    """What the report says beyond the findings: `minutes` searched by trial, importances of choices, finalists."""
+    """What the report says beyond the findings: `minutes` searched by trial, importances of choices, finalists.
+
+    `fp32` are latencies in fp32 of networks that were searched for int8.
+    """
 
     minutes: Mapping[int, float] = field(default_factory=dict)
     importances: Importances | None = None
     finalists: Sequence[Finalist] = ()
+    fp32: Fp32 = field(default_factory=dict)
 
 
 def findings_of(study: Study, references: Study) -> Findings:
@@ -75,14 +85,28 @@ def summary_lines(findings: Findings) -> list[str]:
     return lines
 
 
-def analysis_of(study: Study, finalists: Study | None) -> Analysis:
-    """The analysis of a study, and of the study of its finalists where there is one; takes seconds."""
+def analysis_of(study: Study, finalists: Study | None, engine: Engine) -> Analysis:
+    """The analysis of a study, and of the study of its finalists where there is one; takes seconds.
+
+    `engine` is that of the ledger in the study's own database.
+    """
     found = finalists_from(finalists.get_trials(deepcopy=False)) if finalists else ()
-    return Analysis(minutes_of(study), importances_of(study), found)
+    return Analysis(minutes_of(study), importances_of(study), found, fp32_beside(study, engine))
 
 
-def write_front(findings: Findings, path: Path) -> Path:
-    """`path`, which now holds the front, the references and all that a reader needs to judge them."""
+def fp32_beside(study: Study, engine: Engine) -> Fp32:
+    """The networks that the study's own runs have timed in fp32 beside int8, by key; the newest of each."""
+    if study.user_attrs.get(SETTINGS, {}).get("precision") != INT8:
+        return {}
+    measured = Ledger(engine, to_read=True).measurements(study=study.study_name, precision=FLOAT32)
+    return {each.network: each.latency for each in measured}
+
+
+def write_front(findings: Findings, path: Path, finalists: Sequence[Finalist] = ()) -> Path:
+    """`path`, which now holds the front, the references and all that a reader needs to judge them.
+
+    Finalists stand beside where there are some, those in int8 with their accuracies in fp32.
+    """
     scale = findings.scale
     front = []
     for record in findings.front:
@@ -99,6 +123,7 @@ def write_front(findings: Findings, path: Path) -> Path:
         "accuracy_is_level_known": scale.is_level_known,
         "front": front,
         "references": [_with_error(record, scale) for record in findings.references],
+        **({"finalists": to_dicts(finalists)} if finalists else {}),
     }
     return write_json(path, content)
 
@@ -133,7 +158,7 @@ def write_all(findings: Findings, analysis: Analysis, own: OwnFiles) -> list[Pat
     """
     out = own.folder
     own.take(FRONT, REPORT)
-    front = write_front(findings, out / FRONT)
+    front = write_front(findings, out / FRONT, analysis.finalists)
     report = write_findings(findings, analysis, out / REPORT)
     records = {f"front/{name_of(record)}": record for record in findings.front}
     current = own.free(records)
@@ -156,5 +181,6 @@ def write_findings(findings: Findings, analysis: Analysis, path: Path) -> Path:
         minutes=analysis.minutes,
         importances=analysis.importances,
         finalists=analysis.finalists,
+        fp32=analysis.fp32,
         scale=findings.scale,
     )

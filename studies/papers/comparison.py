@@ -168,10 +168,8 @@ def _int8_json(network: Compared) -> dict[str, Any]:
     if loss is None:
         return {}
     return {
-        "fp32_accuracy": loss.fp32,
+        **loss.to_dict(),
         "fp32_accuracies": {str(seed): accuracy for seed, accuracy in network.fp32.items()},
-        "lost_in_int8": loss.cost,
-        "lost_in_int8_error": loss.error,
         "int8": {str(seed): dict(facts.plain) for seed, facts in network.int8.items()},
     }
 

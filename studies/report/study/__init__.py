@@ -7,6 +7,7 @@
 - `front_section`: the front as a figure and a table
 - `growth`: how the front grew
 - `guidelines`: the four guidelines on the front
+- `int8_section`: int8 beside fp32
 - `layer_rows`: what each layer costs
 - `network_drawing`: a network's stages and units
 - `study_report`: the report, of all these

@@ -10,7 +10,15 @@ import plotly.graph_objects as go
 
 from studies.accuracy_scale import PERCENT, AccuracyScale
 from studies.display import TIE, mflops_text, ms_text, spread_text
-from studies.finalists import Finalist, final_front, own_text, scale_of_finals
+from studies.finalists import (
+    Finalist,
+    columns_of_int8,
+    final_front,
+    note_on_finalists,
+    own_text,
+    scale_of_finals,
+)
+from studies.int8_loss import MARK
 from studies.record import Record
 from studies.report.figures import BLUE, GREY, LATENCY, ORANGE, axes_of, on_axes, styled, ties_drawn
 from studies.report.label_placement import FONT_PX, PHONE_PX, sides_of
@@ -37,16 +45,18 @@ def finalists_section(
     alone = finalists_alone(finalists, front)
     shown = sorted(finalists, key=lambda each: each.final.latency_ms)
     ties, own = letters_of(len(shown), _tied(shown)), scale_of_finals(finalists, scale)
+    of_int8 = columns_of_int8(shown, own)
+    beside = list(zip(*of_int8.values(), strict=True)) or [()] * len(shown)
     rows = [
         (
             "reference" if each.record.reference else "found",
             (
                 _name(each.record, front, alone),
-                *_cells(each, each.record.architecture.key() in on_front, own, scale),
+                *_cells(each, more, each.record.architecture.key() in on_front, own, scale),
                 tie,
             ),
         )
-        for each, tie in zip(shown, ties, strict=True)
+        for each, more, tie in zip(shown, beside, ties, strict=True)
     ]
     line = (
         "Trained anew with other seeds and timed again together, so these are the numbers to choose by. Bars: standard "
@@ -54,9 +64,11 @@ def finalists_section(
         f"{100 * (TIE - 1):.0f} % of each other the most accurate stands on the front. A pale band joins networks that "
         f"are tied, and they share a letter: {RULE}, or unknown."
     )
-    numbers = ("MFLOPs", "latency ms", own.column, "seeds", f"predicted {scale.unit}")
+    column = f"int8 {own.unit}" if of_int8 else own.column
+    numbers = ("MFLOPs", "latency ms", column, *of_int8, "seeds", f"predicted {scale.unit}")
     table = table_html(("name", *numbers, "on the front", "tie"), rows, numbers)
-    return section(HEADING, line, figures={"finalists": finalists_figure(finalists, own)}, table=table)
+    figures = {"finalists": finalists_figure(finalists, own)}
+    return section(HEADING, line, figures=figures, table=table, note=note_on_finalists(finalists))
 
 
 def finalists_alone(finalists: Sequence[Finalist], front: Sequence[Record]) -> list[Record]:
@@ -93,9 +105,9 @@ def finalists_figure(finalists: Sequence[Finalist], own: AccuracyScale = PERCENT
     sides = sides_of(points, *axes, size_px=PHONE_PX, others=others, most_covered_px=_MOST_COVERED_PX)
     ties = ties_drawn(finals, _tied(finalists), y)
     traces = _points("finalists", found, BLUE, sides, y), _points("references", references, ORANGE, sides, y)
-    return on_axes(
-        styled(go.Figure([*ties, line, *traces]), LATENCY, "accuracy, %" if own.is_level_known else own.axis), axes
-    )
+    in_int8 = " in int8" if any(each.int8 for each in finalists) else ""
+    height = f"accuracy{in_int8}, %" if own.is_level_known else f"{own.axis}{in_int8}"
+    return on_axes(styled(go.Figure([*ties, line, *traces]), LATENCY, height), axes)
 
 
 def _tied(finalists: Sequence[Finalist]) -> Pairs:
@@ -131,13 +143,16 @@ def _points(
     )
 
 
-def _cells(finalist: Finalist, is_on_front: bool, own: AccuracyScale, scale: AccuracyScale) -> tuple[str, ...]:
+def _cells(
+    finalist: Finalist, of_int8: Sequence[str], is_on_front: bool, own: AccuracyScale, scale: AccuracyScale
+) -> tuple[str, ...]:
     final, record = finalist.final, finalist.record
     return (
         mflops_text(record),
         f"{ms_text(final)} {spread_text(final)}",
         own_text(finalist, own),
+        *of_int8,
         str(len(finalist.accuracies)),
         scale.text(record),
-        "yes" if is_on_front else "",
+        ", ".join((*("yes",) * is_on_front, *(MARK,) * bool(finalist.loss and finalist.loss.is_much))),
     )

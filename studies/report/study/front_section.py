@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from studies.accuracy_scale import AccuracyScale
-from studies.display import FLOP, NUMBERS, SPREAD, columns_of, rows_of
+from studies.display import FLOP, NUMBERS, SPREAD, columns_of, note_on_precision, rows_of
 from studies.record import Record
 from studies.report.figures import front_figure
 from studies.report.page import Cell, Link, Section, section, table_html
@@ -23,6 +23,7 @@ def figure_section(
     if not records and not references:
         return section(FIGURE_HEADING, "No network was completed, so there is nothing to draw.")
     line = f"Up and to the left is better. {_of_bars(scale)} A pale band joins networks that are tied: {_rule(scale)}."
+    line = " ".join(filter(None, (line, note_on_precision([*front, *references]))))
     return section(FIGURE_HEADING, line, figures={"1": front_figure(front, references, records, scale)})
 
 
@@ -39,7 +40,8 @@ def table_section(front: Sequence[Record], references: Sequence[Record], scale: 
         rows.append(("reference" if row.is_reference else "found", (name, *row.cells[1:], tie)))
     tied = f"{'Networks that share a letter' if pairs else 'No two'} are tied: {_rule(scale)}."
     table = table_html((*columns_of(scale), TIE_COLUMN), rows, NUMBERS)
-    return section(TABLE_HEADING, table=table, note=" ".join(filter(None, (FLOP, SPREAD, scale.note, tied))))
+    notes = FLOP, SPREAD, scale.note, note_on_precision([*front, *references]), tied
+    return section(TABLE_HEADING, table=table, note=" ".join(filter(None, notes)))
 
 
 def _rule(scale: AccuracyScale) -> str:

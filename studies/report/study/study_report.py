@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from search_space.task import Task
@@ -15,6 +16,7 @@ from studies.accuracy_scale import PERCENT, AccuracyScale
 from studies.display import FLOP, comparison, ms_text
 from studies.finalists import Finalist
 from studies.front import PICKS, nearest_reference, pick
+from studies.latency.int8_speed import Fp32
 from studies.latency.repeatability import reference_drift
 from studies.latency.unmeasured import Predicted, predicted_for
 from studies.record import Record
@@ -27,6 +29,7 @@ from studies.report.study.finalists_section import finalists_alone, finalists_se
 from studies.report.study.front_section import figure_section, table_section
 from studies.report.study.growth import growth_of, growth_section
 from studies.report.study.guidelines import guidelines_section
+from studies.report.study.int8_section import int8_section
 
 DEPLOYMENT = {"resolution": 224, "classes": 1000}
 """What costs hold at where the settings do not say."""
@@ -45,6 +48,7 @@ def write_report(
     importances: Importances | None = None,
     finalists: Sequence[Finalist] = (),
     scale: AccuracyScale = PERCENT,
+    fp32: Fp32 = MappingProxyType({}),
 ) -> Path:
     """The path of the page, written: one HTML file that needs no other and no network.
 
@@ -60,11 +64,13 @@ def write_report(
         importances: how much each choice matters, where there are trials enough to tell.
         finalists: those of the networks that were trained and timed anew.
         scale: how accuracies are shown.
+        fp32: how networks of a search for int8 were timed in fp32, by their keys.
     """
     predicted = predicted_for([*records, *references], settings)
     task = [int(settings.get(name, default)) for name, default in DEPLOYMENT.items()]
     sections = (
         finalists_section(finalists, front, scale),
+        int8_section(front, references, finalists, fp32),
         figure_section(front, references, records, scale),
         *_speeds(references, records, predicted, scale),
         table_section(front, references, scale),

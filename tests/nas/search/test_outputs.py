@@ -10,8 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from builders.measurements import latency
 from builders.records import enter, record
 from optuna.trial import TrialState
+from sqlalchemy import create_engine
+from sqlalchemy.pool import StaticPool
 
 from nas.cli.folders import NOTE, OwnFiles
 from nas.search.outputs import (
@@ -19,6 +22,7 @@ from nas.search.outputs import (
     Analysis,
     Findings,
     findings_of,
+    fp32_beside,
     summary_lines,
     write_all,
     write_architectures,
@@ -30,7 +34,9 @@ from search_space import PRESETS, Architecture
 from search_space.task import Task
 from studies.accuracy_scale import ACCURACY, AccuracyScale
 from studies.display import render_table
+from studies.facts import LatencyFacts, QuantisedFacts
 from studies.finalists import Finalist, render_finalists
+from studies.ledger.latencies import Ledger, Measured
 from studies.record import Record
 from studies.storage.studies import CAUSE, open_storage, open_study, references_of
 
@@ -298,3 +304,32 @@ def test_progress_of_a_study_of_nothing_names_no_best(
     with SearchProgress(study_and_references[0], trials=None, seconds_left=lambda: 3599.0, standing=text) as progress:
         progress.report("news")
     assert re.search(r"0 trials, front 0, no front yet, 59:59 left", capsys.readouterr().err)
+
+
+def test_finalists_in_int8_stand_in_front_json_with_both_accuracies(tmp_path: Path) -> None:
+    facts = {"images": 2000, "lost": 80, "gained": 20, "calibration_images": 256, "runtime_version": "1.32"}
+    found = Finalist(
+        FAST, {8: 0.42}, FAST.latency, fp32={8: 0.45}, int8={8: QuantisedFacts({**facts, "accuracy": 0.42})}
+    )
+    (kept,) = front_of_file(write_front(FINDINGS, tmp_path / "front.json", [found]))["finalists"]
+    assert (kept["accuracy"], kept["fp32_accuracy"], kept["on_front"]) == (0.42, 0.45, True)
+    assert (kept["lost_in_int8"], kept["loses_much_in_int8"]) == (pytest.approx(0.03), True)
+    assert kept["int8"]["8"]["calibration_images"] == 256
+
+
+def test_fp32_beside_int8_is_what_the_study_itself_has_timed(study_and_references: Any) -> None:
+    study, _ = study_and_references
+    engine = create_engine("sqlite://", poolclass=StaticPool)
+
+    def measured(precision: str, latency_ms: float, name: str = "mine") -> Measured:
+        facts = latency(latency_ms, precision=precision, taken_at=latency_ms).to_dict()
+        return Measured(FAST.architecture.key(), 1000, "abc", "run", LatencyFacts(facts), FAST.architecture, name)
+
+    name = study.study_name
+    ledger = Ledger(engine)
+    ledger.add([measured("int8", 1.0, name), measured("float32", 2.0, name), measured("float32", 9.0, "another")])
+    assert fp32_beside(study, engine) == {}, "a search for fp32"
+    study.set_user_attr("settings", {"precision": "int8"})
+    found = fp32_beside(study, engine)
+    assert {key: each.latency_ms for key, each in found.items()} == {FAST.architecture.key(): 2.0}
+    engine.dispose()

@@ -1,0 +1,43 @@
+"""How much faster networks are in int8 than in fp32, where both were timed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from studies.display import TIE, in_int8
+from studies.facts import LatencyFacts
+from studies.record import Record
+
+MOST_NAMED = 5
+
+Fp32 = Mapping[str, LatencyFacts]
+"""By an architecture's key, how it was timed in fp32 beside its time in int8."""
+
+
+def times_faster(record: Record, fp32: Fp32) -> float | None:
+    """How many times as fast in int8 as in fp32 a record's network is; None where it was not timed in both."""
+    other = fp32.get(record.architecture.key())
+    return other.latency_ms / record.latency_ms if other else None
+
+
+def speed_line(records: Sequence[Record], fp32: Fp32) -> str:
+    """Whether int8 is faster here, of all records that were timed in int8; "" where none was.
+
+    Times within `TIE` of each other are the same.
+    """
+    timed = in_int8(records)
+    if not timed:
+        return ""
+    ratios = {record.name: ratio for record in timed if (ratio := times_faster(record, fp32)) is not None}
+    if not ratios:
+        return "whether int8 is faster than fp32 here is not known: none of these networks was timed in fp32 too"
+    slow = [name for name, ratio in ratios.items() if ratio < TIE]
+    least, most = min(ratios.values()), max(ratios.values())
+    of_all = f"{least:.2f} to {most:.2f} times" if len(ratios) > 1 else f"{least:.2f} times"
+    beside = f"the {len(ratios)} networks timed in both are {of_all} as fast in int8 as in fp32"
+    if not slow:
+        return f"int8 is faster than fp32 here: {beside}"
+    if len(slow) == len(ratios):
+        return f"int8 is no faster than fp32 here: {beside}"
+    named = ", ".join(slow[:MOST_NAMED]) + (f" and {len(slow) - MOST_NAMED} more" if len(slow) > MOST_NAMED else "")
+    return f"int8 is no faster than fp32 here for {len(slow)} of {len(ratios)} networks ({named}): {beside}"
