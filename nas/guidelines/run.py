@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from nas.cli.command import check_folder, make_folder
+from nas.cli.flags import precision_of
 from nas.cli.folders import OwnFiles
 from nas.cli.heartbeat import Steps, doing
 from proxies.latency.measure import Latency, Prepared, Timing, check_runtime, compare, prepare
 from proxies.latency.runtimes import Shape
 from search_space.errors import InputError
 from search_space.files import write_json
+from search_space.precision import FP32
 from search_space.scratch import Scratch
 from studies.checked_facts import LEDGERED, checked_latency
 from studies.display import FLOP, SPREAD
@@ -70,16 +72,18 @@ class Setup:
     device: str
     timing: Timing
     seed: int
+    precision: str = FP32
 
 
 def rerun(flags: argparse.Namespace) -> int:
     """The exit status of the command with these flags; the files are brought up to date after each table."""
     cases = cases_of(flags)
-    check_runtime(flags.runtime, flags.device)
+    precision = precision_of(flags)
+    check_runtime(flags.runtime, flags.device, precision)
     check_folder(flags.out)
     own = OwnFiles(flags.out, "nas.guidelines")
     own.check("guidelines.json", "guidelines.html")
-    setup = Setup(flags.runtime, flags.device, QUICK if flags.quick else FULL, flags.seed)
+    setup = Setup(flags.runtime, flags.device, QUICK if flags.quick else FULL, flags.seed, precision)
     out = make_folder(flags.out)
     own.take("guidelines.json", "guidelines.html")
     steps = Steps(sum(len(case.table.rows) for case in cases))
@@ -151,6 +155,7 @@ def _measure(case: Case, setup: Setup, report: Callable[[Case, MeasuredRow], Non
                 in_channels=shape[1],
                 runtime=setup.runtime,
                 device=setup.device,
+                precision=setup.precision,
                 seed=setup.seed,
             )
             first = first or ready

@@ -162,7 +162,8 @@ class Agent:
 
     def _measure(self, request: Any, files: NetworkFiles) -> Latency:
         job = job_of(request)
-        check_runtime(job.candidate.network.runtime, job.candidate.network.device)
+        network = job.candidate.network
+        check_runtime(network.runtime, network.device, network.precision)
         try:
             return compare(
                 files.of(job.candidate),

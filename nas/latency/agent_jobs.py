@@ -16,6 +16,7 @@ from proxies.latency.process import Prepared
 from proxies.latency.protocol import TIMINGS, Timing
 from proxies.latency.runtimes import AGENT_RUNTIMES, RUNTIMES, Shape
 from search_space.errors import InputError
+from search_space.precision import FP32, PRECISIONS
 from search_space.reading import Fields
 
 LONGEST_SECONDS = 1800
@@ -31,7 +32,7 @@ _WHOLE_BOUNDS = {
 }
 _NUMBER_BOUNDS = {"seconds": (0.0, 60.0), "tolerance": (1e-9, 10.0), "error": (0.0, 1.0)}
 SHA256 = "[0-9a-f]{64}"
-_NETWORK_FIELDS = ("file", "sha256", "shape", "runtime", "device", "expected")
+_NETWORK_FIELDS = ("file", "sha256", "shape", "runtime", "device", "expected", "precision")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +81,10 @@ def _sent(sent: Fields) -> SentNetwork:
     sha256 = sent.text("sha256", pattern=SHA256)
     runtime = sent.one_of("runtime", AGENT_RUNTIMES)
     device = sent.one_of("device", RUNTIMES[runtime].devices)
+    precision = sent.one_of("precision", PRECISIONS) if "precision" in sent.plain else FP32
+    expected = _expected(sent.fields("expected"))
     # The sender's own name of the file, which older versions send, is of no use here.
-    return SentNetwork(sha256, Prepared("", _shape(sent), runtime, device, _expected(sent.fields("expected"))))
+    return SentNetwork(sha256, Prepared("", _shape(sent), runtime, device, expected, precision=precision))
 
 
 def _shape(sent: Fields) -> Shape:

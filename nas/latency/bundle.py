@@ -19,9 +19,12 @@ from nas.cli.flags import task_of
 from nas.cli.storage import needed_storage, storage_named
 from proxies.latency.bundle_script import MANIFEST, RESULTS_SCHEMA, sealed
 from proxies.latency.protocol import DEFAULT_TIMING, Reading
+from proxies.latency.runtimes import RUNTIMES
+from proxies.latency.setup import DEFAULT_RUNTIME
 from search_space.architecture import Architecture
 from search_space.errors import InputError
 from search_space.files import PARTIAL, replacing, write_json, write_text
+from search_space.precision import FP32, PRECISIONS
 from search_space.presets import ANCHOR, PRESETS
 from search_space.reading import LARGE, Fields, parse_json, read_bytes, read_json, read_zipped, shown
 from search_space.scratch import Scratch
@@ -47,13 +50,13 @@ def bundle(flags: argparse.Namespace) -> int:
     """The exit status of bundling with these flags."""
     if flags.out.exists():
         raise InputError(f"a bundle is written anew, and {str(flags.out)!r} exists: name another --out, or remove it")
-    task = task_of(flags)
+    task, precision = task_of(flags), flags.precision or FP32
     chosen = {ANCHOR: PRESETS[ANCHOR], **dict(_chosen(flags))}
     make_folder(flags.out.parent)
     architectures = {name: task.deployed(architecture) for name, architecture in chosen.items()}
     with Scratch(flags.out.parent, PARTIAL) as scratch:
         folder = Path(scratch, "bundle")
-        _write_bundle(folder, architectures, task)
+        _write_bundle(folder, architectures, task, precision)
         if flags.out.suffix == ".zip":
             with replacing(flags.out) as partial:
                 _zip(folder, partial)
@@ -87,11 +90,11 @@ def _chosen(flags: argparse.Namespace) -> Iterator[tuple[str, Architecture]]:
             yield record.name, record.architecture
 
 
-def _write_bundle(folder: Path, architectures: Mapping[str, Architecture], task: Task) -> None:
+def _write_bundle(folder: Path, architectures: Mapping[str, Architecture], task: Task, precision: str) -> None:
     (folder / "networks").mkdir(parents=True)
     rows = []
     for number, (name, architecture) in enumerate(architectures.items(), start=1):
-        rows.append(_bundled(folder, name, architecture, task))
+        rows.append(_bundled(folder, name, architecture, task, precision))
         size = (folder / rows[-1]["file"]).stat().st_size
         print(f"{number} of {len(architectures)} {name}: {size / 1e6:.1f} MB", file=sys.stderr)
     manifest = {
@@ -107,13 +110,14 @@ def _write_bundle(folder: Path, architectures: Mapping[str, Architecture], task:
     _copy_script(folder)
 
 
-def _bundled(folder: Path, name: str, architecture: Architecture, task: Task) -> dict[str, Any]:
+def _bundled(folder: Path, name: str, architecture: Architecture, task: Task, precision: str) -> dict[str, Any]:
     """What the manifest says of a network, which is written to the folder."""
     from proxies.backbone import deployed
     from proxies.latency.measure import prepare
 
     network = deployed(architecture, task.num_classes)
-    ready = prepare(network, folder / "networks" / architecture.key(), resolution=task.resolution)
+    file = folder / "networks" / architecture.key()
+    ready = prepare(network, file, resolution=task.resolution, precision=precision)
     return {
         "network": architecture.key(),
         "name": name,
@@ -121,6 +125,7 @@ def _bundled(folder: Path, name: str, architecture: Architecture, task: Task) ->
         "file": f"networks/{Path(ready.file).name}",
         "sha256": hashlib.sha256(Path(ready.file).read_bytes()).hexdigest(),
         "shape": ready.shape,
+        **({} if precision == FP32 else {"precision": precision}),
         "expected": asdict(ready.expected),
     }
 
@@ -225,6 +230,7 @@ def _measured(
     shape = row.rows("shape", 4)
     if len(shape) != 4 or not all(type(side) is int and 0 < side <= LARGEST_SIDE for side in shape):
         raise InputError(f"'shape' in {row.where} must be 4 whole numbers above 0, got {shown(shape)}")
+    precision = row.one_of("precision", PRECISIONS) if "precision" in row.plain else FP32
     latency = {
         **values,
         "latency_ms": values["ratio"] * reference_ms,
@@ -233,7 +239,7 @@ def _measured(
         **{name: results.text(name) for name in ("runtime", "runtime_version", "fingerprint")},
         "device": results.fields("device").text("processor"),
         "threads": 1,
-        "precision": "float32",
+        "precision": RUNTIMES[DEFAULT_RUNTIME].computes_in(precision),
         "batch_size": shape[0],
         "resolution": shape[-1],
     }

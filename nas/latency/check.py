@@ -14,6 +14,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from nas.cli.command import check_folder, clock, make_folder
+from nas.cli.flags import precision_of
 from nas.cli.folders import OwnFiles
 from nas.cli.heartbeat import doing
 from nas.latency.flags import CONDITIONS
@@ -62,7 +63,7 @@ Taken = dict[tuple[str, str, str], list[LatencyFacts]]
 def check(flags: argparse.Namespace) -> int:
     """The exit status of a check with these flags."""
     conditions, depths = _listed(flags, "conditions", CONDITIONS), _listed(flags, "depths", tuple(TIMINGS))
-    check_runtime(flags.runtime, flags.device)
+    check_runtime(flags.runtime, flags.device, precision_of(flags))
     check_folder(flags.out)
     own = OwnFiles(flags.out, "nas.latency check")
     own.check("check.json")
@@ -97,7 +98,8 @@ def _measure_all(
 
     deadline = time.monotonic() + seconds
     with Scratch() as folder, doing("writing the networks", lambda: deadline - time.monotonic()):
-        options = {"resolution": flags.resolution, "runtime": flags.runtime, "device": flags.device}
+        where = {"runtime": flags.runtime, "device": flags.device, "precision": precision_of(flags)}
+        options = {"resolution": flags.resolution, **where}
         architectures = {"anchor": PRESETS[ANCHOR], **NETWORKS}
         ready = {
             name: prepare(build(architecture), Path(folder, str(number)), **options)

@@ -12,6 +12,7 @@ from nas.cli.command import Parser
 from nas.cli.flags import (
     Number,
     add_classifier_flags,
+    add_precision_flag,
     add_runtime_flags,
     add_seed_flag,
     add_space_flag,
@@ -104,6 +105,7 @@ def _bundle(parser: Parser) -> None:
     add_storage_flag(parser, "of a study whose front is bundled too", "none; the variable counts with --study alone")
     add("--study", help="the study's name (default: the only one in the storage)")
     add_task_flags(parser, "latency is measured")
+    add_precision_flag(parser)
     add("--out", type=Path, default=Path("bundle"), help="a folder, or a file that ends in .zip")
 
 

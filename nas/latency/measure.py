@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from nas.cli.architectures import named_architectures
-from nas.cli.flags import choices_of, task_of
+from nas.cli.flags import choices_of, precision_of, task_of
 from nas.cli.heartbeat import Steps, doing
 from nas.cli.storage import storage_named
 from proxies.latency.measure import Latency, check_runtime, compare, prepare
@@ -32,7 +32,8 @@ def measure(flags: argparse.Namespace) -> int:
     """The exit status of a measurement with these flags: 1 where an architecture failed."""
     task = task_of(flags)
     chosen = [(name, task.deployed(architecture)) for name, architecture in _chosen(flags, task)]
-    check_runtime(flags.runtime, flags.device)
+    precision = precision_of(flags)
+    check_runtime(flags.runtime, flags.device, precision)
     ledger = None
     if url := storage_named(flags):
         check_storage(url)
@@ -68,7 +69,7 @@ def _measured(
 
     options = {
         **{"resolution": task.resolution, "batch_size": flags.batch_size},
-        **{"runtime": flags.runtime, "device": flags.device},
+        **{"runtime": flags.runtime, "device": flags.device, "precision": precision_of(flags)},
     }
     with Scratch() as folder, doing(f"timing {ANCHOR}", steps.seconds_left) as at:
         anchor = prepare(deployed(PRESETS[ANCHOR], task.num_classes), Path(folder, "anchor"), **options)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from nas.cli.command import check_folder, make_folder
+from nas.cli.flags import precision_of
 from nas.cli.folders import OwnFiles
 from nas.cli.heartbeat import Steps, doing
 from nas.cli.storage import storage_named
@@ -20,6 +21,7 @@ from proxies.latency.protocol import DEFAULT_TIMING
 from proxies.references.names import FAMILIES, REFERENCE_FAMILIES, REFERENCE_NAMES, SHUFFLENET_V1, SHUFFLENET_V2
 from search_space.errors import InputError
 from search_space.files import write_json
+from search_space.precision import FP32
 from search_space.presets import ANCHOR, PRESETS
 from search_space.scratch import Scratch
 from studies.checked_facts import LEDGERED, checked_latency
@@ -45,6 +47,7 @@ class Conditions:
     resolution: int
     classes: int
     seed: int
+    precision: str = FP32
     timing: Timing = DEFAULT_TIMING
 
 
@@ -146,8 +149,9 @@ def to_json(study: ReferenceStudy, conditions: Conditions) -> dict[str, Any]:
 
 
 def _conditions(flags: argparse.Namespace) -> Conditions:
-    check_runtime(flags.runtime, flags.device)
-    return Conditions(flags.runtime, flags.device, flags.resolution, flags.classes, flags.seed)
+    precision = precision_of(flags)
+    check_runtime(flags.runtime, flags.device, precision)
+    return Conditions(flags.runtime, flags.device, flags.resolution, flags.classes, flags.seed, precision)
 
 
 def _keeper(storage: str | None, classes: int) -> Callable[[Result], None]:
@@ -180,6 +184,7 @@ def _prepared(network: Any, stem: Path, conditions: Conditions) -> Prepared:
         resolution=conditions.resolution,
         runtime=conditions.runtime,
         device=conditions.device,
+        precision=conditions.precision,
         seed=conditions.seed,
     )
 
@@ -223,7 +228,7 @@ def _show(results: Sequence[Result], conditions: Conditions, out: Path) -> None:
 def _where(timed: Sequence[TimedNetwork], conditions: Conditions) -> str:
     task = f"One image of {conditions.resolution} px, {conditions.classes} classes"
     if not timed:
-        return f"{task}, {conditions.runtime} on {conditions.device}."
+        return f"{task}, {conditions.runtime} on {conditions.device}, {conditions.precision}."
     how = timed[0].latency
     return (
         f"{task}, {how.runtime} {how.runtime_version} on {how.device}, {how.threads} thread, "

@@ -237,6 +237,7 @@ class Evaluator:
             batch_size=batch_size,
             runtime=setup.latency.runtime,
             device=setup.latency.device,
+            precision=setup.latency.precision,
         )
 
     # What answers rest on

@@ -9,6 +9,8 @@ from typing import Any
 
 from proxies.latency.measure import Latency, Prepared, Timing
 from proxies.latency.protocol import DEFAULT_TIMING
+from proxies.latency.runtimes import RUNTIMES
+from search_space.precision import FP32
 from search_space.reading import line_of
 from studies.checked_facts import checked_latency
 from studies.ledger.latency_queue import DONE, FAILED, WAITING, Answer, LatencyQueue
@@ -61,16 +63,19 @@ class RemoteDevice:
         names = [field.name for field in fields(Latency)]
         facts = checked_latency({name: dict(result).get(name) for name in names} if result else result, MEASURED)
         latency = Latency.from_dict({name: facts.plain[name] for name in names})
-        asked = (candidate.runtime, candidate.shape[0], candidate.shape[-1], timing.depth, reference_ms)
-        of = (latency.runtime, latency.batch_size, latency.resolution, latency.depth, latency.reference_ms)
+        how = candidate.runtime, RUNTIMES[candidate.runtime].computes_in(candidate.precision)
+        asked = (*how, candidate.shape[0], candidate.shape[-1], timing.depth, reference_ms)
+        answered = latency.runtime, latency.precision, latency.batch_size, latency.resolution, latency.depth
+        of = (*answered, latency.reference_ms)
         if of != (*asked[:-1], latency.reference_ms if reference_ms is None else reference_ms):
             raise RuntimeError(f"device {self.name!r} was asked for {asked} and answered for {of}")
         return latency
 
     def _sent(self, network: Prepared) -> dict[str, Any]:
         content = Path(network.file).read_bytes()
-        # The file's name here is nobody else's business.
-        return {**asdict(network), "file": "", "sha256": self.queue.put_file(content)}
+        # The file's name here is nobody else's business, and agents from before there was int8 know no precision.
+        known = {name: value for name, value in asdict(network).items() if name != "precision" or value != FP32}
+        return {**known, "file": "", "sha256": self.queue.put_file(content)}
 
     def _wait(self, job: int) -> Answer:
         started = changed = time.monotonic()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +11,9 @@ import onnx
 from proxies.export.network import ExportedNetwork, Options, check_said
 from proxies.latency.onnx_session import session_of
 from proxies.onnx_graph import ANY, DEFAULT_OPSET, INPUT, OUTPUT, model_of
+from proxies.quantization.onnx_int8 import layers_of
 from search_space.files import write_whole
 from search_space.plan import plan_of
-
-LAYERS_WITH_WEIGHTS = ("Conv", "Gemm", "MatMul")
 
 
 def write_onnx(network: ExportedNetwork, file: Path, options: Options) -> None:
@@ -50,15 +49,13 @@ def check_onnx(file: Path, network: ExportedNetwork, options: Options) -> None:
 def said_by(model: onnx.ModelProto) -> dict[str, object]:
     """What a model says of itself, by what it is called in messages."""
     graph = model.graph
-    made_by = {output: node for node in graph.node for output in node.output}
-    layers = [node for node in graph.node if node.op_type in LAYERS_WITH_WEIGHTS]
-    in_8_bits = [node for node in layers if _is_in_8_bits(node, made_by, graph)]
+    layers, in_8_bits = layers_of(model)
     return {
         "operator set": next((row.version for row in model.opset_import if row.domain in ("", "ai.onnx")), None),
         "input": list(map(_value, graph.input)),
         "output": list(map(_value, graph.output)),
-        "layers": len(layers),
-        "layers in 8 bits": len(in_8_bits),
+        "layers": layers,
+        "layers in 8 bits": in_8_bits,
         **{f"metadata {row.key}": row.value for row in model.metadata_props},
     }
 
@@ -79,12 +76,3 @@ def _value(value: onnx.ValueInfoProto) -> tuple[str, str, tuple[int | str, ...]]
     tensor = value.type.tensor_type
     sizes = (size.dim_param or size.dim_value for size in tensor.shape.dim)
     return value.name, onnx.TensorProto.DataType.Name(tensor.elem_type), tuple(sizes)
-
-
-def _is_in_8_bits(node: onnx.NodeProto, made_by: Mapping[str, onnx.NodeProto], graph: onnx.GraphProto) -> bool:
-    """Whether what the layer takes was rounded, and its weights are kept in 8 bits."""
-    sources = [made_by.get(name) for name in node.input[:2]]
-    if not all(source is not None and source.op_type == "DequantizeLinear" for source in sources):
-        return False
-    kept = sources[1].input[0] if sources[1] else ""
-    return any(each.name == kept and each.data_type == onnx.TensorProto.INT8 for each in graph.initializer)

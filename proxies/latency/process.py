@@ -17,13 +17,15 @@ from proxies.latency.output_check import Expected, example
 from proxies.latency.protocol import Series, Timing, take_rounds
 from proxies.latency.runtimes import RUNTIMES, Loaded, Shape
 from proxies.latency.runtimes.own_files import check_own_file
+from search_space.precision import FP32
 
 
 @dataclass(frozen=True)
 class Prepared:
     """A network in the file that its runtime reads, for inputs of `shape`, `(n, c, h, w)`, on the device.
 
-    `sha256` is that of the file where it is no ONNX file: what is read must be what was written.
+    `precision` is a row of `PRECISIONS`: what the file's layers are in. `sha256` is that of the file where it is no
+    ONNX file: what is read must be what was written.
     """
 
     file: str
@@ -32,6 +34,7 @@ class Prepared:
     device: str
     expected: Expected
     sha256: str = ""
+    precision: str = FP32
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> Prepared:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,8 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from search_space.files import replacing
 from search_space.scratch import Scratch, libraries_use
+
+LAYERS_WITH_WEIGHTS = ("Conv", "Gemm", "MatMul")
 
 
 def write_int8(float32: Path, int8: Path, batches: Iterable[Any]) -> None:
@@ -34,6 +36,22 @@ def write_int8(float32: Path, int8: Path, batches: Iterable[Any]) -> None:
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
         )
+
+
+def layers_of(model: onnx.ModelProto) -> tuple[int, int]:
+    """How many layers with weights a model has, and how many of them compute in 8 bits."""
+    made_by = {output: node for node in model.graph.node for output in node.output}
+    kept_in_8_bits = {each.name for each in model.graph.initializer if each.data_type == onnx.TensorProto.INT8}
+    layers = [node for node in model.graph.node if node.op_type in LAYERS_WITH_WEIGHTS]
+    return len(layers), sum(_is_in_8_bits(node, made_by, kept_in_8_bits) for node in layers)
+
+
+def _is_in_8_bits(node: onnx.NodeProto, made_by: Mapping[str, onnx.NodeProto], kept_in_8_bits: set[str]) -> bool:
+    """Whether what the layer takes was rounded, and its weights are kept in 8 bits."""
+    sources = [made_by.get(name) for name in node.input[:2]]
+    if not all(source is not None and source.op_type == "DequantizeLinear" for source in sources):
+        return False
+    return sources[1] is not None and sources[1].input[0] in kept_in_8_bits
 
 
 class _Batches(CalibrationDataReader):  # type: ignore[misc]
