@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import lsq_linear
 
-from search_space.architecture import Architecture, Stage
+from search_space.architecture import BOTTLENECK, Architecture, Stage
 from search_space.cost import cost_of
+from search_space.errors import InputError
 
 Array = NDArray[np.float64]
 
@@ -102,8 +103,18 @@ FEATURES: Mapping[str, Feature] = {
     "pre-depthwise": Feature(
         lambda architecture, macs: float(architecture.pre_depthwise), 0.02, 0.03, "Ma 2018, V2*", (0, 1)
     ),
+    "xception": Feature(
+        _mean(lambda stage: float(stage.xception)), 0.0, 0.05, "Guo 2019: in 4 of 20 units, beside other blocks", (0, 0.2)
+    ),
+    "log bottleneck, v1": Feature(
+        lambda architecture, macs: log(architecture.bottleneck / BOTTLENECK), 0.0, 0.05, "Zhang 2017 tries 1/4 alone"
+    ),
 }
-"""Name -> feature. V2 1.0x stands near 0 in each, so that what a network lacks changes nothing."""
+"""Name -> feature. V2 1.0x stands near 0 in each, so that what a network lacks changes nothing.
+
+Depth counts units, as the papers' tables do, also where a unit's main branch is three depthwise-separable
+convolutions: what that is worth is a feature of its own. The stem's width is none: where it differed so far, FLOPs did.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,9 +169,29 @@ class AccuracyPrior:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> AccuracyPrior:
-        """The prior that `to_dict` wrote, of the same features."""
-        tuples = {name: tuple(data[name]) for name in ("weights", "lowest", "highest")}
-        return cls(**tuples, covariance=tuple(map(tuple, data["covariance"])))
+        """The prior that `to_dict` wrote.
+
+        A feature that came later is known as well as before any fit, for none of what was fitted had it.
+
+        Raises:
+            InputError: it has features that are none here.
+        """
+        names = data["features"]
+        if unknown := [name for name in names if name not in FEATURES]:
+            raise InputError(f"a prior of accuracy has no feature {unknown[0]!r}: a newer version has written it")
+        features, places = list(FEATURES.values()), [list(FEATURES).index(name) for name in names]
+        covariance = np.diag([feature.deviation**2 for feature in features])
+        covariance[np.ix_(places, places)] = data["covariance"]
+        before = {
+            "weights": [feature.expected for feature in features],
+            "lowest": [feature.known[0] for feature in features],
+            "highest": [feature.known[1] for feature in features],
+        }
+        for key, values in before.items():
+            for place, value in zip(places, data[key], strict=True):
+                values[place] = value
+        tuples = {key: tuple(values) for key, values in before.items()}
+        return cls(**tuples, covariance=tuple(map(tuple, covariance.tolist())))
 
 
 def fit_prior(labels: Sequence[Label]) -> AccuracyPrior:

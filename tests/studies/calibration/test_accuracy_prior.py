@@ -7,7 +7,7 @@ from math import exp, log, sqrt
 import numpy as np
 import pytest
 
-from search_space import PRESETS, Architecture, Budget, SearchSpace, cost_of
+from search_space import PRESETS, Architecture, Budget, InputError, SearchSpace, cost_of
 from search_space.choosers import RandomChooser
 from studies.calibration.accuracy_prior import (
     FEATURES,
@@ -59,6 +59,11 @@ def test_features_of_other_networks_by_hand() -> None:
     assert value_of("hard swish", replace(V2, activation="hardswish")) == 1
     deeper = replace(V2, stages=tuple(replace(stage, depth=2 * stage.depth) for stage in V2.stages))
     assert value_of("log depth", deeper) == pytest.approx(log(2))
+    xception = replace(V2, stages=(*V2.stages[:1], replace(V2.stages[1], xception=True), *V2.stages[2:]))
+    assert value_of("xception", xception) == 8 / 16
+    assert value_of("log depth", xception) == 0, "a unit is a unit, whatever its main branch holds"
+    wider = replace(PRESETS["v1-1.0x-g3"], bottleneck=Fraction(1, 2))
+    assert value_of("log bottleneck, v1", wider) == pytest.approx(log(2))
 
 
 # The fit
@@ -159,3 +164,19 @@ def test_it_is_plain_json_and_comes_back() -> None:
     again = AccuracyPrior.from_dict(prior.to_dict())
     assert again == prior
     assert sqrt(again.covariance[0][0]) < FEATURES["log FLOPs"].deviation
+
+
+def test_one_that_was_kept_before_a_feature_came_knows_of_it_what_the_literature_does() -> None:
+    prior = fit_prior(published_labels())
+    kept = prior.to_dict()
+    place = NAMES.index("xception")
+    for key in ("features", "weights", "lowest", "highest"):
+        kept[key] = [value for number, value in enumerate(kept[key]) if number != place]
+    rows = [row for number, row in enumerate(kept["covariance"]) if number != place]
+    kept["covariance"] = [[value for number, value in enumerate(row) if number != place] for row in rows]
+    again = AccuracyPrior.from_dict(kept)
+    assert again.weights == pytest.approx(prior.weights)
+    assert np.array(again.covariance) == pytest.approx(np.array(prior.covariance))
+    assert (again.lowest, again.highest) == (prior.lowest, prior.highest), "no published network has the feature"
+    with pytest.raises(InputError, match="'luck'.*newer version"):
+        AccuracyPrior.from_dict({**kept, "features": [*kept["features"][:-1], "luck"]})
