@@ -25,6 +25,13 @@ ROOMY = 1 / 3
 """Where the narrowest network of the largest sizes uses no more of the budget, all sizes and fills are offered."""
 
 
+_UNIT_OF = {
+    **dict.fromkeys(("split", "xception", "residual", "pre_depthwise"), "v2"),
+    "bottleneck": "v1",
+}
+"""Parameter, without the number of a stage -> the one unit that has it."""
+
+
 class Chooser(Protocol):
     """What decides: an Optuna trial, or anything else with these two methods."""
 
@@ -168,6 +175,15 @@ class SearchSpace:
             return self.budget.share(*counts_of(architecture, *task))
         cost = cost_of(architecture, *task)
         return inf if self.budget.ram_share_of(cost) > 1 else self.budget.share_of(cost)
+
+
+def is_taken(name: str, params: Params) -> bool:
+    """Whether a parameter says anything of the network that these parameters make: a v1 unit has no split.
+
+    All of them are asked for whatever the unit, for most samplers want the same names in each trial.
+    """
+    unit = _UNIT_OF.get(name.rstrip("0123456789").rstrip("_"))
+    return unit is None or "unit" not in params or params["unit"] == unit
 
 
 def _stage_numbers(choices: Choices) -> range:

@@ -10,7 +10,7 @@ from rich import box
 from rich.console import JustifyMethod
 from rich.table import Table
 
-from search_space.architecture import Stage
+from search_space.architecture import BOTTLENECK, Architecture, Stage
 from search_space.precision import INT8
 from studies.accuracy_scale import PERCENT, AccuracyScale
 from studies.front import nearest_reference
@@ -123,10 +123,29 @@ def proxy_text(record: Record) -> str:
 
 
 def stage_text(stage: Stage) -> str:
-    """A stage in a line: "4 x 116, groups 1, split 1/2, kernel 3", and SE where it has it."""
+    """A stage in a line: "4 x 116, groups 1, split 1/2, kernel 3", and SE and Xception where it has them."""
     parts = [f"{stage.depth} x {stage.width}", f"groups {stage.groups}"]
     parts += [f"split {stage.split}"] if stage.split else []
-    return ", ".join([*parts, f"kernel {stage.kernel}", *(["SE"] if stage.se else [])])
+    extras = [word for word, has in (("SE", stage.se), ("Xception", stage.xception)) if has]
+    return ", ".join([*parts, f"kernel {stage.kernel}", *extras])
+
+
+def whole_text(architecture: Architecture) -> str:
+    """What holds for the whole network in a line: "stem 24, head 1024, relu", and where it differs from the papers'."""
+    parts = [f"stem {architecture.stem}", f"head {architecture.head or 'none'}", architecture.activation]
+    return ", ".join([*parts, *options_of(architecture)])
+
+
+def options_of(architecture: Architecture) -> list[str]:
+    """The options of the whole network that the papers' own have not, in words."""
+    options = {
+        "residual": architecture.residual,
+        "pre-depthwise": architecture.pre_depthwise,
+        "no shuffle": not architecture.shuffle,
+        f"bottleneck {architecture.bottleneck}": architecture.bottleneck != BOTTLENECK,
+        f"images of {architecture.resolution} px": architecture.resolution is not None,
+    }
+    return [name for name, has in options.items() if has]
 
 
 def over_budget_text(record: Record) -> str:

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 from proxies.references.names import (
     MOBILENET,
@@ -39,16 +41,25 @@ ROUNDED: Mapping[str, tuple[int, int]] = MappingProxyType(
 _ROUNDED_STEM = 12
 
 
-def _with_se(architecture: Architecture) -> Architecture:
-    return replace(architecture, stages=tuple(replace(stage, se=True) for stage in architecture.stages))
+def _with(**changes: Any) -> Callable[[Architecture], Architecture]:
+    return lambda architecture: replace(architecture, **changes)
+
+
+def _with_stages(**changes: Any) -> Callable[[Architecture], Architecture]:
+    return lambda architecture: replace(
+        architecture, stages=tuple(replace(stage, **changes) for stage in architecture.stages)
+    )
 
 
 CHANGES: Mapping[str, Callable[[Architecture], Architecture]] = MappingProxyType(
     {
-        "no-shuffle": lambda architecture: replace(architecture, shuffle=False),
-        "residual": lambda architecture: replace(architecture, residual=True),
-        "se": _with_se,
-        "pre-depthwise": lambda architecture: replace(architecture, pre_depthwise=True),
+        "no-shuffle": _with(shuffle=False),
+        "residual": _with(residual=True),
+        "se": _with_stages(se=True),
+        "pre-depthwise": _with(pre_depthwise=True),
+        "xception": _with_stages(xception=True),
+        "half-bottleneck": _with(bottleneck=Fraction(1, 2)),
+        "eighth-bottleneck": _with(bottleneck=Fraction(1, 8)),
     }
 )
 """What may be changed in a preset, as in "v2-1.0x+residual+se"."""
@@ -63,7 +74,8 @@ class NamedNetwork:
     network: Architecture | HandDesigned
 
 
-ARCHITECTURES = f"presets, also with changes (v2-1.0x+{'+'.join(CHANGES)}), and JSON files"
+_WITH_CHANGES = f"also with changes joined by + (v2-1.0x+residual+se): {', '.join(CHANGES)}"
+ARCHITECTURES = f"presets, {_WITH_CHANGES}; and JSON files"
 """What commands take that need an architecture of the space."""
 NETWORKS = f"{ARCHITECTURES}; hand-designed networks (mobilenet-v2), and units at their FLOPs (vgg-like@38mflops)"
 """What commands take that need any network."""
@@ -94,7 +106,7 @@ def named_network(text: str) -> NamedNetwork:
         width_for(*unit_and_macs(text))
         return NamedNetwork(text, UNITS, HandDesigned(text))
     raise InputError(
-        f"a network is a preset, also with changes (v2-1.0x+{'+'.join(CHANGES)}), one of "
+        f"a network is a preset, {_WITH_CHANGES}; one of "
         f"{', '.join(name for name in (*REFERENCE_FAMILIES, *MOBILENET_V2_WIDTHS) if name not in PRESETS)}, a unit "
         f"at its FLOPs (vgg-like@38mflops) or a JSON file; got {given!r}"
     )

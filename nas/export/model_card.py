@@ -13,7 +13,7 @@ from proxies.data.names import EMBEDDED
 from search_space.architecture import Architecture
 from search_space.cost import cost_of
 from search_space.files import file_name, write_json, write_text
-from studies.display import stage_text
+from studies.display import options_of, stage_text
 from studies.report.rendering import render_markdown
 
 SCHEMA = 1
@@ -77,5 +77,6 @@ def card_text(facts: Mapping[str, Any]) -> str:
         "paper": _PAPERS[architecture.unit],
         "architecture": architecture,
         "stages": list(map(stage_text, architecture.stages)),
+        "options": options_of(architecture),
     }
     return render_markdown("nas.export", "card.md", **values)

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from search_space.architecture import UNITS, Architecture
+from studies.calibration.accuracy_prior import RESOLUTION
 
 Network = tuple[Architecture, int, int]
 """An architecture with its multiply-adds and its parameters."""
@@ -56,7 +57,10 @@ def features(networks: Sequence[Network]) -> NDArray[np.float64]:
 def _row(architecture: Architecture, macs: int, params: int) -> list[float]:
     row = [log(macs), log(params), log(1 + architecture.head), float(architecture.activation == "relu")]
     row += [float(architecture.unit == unit) for unit in UNITS[1:]]
+    row += [log(architecture.stem), log(architecture.bottleneck), log(architecture.resolution or RESOLUTION)]
+    row += [float(has) for has in (architecture.shuffle, architecture.residual, architecture.pre_depthwise)]
     for stage in architecture.stages:
         split = float(stage.split) if stage.split is not None else 0.0
-        row += [log(stage.depth), log(stage.width), log(stage.groups), split, float(stage.kernel), float(stage.se)]
+        row += [log(stage.depth), log(stage.width), log(stage.groups), split, float(stage.kernel)]
+        row += [float(stage.se), float(stage.xception)]
     return row

@@ -8,7 +8,7 @@ from typing import Any
 from optuna.trial import FrozenTrial
 
 from studies.accuracy_scale import ACCURACY, AccuracyScale
-from studies.display import FLOP, SPREAD, mflops_text, ms_text, params_text, proxy_text, spread_text, stage_text
+from studies.display import FLOP, SPREAD, mflops_text, ms_text, params_text, proxy_text, spread_text, stage_text, whole_text
 from studies.facts import LatencyFacts
 from studies.markdown import code_in_markdown, in_markdown
 from studies.record import record_of
@@ -80,4 +80,4 @@ def _lines(trial: FrozenTrial, retimed: Mapping[str, LatencyFacts], scale: Accur
     yield f"- {mflops_text(record)} MFLOPs, {params_text(record)} M params"
     for number, stage in enumerate(record.architecture.stages, start=2):
         yield f"- stage {number}: {stage_text(stage)}"
-    yield f"- head {record.architecture.head or 'none'}, {record.architecture.activation}"
+    yield f"- {whole_text(record.architecture)}"

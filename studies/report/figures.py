@@ -11,7 +11,7 @@ from typing import Any
 import plotly.graph_objects as go
 
 from studies.accuracy_scale import PERCENT, AccuracyScale
-from studies.display import mflops_text, ms_text, params_text, proxy_text, spread_text, stage_text
+from studies.display import mflops_text, ms_text, params_text, proxy_text, spread_text, stage_text, whole_text
 from studies.latency.unmeasured import Predicted
 from studies.record import Record
 from studies.report.label_placement import FONT_PX, PHONE_PX, Range, sides_of
@@ -193,6 +193,7 @@ def _hover(record: Record, scale: AccuracyScale) -> str:
         f"{scale.phrase(record)} (proxy {proxy_text(record)} %), {ms_text(record)} ms {spread_text(record)}",
         f"{mflops_text(record)} MFLOPs, {params_text(record)} M params",
         *(f"stage {number}: {stage_text(stage)}" for number, stage in enumerate(record.architecture.stages, start=2)),
+        whole_text(record.architecture),
     ]
     return "<br>".join(lines)
 

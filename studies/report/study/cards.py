@@ -12,7 +12,7 @@ from markupsafe import Markup
 from search_space.cost import cost_of
 from search_space.plan import Plan, plan_of
 from studies.accuracy_scale import PERCENT, AccuracyScale
-from studies.display import FLOP, comparison, mflops_text, ms_text, params_text, proxy_text, spread_text
+from studies.display import FLOP, comparison, mflops_text, ms_text, params_text, proxy_text, spread_text, whole_text
 from studies.front import nearest_reference
 from studies.latency.model import LEAST_MEASUREMENTS, LatencyModel
 from studies.latency.unmeasured import Predicted
@@ -170,6 +170,7 @@ def _facts(record: Record, references: Sequence[Record], scale: AccuracyScale) -
     where = record.latency.where
     return {
         "key": record.architecture.key(),
+        "network": f"unit {record.architecture.unit}, {whole_text(record.architecture)}",
         "FLOPs, parameters": f"{mflops_text(record)} M, {params_text(record)} M",
         "memory": f"activations at most {record.peak_bytes / 1e6:.2f} MB, read and written in all "
         f"{record.memory_access_bytes / 1e6:.1f} MB",

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
+from typing import Any
 
 import optuna
 import plotly.graph_objects as go
@@ -13,7 +14,8 @@ from optuna.importance import FanovaImportanceEvaluator, get_param_importances
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from search_space.architecture import Stage
+from search_space.architecture import Architecture, Stage
+from search_space.space import is_taken
 from studies.record import OBJECTIVES, Record
 from studies.report.figures import BLUE, ORANGE, styled
 from studies.report.page import Section, section
@@ -22,15 +24,33 @@ HEADING = "What the front has in common"
 LEAST_TRIALS = 20
 """From fewer no importance is drawn: a forest finds a pattern in any few numbers."""
 SEED = 0
+_NEWER = ("Xception",)
 LABELS = {"accuracy": "accuracy", "latency_ms": "latency"}
 CHOICES: Mapping[str, Callable[[Stage], object]] = {
     "groups": lambda stage: stage.groups,
     "split": lambda stage: "none (v1)" if stage.split is None else stage.split,
     "kernel": lambda stage: stage.kernel,
-    "SE": lambda stage: "yes" if stage.se else "no",
+    "SE": lambda stage: _yes_or_no(stage.se),
     "depth": lambda stage: stage.depth,
+    "Xception": lambda stage: _yes_or_no(stage.xception),
 }
 """What is chosen for each stage, by the name that the table shows."""
+OF_NETWORK: Mapping[str, Callable[[Architecture], object]] = {
+    "unit": lambda network: network.unit,
+    "stem": lambda network: network.stem,
+    "head": lambda network: network.head or "none",
+    "activation": lambda network: network.activation,
+    "shuffle": lambda network: _yes_or_no(network.shuffle),
+    "residual": lambda network: _yes_or_no(network.residual),
+    "pre-depthwise": lambda network: _yes_or_no(network.pre_depthwise),
+    "bottleneck": lambda network: "none (v2)" if network.unit == "v2" else network.bottleneck,
+    "image px": lambda network: network.resolution or "the task's",
+}
+"""What is chosen for the whole network; shown where networks differ in it."""
+
+
+def _yes_or_no(value: bool) -> str:
+    return "yes" if value else "no"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +67,8 @@ class Importances:
 def importances_of(study: Study) -> Importances | None:
     """The importance of the search's parameters for each objective, by fANOVA (Hutter et al. 2014) as Optuna has it.
 
-    None where fewer than `LEAST_TRIALS` trials are completed, or all of them reached the same.
+    None where fewer than `LEAST_TRIALS` trials are completed, or all of them reached the same. Parameters that none of
+    the networks' units has, such as a split where all are v1, decide nothing and are left out.
     """
     trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     complete = [trial for trial in trials if trial.params]
@@ -55,7 +76,8 @@ def importances_of(study: Study) -> Importances | None:
         len(set(values)) == 1 for values in zip(*(t.values for t in complete), strict=True)
     ):
         return None
-    offered = {name: list({t.distributions[name] for t in complete}) for name in complete[0].params}
+    names = [name for name in complete[0].params if any(is_taken(name, trial.params) for trial in complete)]
+    offered = {name: list({t.distributions[name] for t in complete}) for name in names}
     common = _over_all(study, complete, {name: _whole(values) for name, values in offered.items()})
     shares = {
         name: get_param_importances(
@@ -80,14 +102,22 @@ def _over_all(study: Study, trials: Sequence[FrozenTrial], space: Mapping[str, B
     """A study of the same trials as if each had been offered all of `space`: Optuna leaves out what differs."""
     common = optuna.create_study(directions=study.directions)
     common.add_trials(
-        [optuna.create_trial(values=each.values, params=each.params, distributions=dict(space)) for each in trials]
+        [
+            optuna.create_trial(
+                values=each.values, params={name: each.params[name] for name in space}, distributions=dict(space)
+            )
+            for each in trials
+        ]
     )
     return common
 
 
 @dataclass(frozen=True, slots=True)
 class ChoiceRow:
-    """A value of a choice, and for each stage the shares of the front's networks and of all searched that have it."""
+    """A value of a choice, and the shares of the front's networks and of all searched that have it.
+
+    A pair for each stage, or one where it is chosen for the whole network.
+    """
 
     choice: str
     value: str
@@ -144,12 +174,24 @@ def importance_figure(importances: Importances) -> go.Figure:
 
 
 def choice_rows(front: Sequence[Record], records: Sequence[Record]) -> Iterator[ChoiceRow]:
-    """A row for each value of each choice that one of the records has."""
+    """A row for each value of each choice that one of the records has; of a newer one where any differ in it."""
     for name, value_of in CHOICES.items():
         found = {value_of(stage) for record in records for stage in record.architecture.stages}
-        for value in sorted(found, key=lambda value: (isinstance(value, str), value)):
+        for value in _in_order(found) if name not in _NEWER or len(found) > 1 else ():
             shares = zip(_shares(front, value_of, value), _shares(records, value_of, value), strict=True)
             yield ChoiceRow(name, str(value), tuple(shares))
+    for name, value_of_network in OF_NETWORK.items():
+        found = {value_of_network(record.architecture) for record in records}
+        for value in _in_order(found) if len(found - {"none (v2)"}) > 1 else ():
+            share, of_all = (
+                sum(value_of_network(record.architecture) == value for record in some) / len(some)
+                for some in (front, records)
+            )
+            yield ChoiceRow(name, str(value), ((share, of_all),))
+
+
+def _in_order(values: Collection[object]) -> list[Any]:
+    return sorted(values, key=lambda value: (isinstance(value, str), value))
 
 
 def _shares(records: Sequence[Record], value_of: Callable[[Stage], object], value: object) -> list[float]:

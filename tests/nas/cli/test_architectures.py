@@ -48,7 +48,14 @@ def test_a_preset_is_changed_by_what_follows() -> None:
     assert (changed.residual, changed.shuffle, changed.stages) == (True, False, plain.stages)
     assert named_network("v2-0.5x+pre-depthwise").network == PRESETS["v2-star-0.5x"]
     assert named_network("v2-0.5x+se").network == PRESETS["v2-se-0.5x"]
-    assert set(CHANGES) == {"no-shuffle", "residual", "se", "pre-depthwise"}
+    xception = named_network("v2-0.5x+xception").network
+    assert isinstance(xception, Architecture)
+    assert [stage.xception for stage in xception.stages] == [True, True, True]
+    for name, ratio in (("half-bottleneck", "1/2"), ("eighth-bottleneck", "1/8")):
+        with_bottleneck = named_network(f"v1-1.0x-g3+{name}").network
+        assert isinstance(with_bottleneck, Architecture)
+        assert with_bottleneck.to_dict() == {**PRESETS["v1-1.0x-g3"].to_dict(), "bottleneck": ratio}
+    assert len(CHANGES) == 7
 
 
 def test_a_rounded_width_is_the_nearest_that_its_groups_divide() -> None:
@@ -76,10 +83,14 @@ def test_a_file_is_called_by_its_name(tmp_path: Path) -> None:
         ("lenet", "a network is a preset, .* got 'lenet'"),
         (
             "v2-0.5x+bigger",
-            "a change must be one of no-shuffle, residual, se, pre-depthwise, joined by +; got 'bigger'",
+            "a change must be one of no-shuffle, residual, se, pre-depthwise, xception, half-bottleneck, "
+            "eighth-bottleneck, joined by +; got 'bigger'",
         ),
         ("mobilenet-v2+se", "got 'mobilenet-v2\\+se'"),
         ("v1-0.5x-g3+residual", "residual"),
+        ("v1-0.5x-g3+xception", "stage 2 of unit v1: xception belongs to the v2 unit"),
+        ("v2-0.5x+half-bottleneck", "bottleneck belongs to the v1 unit; with unit 'v2' it must be 1/4"),
+        ("v1-0.25x-g1+eighth-bottleneck", "width must be a multiple of 8 x groups = 8"),
         ("vgg-like@5ms", "follows from FLOPs"),
         ("no.json", "an architecture is a JSON file or a preset, and 'no.json' is neither"),
     ],
@@ -106,7 +117,7 @@ def test_a_command_that_needs_an_architecture_takes_changed_presets_and_refuses_
         assert printed.out == ""
         assert printed.err.count("\n") == 1
         assert "'mobilenet-v2' is a hand-designed network, which nas.cost, nas.compare and" in printed.err
-        assert "give presets, also with changes (v2-1.0x+no-shuffle+" in printed.err
+        assert "give presets, also with changes joined by + (v2-1.0x+residual+se): no-shuffle, residual, " in printed.err
 
 
 def test_two_files_of_one_name_are_refused_and_one_network_may_be_named_twice(tmp_path: Path) -> None:

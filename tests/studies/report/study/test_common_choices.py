@@ -1,6 +1,8 @@
 """What the front has in common: importances that find what mattered, and shares counted by hand."""
 
 import re
+from dataclasses import replace
+from fractions import Fraction
 
 import optuna
 import pytest
@@ -9,7 +11,7 @@ from builders.records import record
 from builders.sections import content_of
 
 from search_space import PRESETS
-from studies.report.study.common_choices import LEAST_TRIALS, importances_of, winners_section
+from studies.report.study.common_choices import LEAST_TRIALS, choice_rows, importances_of, winners_section
 from studies.report.study.guidelines import guidelines_section, in_words
 
 
@@ -70,6 +72,43 @@ def test_the_shares_by_stage_are_counted() -> None:
     assert shares["groups", "3"] == 3 * [("25", "50")]
     assert shares["split", "none (v1)"] == 3 * [("50", "100")]
     assert shares["depth", "4"] == [("100", "100"), ("0", "0"), ("100", "100")]
+    assert not {row[0] for row in rows} & {"Xception", "stem", "shuffle", "residual", "bottleneck"}, "none differs"
+
+
+def test_what_was_chosen_for_the_whole_network_is_counted_once() -> None:
+    v1, v2 = PRESETS["v1-1.0x-g3"], PRESETS["v2-1.0x"]
+    xception = replace(v2.stages[1], xception=True)
+    networks = [
+        replace(v1, bottleneck=Fraction(1, 2), stem=12),
+        replace(v1, shuffle=False),
+        replace(v2, stages=(v2.stages[0], xception, v2.stages[2])),
+        replace(v2, residual=True),
+    ]
+    records = [record(network, 0.5, 1.0 + place) for place, network in enumerate(networks)]
+    rows = {(row.choice, row.value): row.shares for row in choice_rows(records[:2], records)}
+    assert rows["Xception", "yes"] == ((0, 0), (0, 0.25), (0, 0))
+    assert rows["unit", "v1"] == ((1, 0.5),)
+    assert rows["stem", "12"] == ((0.5, 0.25),)
+    assert rows["shuffle", "no"] == ((0.5, 0.25),)
+    assert rows["residual", "yes"] == ((0, 0.25),)
+    assert rows["bottleneck", "1/2"] == rows["bottleneck", "1/4"] == ((0.5, 0.25),)
+    assert rows["bottleneck", "none (v2)"] == ((0, 0.5),)
+    assert not {choice for choice, _ in rows} & {"activation", "pre-depthwise", "image px"}
+    assert '<td class="number" colspan="3" style' in content_of(winners_section(records[:2], records, None))
+
+
+def test_a_choice_that_no_unit_of_the_search_has_is_no_bar() -> None:
+    study = optuna.create_study(directions=["maximize", "minimize"], sampler=optuna.samplers.RandomSampler(seed=0))
+
+    def objective(trial: optuna.Trial) -> tuple[float, float]:
+        trial.suggest_categorical("unit", ["v1"])
+        trial.suggest_categorical("split_2", ["1/4", "1/2"])
+        return trial.suggest_int("depth_2", 1, 8) / 8, trial.suggest_int("groups_2", 1, 8) / 8
+
+    study.optimize(objective, n_trials=30)
+    found = importances_of(study)
+    assert found is not None
+    assert found.shares["accuracy"].keys() == {"unit", "depth_2", "groups_2"}
 
 
 def test_an_empty_front_has_no_section() -> None:
