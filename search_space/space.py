@@ -24,7 +24,6 @@ from search_space.widths import NEAR, Structure, narrowest, quanta, solve_widths
 ROOMY = 1 / 3
 """Where the narrowest network of the largest sizes uses no more of the budget, all sizes and fills are offered."""
 
-
 _UNIT_OF = {
     **dict.fromkeys(("split", "xception", "residual", "pre_depthwise"), "v2"),
     "bottleneck": "v1",

@@ -104,7 +104,11 @@ FEATURES: Mapping[str, Feature] = {
         lambda architecture, macs: float(architecture.pre_depthwise), 0.02, 0.03, "Ma 2018, V2*", (0, 1)
     ),
     "xception": Feature(
-        _mean(lambda stage: float(stage.xception)), 0.0, 0.05, "Guo 2019: in 4 of 20 units, beside other blocks", (0, 0.2)
+        _mean(lambda stage: float(stage.xception)),
+        0.0,
+        0.05,
+        "Guo 2019: in 4 of 20 units, beside other blocks",
+        (0, 0.2),
     ),
     "log bottleneck, v1": Feature(
         lambda architecture, macs: log(architecture.bottleneck / BOTTLENECK), 0.0, 0.05, "Zhang 2017 tries 1/4 alone"

@@ -8,7 +8,17 @@ from typing import Any
 from optuna.trial import FrozenTrial
 
 from studies.accuracy_scale import ACCURACY, AccuracyScale
-from studies.display import FLOP, SPREAD, mflops_text, ms_text, params_text, proxy_text, spread_text, stage_text, whole_text
+from studies.display import (
+    FLOP,
+    SPREAD,
+    mflops_text,
+    ms_text,
+    params_text,
+    proxy_text,
+    spread_text,
+    stage_text,
+    whole_text,
+)
 from studies.facts import LatencyFacts
 from studies.markdown import code_in_markdown, in_markdown
 from studies.record import record_of

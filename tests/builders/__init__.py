@@ -22,5 +22,6 @@
 - `tables`: benchmark tables
 - `train_command`: the smallest training by `nas.train`
 - `trainings`: small trainings on noise
+- `wide_space`: a space with every choice open, and networks drawn from it
 - `workers`: workers that answer at once
 """

@@ -28,19 +28,21 @@ OPTIONS: tuple[dict[str, Any], ...] = (
     {"activation": "hardswish"},
     {"shuffle": False},
     {"head": 64},
-    {"se": True},
+    {"se": True, "xception": True},
 )
 """Of the networks of v2, one each; kernels go round from stage to stage."""
 
 
-def v1(*groups: int) -> Architecture:
+def v1(*groups: int, **options: Any) -> Architecture:
     stages = (Stage(2, width, count) for width, count in zip(V1_WIDTHS, groups, strict=True))
-    return Architecture("v1", 24, 0, tuple(stages))
+    return Architecture("v1", 24, 0, tuple(stages), **options)
 
 
-def v2(stages: Sequence[tuple[int, Fraction]], head: int = 0, se: bool = False, **options: Any) -> Architecture:
+def v2(
+    stages: Sequence[tuple[int, Fraction]], head: int = 0, se: bool = False, xception: bool = False, **options: Any
+) -> Architecture:
     kernels = itertools.cycle((3, 5, 7))
-    made = (Stage(2, V2_WIDTH, groups, split, next(kernels), se) for groups, split in stages)
+    made = (Stage(2, V2_WIDTH, groups, split, next(kernels), se, xception) for groups, split in stages)
     return Architecture("v2", 24, head, tuple(made), **options)
 
 
@@ -51,7 +53,14 @@ def _of_v2() -> Iterator[tuple[str, Architecture]]:
         yield f"v2 {' '.join(f'{groups}:{split}' for groups, split in stages)} {options}", v2(stages, **options)
 
 
-ALL = {"v1 g = 1, 2, 3": v1(1, 2, 3), "v1 g = 4, 8, 3": v1(4, 8, 3), **dict(_of_v2())}
+ALL = {
+    "v1 g = 1, 2, 3": v1(1, 2, 3),
+    "v1 g = 4, 8, 3": v1(4, 8, 3),
+    "v1 bottleneck 1/2": v1(2, 1, 3, bottleneck=Fraction(1, 2)),
+    "v1 bottleneck 1/8": v1(3, 4, 8, bottleneck=Fraction(1, 8)),
+    **dict(_of_v2()),
+    "v2 Xception, residual": v2([(1, SPLITS[2]), (2, SPLITS[0]), (3, SPLITS[1])], xception=True, residual=True),
+}
 
 
 def network(architecture: Architecture, is_trained: bool = True) -> ExportedNetwork:

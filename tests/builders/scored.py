@@ -16,10 +16,17 @@ def shallow(name: str, activation: str = "relu") -> Architecture:
     return replace(PRESETS[name], stages=stages, activation=activation)
 
 
+def with_xception(architecture: Architecture) -> Architecture:
+    """It with Xception branches of grouped 1x1 convolutions in its second stage."""
+    first, second, third = architecture.stages
+    return replace(architecture, stages=(first, replace(second, xception=True, groups=2), third))
+
+
 ARCHITECTURES = {
     "v1 g3": shallow("v1-0.25x-g3"),
     "v2": shallow("v2-0.5x"),
     "v2 SE hardswish": shallow("v2-se-0.5x", "hardswish"),
+    "v2 Xception": with_xception(shallow("v2-0.5x")),
 }
 
 

@@ -4,6 +4,7 @@ import pytest
 import torch
 import torchvision
 from builders.canvases import CANVAS, canvases, noise
+from builders.wide_space import drawn_wide
 from torch import nn
 
 from proxies.backbone import STRIDES, Backbone, backbone_of, detector
@@ -15,7 +16,8 @@ STEPS = 80
 
 
 def test_maps_have_the_stated_channels_and_strides_at_any_size() -> None:
-    for architecture in (*(SPACE.suggest(RandomChooser(seed)) for seed in range(4)), PRESETS["v2-star-0.5x"]):
+    drawn = (*(SPACE.suggest(RandomChooser(seed)) for seed in range(4)), *drawn_wide(3))
+    for architecture in (*drawn, PRESETS["v2-star-0.5x"]):
         backbone = backbone_of(architecture).eval()
         for height, width in ((64, 64), (97, 130), (33, 65)):
             with torch.inference_mode():

@@ -8,6 +8,7 @@ import pytest
 import torch
 import torchvision
 from builders.places import FACTS, needs_facts, read_json
+from builders.wide_space import drawn_wide
 from pytorchcv.model_provider import get_model
 from torch import Tensor, nn
 
@@ -146,6 +147,11 @@ def test_drawn_networks_compute_and_train(text: str) -> None:
     space = SearchSpace.default(Budget.parse(text))
     for seed in range(5):
         check_it_trains(space.suggest(RandomChooser(seed)), 64, 10)
+
+
+def test_drawn_networks_of_a_space_with_every_choice_open_compute_and_train() -> None:
+    for architecture in drawn_wide(6):
+        check_it_trains(architecture, 64, 10)
 
 
 OPTIONS: list[dict[str, Any]] = [

@@ -9,6 +9,7 @@ import onnx
 import pytest
 import torch
 from builders.exported import ALL, IMAGE_SIZE, V1_WIDTHS, network, v2
+from builders.wide_space import drawn_wide
 from torch import nn
 
 from proxies.backbone import deployed
@@ -86,6 +87,11 @@ def test_every_group_count_split_and_option_computes_what_torch_computes(name: s
 @pytest.mark.parametrize("architecture", [V1, V2], ids=["v1", "v2"])
 def test_every_stem_and_rectangles_too(architecture: Architecture, stem_stride: int, tmp_path: Path) -> None:
     check_planned(build(architecture, 7, 2, stem_stride, seed=1), (2, 2, 41, 64), tmp_path)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_drawn_networks_of_a_space_with_every_choice_open_too(seed: int, tmp_path: Path) -> None:
+    check_planned(build(drawn_wide(1, seed)[0], 7, stem_stride=2, seed=1), (2, 3, 32, 32), tmp_path)
 
 
 @pytest.mark.parametrize("unit", OTHER_UNITS)

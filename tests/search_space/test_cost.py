@@ -11,6 +11,7 @@ import pytest
 import torch
 from builders.layer_counts import fvcore_macs, hooked_layers
 from builders.places import FACTS, needs_facts
+from builders.wide_space import drawn_wide
 from torch import nn
 
 from proxies.backbone import Backbone, FeatureMaps, deployed
@@ -174,6 +175,13 @@ def test_cost_equals_fvcore_and_the_module_over_the_space(budget: str, part: int
     space = SearchSpace.default(Budget.parse(budget))
     for seed in range(5 * part, 5 * part + 5):
         check_against_the_network(space.suggest(RandomChooser(seed)), 32, num_classes=10)
+
+
+@pytest.mark.parametrize("part", range(6))
+def test_cost_equals_fvcore_and_the_module_where_every_choice_is_open(part: int) -> None:
+    for architecture in drawn_wide(5, first=5 * part):
+        check_against_the_network(architecture, 32, num_classes=10)
+        check_against(Backbone(architecture), architecture, 32, num_classes=NO_CLASSIFIER)
 
 
 CORNERS = list(product(("v1", "v2"), (1, 2, 3, 4, 8), (3, 5, 7), (False, True)))

@@ -117,7 +117,9 @@ def test_a_command_that_needs_an_architecture_takes_changed_presets_and_refuses_
         assert printed.out == ""
         assert printed.err.count("\n") == 1
         assert "'mobilenet-v2' is a hand-designed network, which nas.cost, nas.compare and" in printed.err
-        assert "give presets, also with changes joined by + (v2-1.0x+residual+se): no-shuffle, residual, " in printed.err
+        assert (
+            "give presets, also with changes joined by + (v2-1.0x+residual+se): no-shuffle, residual, " in printed.err
+        )
 
 
 def test_two_files_of_one_name_are_refused_and_one_network_may_be_named_twice(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from builders.exported import ALL, IMAGE_SIZE, STEM_STRIDE, elsewhere, network
+from builders.wide_space import drawn_wide
 from safetensors.torch import save_file
 
 from proxies.export.python_source import LINES, source_of
@@ -67,8 +68,7 @@ def test_drawn_architectures_give_the_same_modules_by_name() -> None:
     space = SearchSpace.default(Budget.parse("20mflops"))
     from proxies.network import build
 
-    for seed in range(30):
-        architecture = space.suggest(RandomChooser(seed))
+    for architecture in (*(space.suggest(RandomChooser(seed)) for seed in range(30)), *drawn_wide(30)):
         module: dict = {"__name__": "exported"}
         exec(source_of(architecture), module)
         with torch.device("meta"):

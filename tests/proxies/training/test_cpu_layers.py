@@ -4,6 +4,7 @@ from fractions import Fraction
 
 import pytest
 import torch
+from builders.wide_space import drawn_wide
 from torch import Tensor, nn
 
 from proxies.network import build
@@ -68,6 +69,11 @@ def assert_trains_as_plain(architecture: Architecture, dtype: torch.dtype) -> No
 @pytest.mark.parametrize("seed", range(8))
 def test_a_drawn_network_trains_as_of_plain_modules(seed: int) -> None:
     assert_trains_as_plain(drawn(seed), torch.float64)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_drawn_network_of_a_space_with_every_choice_open_trains_as_of_plain_modules(seed: int) -> None:
+    assert_trains_as_plain(drawn_wide(1, seed)[0], torch.float64)
 
 
 @pytest.mark.parametrize("split", ["1/2", "1/3", "2/3", "1/4", "3/4"])

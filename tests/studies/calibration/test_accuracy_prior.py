@@ -178,5 +178,5 @@ def test_one_that_was_kept_before_a_feature_came_knows_of_it_what_the_literature
     assert again.weights == pytest.approx(prior.weights)
     assert np.array(again.covariance) == pytest.approx(np.array(prior.covariance))
     assert (again.lowest, again.highest) == (prior.lowest, prior.highest), "no published network has the feature"
-    with pytest.raises(InputError, match="'luck'.*newer version"):
+    with pytest.raises(InputError, match=r"'luck'.*newer version"):
         AccuracyPrior.from_dict({**kept, "features": [*kept["features"][:-1], "luck"]})

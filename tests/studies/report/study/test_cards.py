@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from html import unescape
 from typing import Any
 
@@ -10,6 +11,7 @@ from builders.fronts import TIMED
 from builders.measurements import MODEL, NETWORKS
 from builders.records import record
 from builders.sections import content_of
+from builders.wide_space import drawn_wide
 
 from search_space import PRESETS, Architecture, cost_of
 from search_space.plan import plan_of
@@ -77,9 +79,12 @@ def test_a_unit_of_the_paper_is_drawn_as_in_its_figure() -> None:
     )
 
 
-@pytest.mark.parametrize("name", sorted(PRESETS))
+DRAWN = {**PRESETS, **{f"drawn {place}": network for place, network in enumerate(drawn_wide(10))}}
+
+
+@pytest.mark.parametrize("name", sorted(DRAWN))
 def test_every_layer_of_a_unit_but_norms_and_merged_activations_has_its_box(name: str) -> None:
-    for stage in plan_of(PRESETS[name]).stages:
+    for stage in plan_of(DRAWN[name]).stages:
         for unit in stage:
             drawn = unit_drawing(unit).inline()
             layers = [*(layer for branch in unit.branches for layer in branch.layers), *unit.tail]
@@ -87,6 +92,17 @@ def test_every_layer_of_a_unit_but_norms_and_merged_activations_has_its_box(name
                 assert drawn.count(f'"kind {kind}"') == sum(kind_of(layer) == kind for layer in layers)
             added = sum(branch.residual for branch in unit.branches)
             assert drawn.count('"kind join"') == 1 + added
+
+
+def test_an_xception_unit_is_drawn_and_named() -> None:
+    v2 = PRESETS["v2-1.0x"]
+    xception = replace(v2, stages=tuple(replace(stage, xception=True) for stage in v2.stages))
+    pair = "depthwise 3x3 (58 channels), 1x1 (58 channels, relu)"
+    assert unit_text(plan_of(xception).stages[0][1]) == (
+        f"58 of 116 channels: passed on; 58 of 116 channels: {pair}, {pair}, {pair}; concatenate; shuffle, 2 groups"
+    )
+    page = content_of(cards_section([record(replace(xception, residual=True), 0.6, 2.0)], [], None))
+    assert "<dt>network</dt><dd>unit v2, stem 24, head 1024, relu, residual</dd>" in page
 
 
 def test_the_stages_are_drawn_with_a_slab_for_each_unit_taller_where_the_image_is() -> None:
