@@ -130,6 +130,11 @@ def _check_units(choices: Choices) -> None:
                 f"{name} belongs to the {unit} unit, and units are {', '.join(choices.units)}: add {unit!r} to units, "
                 f"or leave {name} out"
             )
+    if False in choices.shuffle and choices.units == ("v1",) and choices.groups == (1,):
+        raise InputError(
+            "shuffle changes nothing where units are v1 and groups are 1: then nothing is shuffled; add groups, or "
+            "leave shuffle out"
+        )
 
 
 def _check_size(choices: Choices) -> None:
@@ -156,10 +161,14 @@ def _among(allowed: tuple[Any, ...]) -> Any:
     def check(name: str, value: Any) -> tuple[Any, ...]:
         for item in _listed(name, value):
             if type(item) is not type(allowed[0]) or item not in allowed:
-                raise InputError(f"{name} must be among {', '.join(map(str, allowed))}, got {shown(item)}")
+                raise InputError(f"{name} must be among {', '.join(map(_as_toml, allowed))}, got {shown(item)}")
         return tuple(value)
 
     return check
+
+
+def _as_toml(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _integer(at_least: int, at_most: int) -> Any:

@@ -243,9 +243,11 @@ def _architecture_of(choices: Choices, chosen: Params, widths: tuple[int, ...]) 
         chosen["head"],
         stages,
         activation=chosen["activation"],
-        residual=is_v2 and chosen["residual"],
+        # Where nothing is grouped, v1 shuffles nothing; and the first unit of a stage has no residual. One network must
+        # have one key.
+        residual=is_v2 and chosen["residual"] and any(stage.depth > 1 for stage in stages),
         pre_depthwise=is_v2 and chosen["pre_depthwise"],
-        shuffle=chosen["shuffle"],
+        shuffle=chosen["shuffle"] or (not is_v2 and set(structure.groups) == {1}),
         bottleneck=structure.bottleneck,
         resolution=chosen.get("resolution"),
     )

@@ -108,9 +108,22 @@ class KnownAhead:
 
 def distributions_of(space: SearchSpace) -> dict[str, BaseDistribution]:
     """All parameters of the space with all their values, from which a small budget may leave some out."""
-    chooser = _Recorder()
-    space.suggest(chooser)
-    return dict(sorted(chooser.distributions.items()))
+    found: dict[str, BaseDistribution] = {}
+    groups = space.choices.groups
+    for count in groups if len(space.choices.stem) > 1 else groups[:1]:  # which stems are offered depends on it
+        chooser = _Recorder(count)
+        space.suggest(chooser)
+        found = {name: _union(found.get(name, each), each) for name, each in chooser.distributions.items()}
+    return dict(sorted(found.items()))
+
+
+def _union(one: BaseDistribution, other: BaseDistribution) -> BaseDistribution:
+    """All numbers of both; categories are the same in both."""
+    if not isinstance(one, IntDistribution) or not isinstance(other, IntDistribution):
+        return one
+    steps = [each.step for each in (one, other) if not each.single()]
+    step = math.gcd(one.low - other.low, *steps) or 1
+    return IntDistribution(min(one.low, other.low), max(one.high, other.high), step=step)
 
 
 class _NotOffered(Exception):
@@ -128,10 +141,11 @@ class _OfferedChooser(FixedChooser):
 
 
 class _Recorder(RandomChooser):
-    """Chooses the least number and the first category, and keeps what was offered."""
+    """Chooses the least number, the first category and these groups of stage 2, and keeps what was offered."""
 
-    def __init__(self) -> None:
+    def __init__(self, groups: int) -> None:
         super().__init__(0)
+        self._groups = groups
         self.distributions: dict[str, BaseDistribution] = {}
 
     def suggest_int(self, name: str, low: int, high: int, *, step: int = 1) -> int:
@@ -140,4 +154,4 @@ class _Recorder(RandomChooser):
 
     def suggest_categorical(self, name: str, choices: Any) -> Any:
         self.distributions[name] = CategoricalDistribution(tuple(choices))
-        return choices[0]
+        return self._groups if name == "groups_2" else choices[0]

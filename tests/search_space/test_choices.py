@@ -1,3 +1,4 @@
+import dataclasses
 import tomllib
 from fractions import Fraction
 from pathlib import Path
@@ -14,7 +15,7 @@ DEFAULT = Path(search_space.__file__).with_name("default_space.toml").read_text(
 
 def changed(key: str, value: str) -> str:
     lines = DEFAULT.splitlines()
-    at = [number for number, line in enumerate(lines) if line.startswith(f"{key} =")]
+    at = [number for number, line in enumerate(lines) if line.removeprefix("# ").startswith(f"{key} =")]
     assert len(at) == 1
     lines[at[0]] = f"{key} = {value}"
     return "\n".join(lines)
@@ -143,7 +144,55 @@ IMPOSSIBLE = [
     ("depths", "[[100], [100], [100]]", "lower max_width"),
     ("splits", '["1e-99999999"]', "1e-99999999"),
     ("max_width", '"wide"', "'wide'"),
+    ("shuffle", "true", "True"),
+    ("shuffle", "[1]", "must be among false, true, got 1"),
+    ("residual", '["yes"]', "must be among false, true, got 'yes'"),
+    ("pre_depthwise", "[]", "[]"),
+    ("xception", "[true, true]", "must not repeat a value"),
+    ("bottlenecks", "[0.25]", "0.25"),
+    ("bottlenecks", '["1/3"]', "1/3"),
+    ("bottlenecks", '"1/4"', "'1/4'"),
+    ("bottlenecks", '["1/4", "1/4"]', "must not repeat a value"),
+    ("stem", '"24"', "'24'"),
 ]
+
+
+# (further lines, the whole message)
+NO_UNIT_TAKES_IT = [
+    ("xception = [false, true]", "xception belongs to the v2 unit, and units are v1: add 'v2' to units, or leave"),
+    (
+        "residual = [true]",
+        "residual belongs to the v2 unit, and units are v1: add 'v2' to units, or leave residual",
+    ),
+    ("pre_depthwise = [true]", "pre_depthwise belongs to the v2 unit, and units are v1"),
+    ("shuffle = [true, false]", "shuffle changes nothing where units are v1 and groups are 1"),
+]
+
+
+@pytest.mark.parametrize(("line", "said"), NO_UNIT_TAKES_IT)
+def test_a_choice_that_no_unit_takes_is_refused(tmp_path: Path, line: str, said: str) -> None:
+    only_v1 = changed("units", '["v1"]').replace(f"groups = {tomllib.loads(DEFAULT)['groups']}", "groups = [1]")
+    assert said in refusal(tmp_path, f"{only_v1}\n{line}\n")
+    name, _, value = line.partition(" = ")
+    assert read(tmp_path, f"{DEFAULT}\n{line}\n") != Choices.default(), (name, value)
+
+
+def test_a_bottleneck_without_v1_is_refused(tmp_path: Path) -> None:
+    line = 'bottlenecks = ["1/8", "1/4"]'
+    message = refusal(tmp_path, changed("units", '["v2"]') + f"\n{line}\n")
+    assert "bottlenecks belongs to the v1 unit, and units are v2: add 'v1' to units, or leave bottlenecks" in message
+    assert read(tmp_path, f"{DEFAULT}\n{line}\n").bottlenecks == (Fraction(1, 8), Fraction(1, 4))
+
+
+def test_the_lines_that_the_default_space_offers_beside_its_own_are_choices(tmp_path: Path) -> None:
+    lines = [line.removeprefix("# ") for line in DEFAULT.splitlines() if line.startswith("# ") and " = " in line]
+    opened = read(tmp_path, "\n".join([DEFAULT, *lines]))
+    for line in lines:
+        (key, values), *_ = tomllib.loads(line).items()
+        assert getattr(opened, key) != getattr(Choices.default(), key)
+        assert len(getattr(opened, key)) == len(values) > 1
+    optional = {field.name for field in dataclasses.fields(Choices) if field.default is not dataclasses.MISSING}
+    assert {line.split(" = ")[0] for line in lines} == optional
 
 
 @pytest.mark.parametrize(("key", "value", "shown"), IMPOSSIBLE)

@@ -2,10 +2,13 @@
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from builders.wide_space import WIDE, wide_space
+from optuna.distributions import IntDistribution
 from optuna.study import Study
 
 from nas.search.known_ahead import KnownAhead, distributions_of
@@ -128,6 +131,28 @@ def test_distributions_hold_every_parameter_of_a_suggestion() -> None:
     chooser = RandomChooser(0)
     SPACE.suggest(chooser)
     assert set(distributions_of(SPACE)) == set(chooser.params)
+
+
+def test_distributions_hold_every_stem_though_which_are_offered_depends_on_the_groups() -> None:
+    assert distributions_of(wide_space())["stem"] == IntDistribution(8, 48, step=8)
+    threes = SearchSpace(replace(WIDE, groups=(3, 8)), wide_space().budget)
+    assert distributions_of(threes)["stem"] == IntDistribution(8, 48, step=8), "24 and 48, and all multiples of 8"
+    assert distributions_of(SearchSpace(replace(WIDE, stem=(24,)), wide_space().budget)).keys().isdisjoint({"stem"})
+    for seed in range(200):
+        chooser = RandomChooser(seed)
+        wide_space().suggest(chooser)
+        assert distributions_of(wide_space())["stem"]._contains(chooser.params["stem"])
+
+
+def test_points_that_differ_in_what_their_unit_has_not_are_one() -> None:
+    known_of = KnownAhead(wide_space(), ANCHOR_MS, None).of([]).known_of
+    choosers = [RandomChooser(seed) for seed in range(20)]
+    chooser = next(each for each in choosers if wide_space().suggest(each).unit == "v1")
+    others = {"split_2": "3/4", "xception_3": True, "residual": True, "pre_depthwise": True}
+    known = [known_of({**chooser.params, **changes}) for changes in ({}, others, {"bottleneck": "1/2"})]
+    assert all(each is not None for each in known)
+    identities = [each.identity for each in known if each is not None]
+    assert identities[0] == identities[1] != identities[2]
 
 
 def test_with_a_prior_each_point_has_the_accuracy_that_its_architecture_lets_expect(study: Study) -> None:
