@@ -8,6 +8,7 @@ from typing import Any
 
 from search_space.errors import InputError
 from search_space.reading import Fields, read_json
+from studies.checked_facts import checked_quantised
 
 METRICS = "metrics.json"
 MOST_IMAGES, LARGEST_SIDE, MOST_CLASSES = 10**9, 10**5, 10**6
@@ -56,6 +57,8 @@ def _read(fields: Fields) -> Metrics:
     for name in ("validation_accuracy", "test_accuracy"):
         if name == "validation_accuracy" or fields.value(name) is not None:
             fields.number(name, 0, 1)
+    if "int8" in fields.plain:
+        checked_quantised(fields.value("int8"))
     if fields.value("no_test_because") is not None:
         fields.text("no_test_because")
     fields.whole("seed", 0, 2**64)

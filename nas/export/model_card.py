@@ -66,7 +66,13 @@ def facts_of(exported: Exported, files: Files) -> dict[str, Any]:
 
 def _training(metrics: Mapping[str, Any]) -> dict[str, Any]:
     names = ("data", "recipe", "seed", "device", "validation_accuracy", "test_accuracy", "no_test_because", "seconds")
-    return {**{name: metrics[name] for name in names}, "command": metrics["command"], "versions": metrics["versions"]}
+    int8 = {"int8": metrics["int8"]} if "int8" in metrics else {}
+    return {
+        **{name: metrics[name] for name in names},
+        **int8,
+        "command": metrics["command"],
+        "versions": metrics["versions"],
+    }
 
 
 def card_text(facts: Mapping[str, Any]) -> str:

@@ -160,7 +160,9 @@ def _result(entry: Entry) -> str:
     if entry.latency_ms is not None:
         spread = f" ±{100 * entry.spread / 2:.1f} %" if entry.spread is not None else ""
         return f"{entry.latency_ms:.3f} ms{spread}{' noisy' if entry.noisy else ''}"
-    return "" if entry.validation_accuracy is None else f"{100 * entry.validation_accuracy:.2f} %"
+    of_int8 = entry.int8_validation_accuracy
+    in_int8 = "" if of_int8 is None else f", {100 * of_int8:.2f} % in int8"
+    return "" if entry.validation_accuracy is None else f"{100 * entry.validation_accuracy:.2f} %{in_int8}"
 
 
 def _plural(count: int, one: str, several: str) -> str:

@@ -15,6 +15,8 @@ from nas.cli.stopping import at_once, keeping
 from nas.train.settings import FILES, OWNER, TrainSettings, add_flags, settings_of
 from proxies.latency.lifetime import end_soon_after_parent
 from search_space.errors import InputError
+from studies.facts import QuantisedFacts
+from studies.int8_loss import Int8Loss
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -69,6 +71,8 @@ def _result_lines(metrics: Mapping[str, Any]) -> Iterator[str]:
     data, cost = metrics["data"], metrics["cost"]["training"]
     images = data["validation_images"]
     yield f"validation accuracy: {100 * metrics['validation_accuracy']:.2f} % of {images} images"
+    if "int8" in metrics:
+        yield _int8_line(metrics)
     if doubt := metrics.get("doubt"):
         yield f"careful: {doubt}; try a lower --learning-rate, other epochs, or more images"
     if metrics["test_accuracy"] is None:
@@ -78,6 +82,16 @@ def _result_lines(metrics: Mapping[str, Any]) -> Iterator[str]:
     yield (
         f"{metrics['name']}: {cost['params'] / 1e6:.4f} M params, {cost['macs'] / 1e6:.3f} MFLOPs "
         f"at {cost['resolution']} px, {cost['classes']} classes"
+    )
+
+
+def _int8_line(metrics: Mapping[str, Any]) -> str:
+    facts = QuantisedFacts(metrics["int8"])
+    loss = Int8Loss.of({0: metrics["validation_accuracy"]}, {0: facts.accuracy}, {0: facts})
+    lost = f", {loss.text} points lost{', much' if loss.is_much else ''}" if loss else ""
+    return (
+        f"validation accuracy in int8: {100 * facts.accuracy:.2f} % of the same images{lost}; quantised on "
+        f"{facts.calibration_images} training images, run in ONNX Runtime {facts.runtime_version}"
     )
 
 

@@ -21,6 +21,7 @@ from nas.train.settings import FILES, OWNER, TrainSettings
 from proxies.data.load import ImageData
 from proxies.data.test_images import HeldOut, shared_notes
 from proxies.pretrained import TrainedFor
+from proxies.quantization.accuracy import quantised_accuracy
 from proxies.training.checkpoint import Checkpoint, damaged, read_checkpoint, write_checkpoint
 from proxies.training.distributed import Processes, process_group
 from proxies.training.result import TrainingError
@@ -28,6 +29,7 @@ from proxies.training.trainer import Trainer
 from proxies.weights import start_from, write_weights
 from search_space.errors import InputError
 from search_space.files import digest_of, write_json
+from search_space.precision import INT8
 from studies.facts import DATA_CHANGED
 
 _CPU_IS_FULL = "DefaultCPUAllocator"
@@ -100,6 +102,10 @@ def _run(settings: TrainSettings, processes: Processes, tell: Tell) -> TrainOutc
         with doing("testing the network"):
             result = result_of(settings, trainer, data, test, started_from)
         # With the result, so that the test images are looked at once whatever happens from here on.
+        write_checkpoint(settings.checkpoint, Checkpoint(identity, trainer.state_dict(), result))
+    if settings.in_int8 and INT8 not in result:
+        with doing("quantising the network"):
+            result = {**result, INT8: quantised_accuracy(trainer.trained_network, trainer.data).to_dict()}
         write_checkpoint(settings.checkpoint, Checkpoint(identity, trainer.state_dict(), result))
     return TrainOutcome(result, _write(settings, trainer, data, result))
 

@@ -27,6 +27,7 @@ from search_space.architecture import Architecture
 from search_space.bounds import BATCHES, LEARNING_RATES, PROCESSES, Bounds
 from search_space.errors import InputError
 from search_space.files import file_name
+from search_space.precision import FP32, INT8, PRECISIONS
 from search_space.presets import PRESETS
 
 CHECKPOINT = "checkpoint.pt"
@@ -46,12 +47,18 @@ class TrainSettings:
     recipe: Recipe
     weights_from: Path | None
     device: str
+    precision: str
     seed: int
     out: Path
     resume: bool
     rank: int
     world: int
     local_rank: int
+
+    @property
+    def in_int8(self) -> bool:
+        """Whether the trained network is quantised, and its accuracy counted in 8 bits too."""
+        return self.precision == INT8
 
     @property
     def checkpoint(self) -> Path:
@@ -70,6 +77,8 @@ def add_flags(parser: Parser) -> None:
     add("--learning-rate", type=Number(LEARNING_RATES), help="instead of the recipe's")
     add("--weights-from", type=Path, metavar="FILE", help="start from weights.safetensors, or torchvision's .pth")
     add("--device", type=one_of(DEVICES), default="cpu", help=f"where it is trained: {', '.join(DEVICES)}")
+    in_what = f"what its accuracy is counted in, beside fp32 in any case: {', '.join(PRECISIONS)} (default: {FP32})"
+    add("--precision", type=one_of(PRECISIONS), default=FP32, help=in_what)
     add_seed_flag(parser, "seed of the first weights and of all that training draws")
     add("--out", type=Path, help="folder for what is written (default: runs/train-NAME)")
     add("--resume", action="store_true", help="go on from the folder's checkpoint, if there is one")
@@ -100,6 +109,7 @@ def settings_of(flags: argparse.Namespace, environment: Mapping[str, str] = os.e
         recipe=recipe,
         weights_from=flags.weights_from,
         device=flags.device,
+        precision=flags.precision,
         seed=flags.seed,
         out=out,
         resume=flags.resume,

@@ -26,9 +26,9 @@ class Entry:
     `name` is the preset's where the network is one, or its backbone. `device` is cpu or cuda of a training, and of a
     latency the name that the user gave it, or its fingerprint. `task`, a latency's, is a row of
     `search_space.task.TASKS`; a backbone has no classes. `taken_at` is ISO 8601 in UTC. `validation_accuracy` is the
-    last one, in [0, 1], `training_loss_sum` the sum of the epochs' means, `spread` a latency's standard errors as a
-    share of it. `architecture`, `method`, `versions` and `result`, which is all that is known of the entry, are JSON
-    texts.
+    last one, in [0, 1], `int8_validation_accuracy` that of the network quantised after it, `training_loss_sum` the sum
+    of the epochs' means, `spread` a latency's standard errors as a share of it. `architecture`, `method`, `versions`
+    and `result`, which is all that is known of the entry, are JSON texts.
     """
 
     kind: str
@@ -49,6 +49,7 @@ class Entry:
     resolution_px: int | None = None
     stem_stride: int | None = None
     validation_accuracy: float | None = None
+    int8_validation_accuracy: float | None = None
     validation_loss: float | None = None
     training_loss_sum: float | None = None
     latency_ms: float | None = None
@@ -106,6 +107,7 @@ def entry_of_evaluation(row: Mapping[Any, Any]) -> Entry:
                 resolution_px=result.get("image_size"),
                 stem_stride=result.get("stem_stride"),
                 validation_accuracy=_last(result.get("validation_accuracies")),
+                int8_validation_accuracy=(result.get("int8") or {}).get("accuracy"),
                 validation_loss=_last(result.get("validation_losses")),
                 training_loss_sum=sum(losses) if losses else None,
                 versions=_json(made_by.get("versions")),
