@@ -3,36 +3,46 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from nas.cli.architectures import named_architecture
+import onnx
+
+from nas.cli.architectures import named_network
 from nas.cli.command import check_folder, make_folder
 from nas.cli.flags import precision_of, task_of
 from nas.cli.folders import OwnFiles
 from nas.cli.heartbeat import doing
 from nas.cli.storage import storage_named
 from nas.latency.flags import EXPLAINED_RUNTIME
+from proxies.latency.existing_onnx import prepare_file
 from proxies.latency.machine import device_facts, fingerprint
 from proxies.latency.measure import prepare
+from proxies.latency.process import Prepared
 from proxies.latency.profile.blocks import Blocks
 from proxies.latency.profile.findings import Unfilled, unfilled
-from proxies.latency.profile.graph import LAYOUT
-from proxies.latency.profile.take import NodeTime, Profile, profile_of
+from proxies.latency.profile.graph import LAYOUT, node_name
+from proxies.latency.profile.parts import (
+    PartTime,
+    graph_parts,
+    layer_times,
+    ms_by_part,
+    planned_parts,
+    unit_times,
+)
+from proxies.latency.profile.take import Profile, profile_of
 from proxies.latency.runtimes import RUNTIMES, check_runtime
 from search_space.architecture import Architecture
-from search_space.cost import cost_of
 from search_space.errors import InputError
 from search_space.files import write_json
-from search_space.plan import Plan, plan_of, unit_of
+from search_space.hand_designed import HandDesigned
+from search_space.plan import NO_CLASSIFIER
 from search_space.precision import INT8
 from search_space.scratch import Scratch
-from search_space.task import Task
-from studies.latency.model import ExpectedLatency
+from search_space.task import CLASSIFICATION, Task
 from studies.latency.prior import expected_latency
-from studies.latency.unit_times import PartTime, layer_times, unit_times
 from studies.ledger.latencies import Ledger, medians_of
 from studies.storage.studies import ledger_to_read
 from studies.text_table import table_text
@@ -47,92 +57,116 @@ LAYOUT_NAME = "changes of layout"
 
 @dataclass(frozen=True, slots=True)
 class Explained:
-    """A network's profile, and its parts: by layer as they run, by unit, and channels that do not fill blocks."""
+    """A network's profile, and its parts: by layer as they run, by unit, and channels that do not fill blocks.
+
+    `unit_of` names the unit of each node of the file.
+    """
 
     profile: Profile
     layers: tuple[PartTime, ...]
     units: tuple[PartTime, ...]
     findings: tuple[Unfilled, ...]
+    unit_of: Mapping[str, str]
 
 
 def explain(flags: argparse.Namespace) -> int:
     """The exit status of explaining a network with these flags."""
     _check_runtime(flags)
-    task = task_of(flags)
-    name, architecture = named_architecture(flags.network)
-    architecture = task.deployed(architecture)
-    task = replace(task, resolution=architecture.resolution or task.resolution)
+    network, title = _network(flags)
     own = None
     if flags.out:
         check_folder(flags.out)
         own = OwnFiles(flags.out, "nas.latency explain")
         own.check(FILE)
-    model, fitted_to = _model(flags, task)
-    explained = explain_network(architecture, task, model)
+    fitted, fitted_to = _fitted(flags, network)
+    explained = explain_network(network, fitted)
     if own:
         make_folder(flags.out)
         own.take(FILE)
-        file = write_json(flags.out / FILE, _to_json(name, architecture, task, explained, fitted_to))
-    _show(f"{name} at {task.description}", explained, fitted_to, flags.layers)
+        file = write_json(flags.out / FILE, _to_json(title, network, explained, fitted_to))
+    _show(title, explained, fitted_to, flags.layers)
     if own:
         print(f"wrote {file}")
     return 0
 
 
-def explain_network(architecture: Architecture, task: Task, model: ExpectedLatency) -> Explained:
-    """The network profiled on this machine, beside the times that the model gives its layers."""
-    from proxies.backbone import deployed
+@dataclass(frozen=True, slots=True)
+class ToExplain:
+    """What is explained: an architecture or a hand-designed network for a task, or an ONNX file as it is."""
 
+    network: Architecture | HandDesigned | Path
+    task: Task
+
+
+def explain_network(network: ToExplain, fitted_ms: Mapping[str, float]) -> Explained:
+    """The network profiled on this machine, beside the times that a model gives its layers (none for no model)."""
     with Scratch() as folder, doing("profiling"):
-        network = deployed(architecture, task.num_classes)
-        profile = profile_of(prepare(network, Path(folder, "network"), resolution=task.resolution))
-    plan = plan_of(architecture, task.num_classes)
-    costs = cost_of(architecture, task.resolution, task.num_classes).layers
-    macs = {layer.name: layer.macs for layer in costs}
-    work = {layer.name: layer.macs or layer.channels * layer.size**2 for layer in costs}
-    fitted = {layer for layer, ms in model.ms_by_layer(architecture).items() if ms}
-    parts = ms_by_part(profile, plan, macs, fitted)
-    added = {each: ms for each, ms in parts.items() if unit_of(each) not in dict(plan.units())}
-    by_kind: dict[str, float] = {each: ms for each, ms in parts.items() if each not in added}
-    for node in profile.nodes:
-        if node.ms and (part := _part_of(node, plan, macs)) in added:
-            kind = LAYOUT_NAME if node.node.kind in LAYOUT else part
-            by_kind[kind] = by_kind.get(kind, 0.0) + node.ms
-    return Explained(
-        profile,
-        layer_times(architecture, parts, model),
-        unit_times(architecture, by_kind, model),
-        tuple(unfilled(profile, dict(plan.layers()), work)),
-    )
+        prepared = _prepared(network, Path(folder, "network"))
+        written = onnx.load(prepared.file, load_external_data=False)
+        profile = profile_of(prepared)
+    chosen, task = network.network, network.task
+    if isinstance(chosen, Architecture):
+        nodes = map(node_name, written.graph.node)
+        parts = planned_parts(chosen, task.resolution, task.num_classes, nodes)
+    else:
+        parts = graph_parts(written)
+    ms = ms_by_part(profile, parts, fitted_ms)
+    layers = layer_times(parts, ms, fitted_ms)
+    units = _merged(unit_times(parts, layers))
+    unit_of = {node: parts.layers[layer].unit for node, layer in parts.of_node.items()}
+    return Explained(profile, layers, units, tuple(unfilled(profile, parts)), unit_of)
 
 
-def ms_by_part(profile: Profile, plan: Plan, macs: Mapping[str, int], fitted: Collection[str] = ()) -> dict[str, float]:
-    """The milliseconds of each layer as the network runs, and of each node that stands for none.
+def _merged(units: Sequence[PartTime]) -> tuple[PartTime, ...]:
+    """The units, and all changes of layout as one part."""
+    moved = [unit for unit in units if unit.name.startswith(tuple(LAYOUT))]
+    if not moved:
+        return tuple(units)
+    ms, share = sum(unit.ms for unit in moved), sum(unit.ms_share for unit in moved)
+    rest = [unit for unit in units if unit not in moved]
+    return (*rest, PartTime(LAYOUT_NAME, 0, 0, 0, 0.0, ms, share, None))
 
-    A node that computes several layers counts as the one with multiply-adds, or the first. Of the others those that are
-    `fitted` a time have 0 ms.
+
+def _prepared(network: ToExplain, stem: Path) -> Prepared:
+    chosen, task = network.network, network.task
+    if isinstance(chosen, Path):
+        return prepare_file(chosen)
+    if isinstance(chosen, Architecture):
+        from proxies.backbone import deployed
+
+        module = deployed(chosen, task.num_classes)
+    else:
+        from proxies.references.networks import build_reference
+
+        module = build_reference(chosen.name, task.num_classes)
+    return prepare(module, stem, resolution=task.resolution)
+
+
+def _network(flags: argparse.Namespace) -> tuple[ToExplain, str]:
+    """The network that the flags name, and what it is called.
+
+    Raises:
+        InputError: there is none, or it is not for that task.
     """
-    from proxies.onnx_graph import layer_of
-
-    parts: dict[str, float] = {}
-    for each in profile.nodes:
-        part = _part_of(each, plan, macs)
-        parts[part] = parts.get(part, 0.0) + each.ms
-        for written in each.node.does:
-            if (layer := layer_of(written, plan)) in fitted:
-                parts.setdefault(layer, 0.0)
-    return parts
-
-
-def _part_of(each: NodeTime, plan: Plan, macs: Mapping[str, int]) -> str:
-    from proxies.onnx_graph import layer_of
-
-    node = each.node
-    layers = [layer for written in node.does if (layer := layer_of(written, plan))]
-    if layers:
-        return next((layer for layer in layers if macs.get(layer)), layers[0])
-    side = "after" if node.kind == "ReorderOutput" else "before"
-    return f"{node.kind} {side} {node.beside}" if node.beside else node.name
+    task = task_of(flags)
+    if flags.network.endswith(".onnx"):
+        if (flags.resolution, flags.classes, flags.task) != (None, None, CLASSIFICATION):
+            raise InputError(
+                f"an ONNX file is explained as it is, got {flags.network!r}: leave --task, --resolution and --classes "
+                "out"
+            )
+        return ToExplain(Path(flags.network), task), flags.network
+    named = named_network(flags.network)
+    chosen = named.network
+    if isinstance(chosen, Architecture):
+        chosen = task.deployed(chosen)
+        task = replace(task, resolution=chosen.resolution or task.resolution)
+    elif task.num_classes == NO_CLASSIFIER:
+        raise InputError(
+            f"backbones are made of architectures of the space alone, and {flags.network!r} is a hand-designed "
+            f"network: leave --task {flags.task} out"
+        )
+    return ToExplain(chosen, task), f"{named.name} at {task.description}"
 
 
 def _check_runtime(flags: argparse.Namespace) -> None:
@@ -152,22 +186,25 @@ def _check_runtime(flags: argparse.Namespace) -> None:
         )
 
 
-def _model(flags: argparse.Namespace, task: Task) -> tuple[ExpectedLatency, str]:
-    """What shares out the latency, and what that is fitted to, in words."""
+def _fitted(flags: argparse.Namespace, network: ToExplain) -> tuple[Mapping[str, float], str]:
+    """What each layer takes by a model, and what that is fitted to, in words: nothing for none of the space."""
+    chosen, task = network.network, network.task
+    if not isinstance(chosen, Architecture):
+        return {}, ""
+    fitted_to = "the latencies that ship"
     if url := storage_named(flags):
         conditions: dict[str, str | int] = {
             **{"runtime": flags.runtime, "precision": RUNTIMES[flags.runtime].precision},
             **{"fingerprint": fingerprint(device_facts()), "resolution": task.resolution, "batch_size": 1},
         }
         found = Ledger(ledger_to_read(url), to_read=True).measurements(**conditions)
-        measured = [each for each in found if each.architecture and each.classes == task.num_classes]
-        if measured:
+        if measured := [each for each in found if each.architecture and each.classes == task.num_classes]:
             architectures, latencies_ms = medians_of(measured)
             anchor_ms = measured[-1].latency.reference_ms
             model = expected_latency(architectures, latencies_ms, anchor_ms, task.resolution, task.num_classes)
-            return model, f"{len(architectures)} networks measured on this device"
-    none = "" if url is None else ", for none in the storage was measured alike on this device"
-    return expected_latency((), (), 1.0, task.resolution, task.num_classes), f"the latencies that ship{none}"
+            return model.ms_by_layer(chosen), f"{len(architectures)} networks measured on this device"
+        fitted_to += ", for none in the storage was measured alike on this device"
+    return expected_latency((), (), 1.0, task.resolution, task.num_classes).ms_by_layer(chosen), fitted_to
 
 
 # What is printed
@@ -176,21 +213,35 @@ def _model(flags: argparse.Namespace, task: Task) -> tuple[ExpectedLatency, str]
 def _show(title: str, explained: Explained, fitted_to: str, with_layers: bool) -> None:
     profile = explained.profile
     print(f"{title}, onnxruntime {RUNTIMES['onnxruntime'].version()} on {device_facts()['processor']}, 1 thread")
+    hidden = () if fitted_to else ("fitted %",)
     if with_layers:
-        print(table_text(("layer", *NUMBERS), map(_cells, explained.layers), NUMBERS))
-    print(table_text(("unit", *NUMBERS), [*map(_cells, explained.units), _sum_cells(explained.units)], NUMBERS))
+        print(_table("layer", map(_cells, explained.layers), hidden))
+    print(_table("unit", [*map(_cells, explained.units), _sum_cells(explained.units)], hidden))
     longer = 100 * (profile.profiled_ms / profile.plain_ms - 1)
     print(
         f"A run takes {profile.plain_ms:.3f} ms, and {profile.profiled_ms:.3f} ms with the profile, {longer:.0f} % "
         f"more ({profile.runs} runs in {profile.processes} processes). The profile's own "
         f"{1000 * profile.own_ms:.1f} microseconds in each of {len(profile.nodes)} nodes are taken off."
     )
-    print(f"fitted %: by {fitted_to}; the stem's holds what every call takes. *: much time for its FLOPs.")
+    if fitted_to:
+        print(f"fitted %: by {fitted_to}; the stem's holds what every call takes.")
+    print("*: much time for its FLOPs.")
     for line in (*_slow(explained), *_layout(explained), *_blocks(explained)):
         print(line)
 
 
-def _cells(part: PartTime) -> Iterator[str]:
+def _table(first: str, rows: Iterable[Sequence[str]], hidden: Collection[str]) -> str:
+    """The rows under their headings, without the hidden columns."""
+    columns = (first, *NUMBERS)
+    shown = [number for number, name in enumerate(columns) if name not in hidden]
+    return table_text([columns[n] for n in shown], ([row[n] for n in shown] for row in rows), NUMBERS)
+
+
+def _cells(part: PartTime) -> tuple[str, ...]:
+    return tuple(_texts(part))
+
+
+def _texts(part: PartTime) -> Iterator[str]:
     ratio = part.ms_share / part.macs_share if part.macs_share else None
     yield part.name
     yield from (f"{part.channels}", f"{part.size_px}") if part.channels else ("", "")
@@ -234,7 +285,7 @@ def _layout(explained: Explained) -> Iterator[str]:
         return
     by_unit: dict[str, float] = {}
     for each in moved:
-        unit = unit_of(each.node.beside)
+        unit = explained.unit_of.get(each.node.beside, each.node.beside)
         by_unit[unit] = by_unit.get(unit, 0.0) + each.ms
     most = sorted(by_unit.items(), key=lambda pair: -pair[1])[:MOST_NAMED]
     named = ", ".join(f"{unit} {ms:.3f} ms" for unit, ms in most)
@@ -295,19 +346,19 @@ def _multiples(channels: int, of: int) -> str:
 # What is kept
 
 
-def _to_json(name: str, architecture: Architecture, task: Task, explained: Explained, fitted_to: str) -> dict[str, Any]:
+def _to_json(title: str, network: ToExplain, explained: Explained, fitted_to: str) -> dict[str, Any]:
     """All that is printed, as plain JSON."""
-    profile = explained.profile
+    profile, chosen = explained.profile, network.network
     return {
         "schema": SCHEMA,
-        "network": name,
-        "architecture": architecture.to_dict(),
-        "task": asdict(task),
+        "network": title,
+        "architecture": chosen.to_dict() if isinstance(chosen, Architecture) else None,
+        "task": None if isinstance(chosen, Path) else asdict(network.task),
         "runtime": EXPLAINED_RUNTIME,
         "runtime_version": RUNTIMES[EXPLAINED_RUNTIME].version(),
         "device": device_facts()["processor"],
         "fingerprint": fingerprint(device_facts()),
-        "fitted_to": fitted_to,
+        "fitted_to": fitted_to or None,
         "blocks": asdict(profile.blocks),
         "nodes_ms": profile.nodes_ms,
         **{key: getattr(profile, key) for key in ("own_ms", "plain_ms", "profiled_ms", "runs", "processes")},

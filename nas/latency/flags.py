@@ -8,6 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from nas.cli.architectures import ARCHITECTURES
+from nas.cli.architectures import NETWORKS as NAMED_NETWORKS
 from nas.cli.command import Parser
 from nas.cli.flags import (
     Number,
@@ -81,7 +82,7 @@ def _time(parser: Parser) -> None:
 
 def _explain(parser: Parser) -> None:
     add = parser.add_argument
-    add("network", metavar="NETWORK", help=ARCHITECTURES)
+    add("network", metavar="NETWORK", help=f"{NAMED_NETWORKS}; ONNX files")
     add_runtime_flags(parser)
     add_task_flags(parser, "latency is measured")
     add("--layers", action="store_true", help="print each layer, and each node that the runtime adds, as they run")

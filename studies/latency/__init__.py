@@ -5,6 +5,5 @@
 - `model`: a model fitted to measured latencies
 - `prior`: latency before anything was measured on a device
 - `repeatability`: how well measurements repeat
-- `unit_times`: where a network's time goes, by layer and by unit
 - `unmeasured`: networks of a space at predicted latencies
 """

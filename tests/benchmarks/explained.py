@@ -13,25 +13,20 @@ from dataclasses import replace
 from pathlib import Path
 
 from nas.cli.architectures import named_architecture
-from nas.latency.explain import explain_network
+from nas.latency.explain import Explained, ToExplain, explain_network
 from proxies.latency.measure import compare, prepare
-from proxies.latency.profile.take import Profile
 from proxies.network import build
-from proxies.onnx_graph import layer_of
 from search_space.architecture import Architecture, Stage
 from search_space.errors import InputError
-from search_space.plan import plan_of, unit_of
 from search_space.scratch import Scratch
 from search_space.task import Task
-from studies.latency.prior import expected_latency
 from studies.text_table import table_text
 
 
-def unit_ms(profile: Profile, architecture: Architecture, unit: str) -> float:
+def unit_ms(explained: Explained, unit: str) -> float:
     """What all nodes take that stand for something in a unit, or were added for it."""
-    plan = plan_of(architecture)
-    names = ((each.ms, (*each.node.does, each.node.beside)) for each in profile.nodes)
-    return sum(ms for ms, written in names if unit in {unit_of(layer_of(one, plan)) for one in written[:1]})
+    nodes = explained.profile.nodes
+    return sum(each.ms for each in nodes if explained.unit_of.get((*each.node.does, each.node.beside)[0]) == unit)
 
 
 def with_stage(architecture: Architecture, number: int, stage: Stage) -> Architecture:
@@ -56,7 +51,8 @@ def main() -> None:
     flags = parser.parse_args()
     name, whole = named_architecture(flags.network)
     task = Task()
-    profile = explain_network(whole, task, expected_latency((), (), 1.0, task.resolution, task.num_classes)).profile
+    explained = explain_network(ToExplain(whole, task), {})
+    profile = explained.profile
     print(f"{name}: {profile.plain_ms:.3f} ms")
     rows = []
     with Scratch() as folder:
@@ -64,11 +60,11 @@ def main() -> None:
 
         def less_ms(architecture: Architecture) -> str:
             latency = compare(prepare(build(architecture), Path(folder, "other"), resolution=task.resolution), anchor)
-            return f"{(1 - latency.ratio) * profile.plain_ms:+.3f} ±{50 * latency.spread * profile.plain_ms / 100:.3f}"
+            return f"{(1 - latency.ratio) * profile.plain_ms:+.3f} ±{latency.spread / 2 * profile.plain_ms:.3f}"
 
         for number, architecture in shallower(whole):
             last = f"stage{number}.{whole.stages[number - 2].depth - 1}"
-            rows.append((f"without {last}", f"{unit_ms(profile, whole, last):+.3f}", less_ms(architecture)))
+            rows.append((f"without {last}", f"{unit_ms(explained, last):+.3f}", less_ms(architecture)))
         for text in filter(None, flags.widths.split(",")):
             number, width = map(int, text.split(":"))
             try:

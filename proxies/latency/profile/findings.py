@@ -7,10 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from proxies.latency.profile.blocks import Blocks
+from proxies.latency.profile.parts import POOLS, Parts
 from proxies.latency.profile.take import NodeTime, Profile
-from search_space.plan import Layer, unit_of
-
-POOLS = ("maxpool", "avgpool")
+from search_space.plan import Layer
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,32 +48,28 @@ class Unfilled:
 
 @dataclass(frozen=True, slots=True)
 class _Computed:
-    """A layer with the node that computes it, and its multiply-adds, or the values that a pool gives."""
+    """A layer with its unit, the node that computes it, and its multiply-adds, or the values that a pool gives."""
 
-    name: str
+    unit: str
     layer: Layer
     time: NodeTime
     work: int
 
 
-def unfilled(profile: Profile, layers: Mapping[str, Layer], work: Mapping[str, int]) -> list[Unfilled]:
-    """What does not fill the runtime's blocks, most costly first.
-
-    `layers` are the plan's layers by the names of the written nodes that compute them, `work` their multiply-adds,
-    or the values that a pool gives.
-    """
+def unfilled(profile: Profile, parts: Parts) -> list[Unfilled]:
+    """What does not fill the runtime's blocks, most costly first."""
     if profile.blocks.size == 1:
         return []
     computed = [
-        _Computed(name, layers[name], each, work.get(name, 0))
+        _Computed(part.unit, part.layer, each, part.macs or part.channels * part.size_px**2)
         for each in profile.nodes
-        for name in each.node.does
-        if name in layers and (layers[name].kind == "conv" or layers[name].kind in POOLS)
+        for part in map(parts.layers.__getitem__, parts.all_of(each))
+        if part.layer is not None and (part.layer.kind == "conv" or part.layer.kind in POOLS.values())
     ]
     groups: dict[tuple[object, ...], list[_Computed]] = {}
     for each in computed:
         if key := _key(each, profile.blocks):
-            groups.setdefault((unit_of(each.name).partition(".")[0], *key), []).append(each)
+            groups.setdefault((each.unit.partition(".")[0], *key), []).append(each)
     rates = _rates(computed)
     found = [_found(group, profile.blocks, rates) for group in groups.values()]
     return sorted(found, key=lambda each: (-each.lost_ms, -each.ms))
@@ -99,14 +94,14 @@ def _key(each: _Computed, blocks: Blocks) -> tuple[object, ...]:
 
 
 def _why(layer: Layer, blocks: Blocks) -> str:
-    if layer.kind in POOLS:
+    if layer.kind in POOLS.values():
         return f"{layer.c_in} channels are no multiple of {blocks.size}" if layer.c_in % blocks.size else ""
     return blocks.why_outside(layer)
 
 
 def _not_full(each: _Computed, blocks: Blocks) -> tuple[int, ...]:
     """The channels of a layer in blocks that do not fill them; an input that is read as it is has none."""
-    if each.layer.kind in POOLS:
+    if each.layer.kind in POOLS.values():
         return ()
     c_in = each.layer.c_in if each.time.node.filter[1] == blocks.filled(each.layer.c_in) else 0
     counts = (each.layer.c_in if each.layer.is_depthwise else c_in, each.layer.c_out)
@@ -115,7 +110,7 @@ def _not_full(each: _Computed, blocks: Blocks) -> tuple[int, ...]:
 
 def _found(group: Sequence[_Computed], blocks: Blocks, rates: Mapping[str, float]) -> Unfilled:
     first, ms = group[0], sum(each.time.ms for each in group)
-    units = tuple(dict.fromkeys(unit_of(each.name) for each in group))
+    units = tuple(dict.fromkeys(each.unit for each in group))
     kind, layer = kind_of(first.layer), first.layer
     if first.time.node.is_blocked:
         channels = _not_full(first, blocks)

@@ -49,11 +49,16 @@ def run_nodes(written: onnx.ModelProto, as_run: onnx.ModelProto) -> dict[str, Ru
     return nodes
 
 
+def node_name(node: onnx.NodeProto) -> str:
+    """A node's name; one that has none is called after what it gives."""
+    return str(node.name or node.output[0])
+
+
 class _Nodes:
-    """The nodes of a graph by name, in order; one without a name is called after what it gives."""
+    """The nodes of a graph by name, in order."""
 
     def __init__(self, graph: onnx.GraphProto) -> None:
-        self.by_name = {node.name or node.output[0]: node for node in graph.node}
+        self.by_name = {node_name(node): node for node in graph.node}
 
     @cached_property
     def maker(self) -> Mapping[str, str]:

@@ -14,6 +14,8 @@ from proxies.latency.measure import Timing
 from proxies.latency.profile.blocks import Blocks
 from proxies.latency.profile.findings import Unfilled
 from proxies.latency.profile.take import profile_of
+from proxies.latency.runtimes.onnx_file import write_onnx
+from proxies.network import build
 from search_space import PRESETS, cost_of
 from search_space.files import write_json
 from studies.ledger.latencies import Ledger
@@ -60,6 +62,23 @@ def test_a_json_file_and_a_backbone_are_explained(tmp_path: Path, capsys: Captur
     printed = capsys.readouterr().out
     assert printed.startswith("mine at 64 px, feature maps at strides 8, 16 and 32")
     assert "classifier " not in printed
+
+
+@pytest.mark.slow
+def test_hand_designed_networks_and_onnx_files_are_explained_without_fitted_shares(
+    tmp_path: Path, capsys: Captured
+) -> None:
+    file = tmp_path / "mine.onnx"
+    write_onnx(build(PRESETS["v2-0.5x"], 10).eval(), file, (1, 3, 64, 64), "cpu")
+    for network, flags, unit in (("mobilenet-v2-0.15", ["--resolution", "64"], "features.0"), (str(file), [], "stem")):
+        assert latency.main(["explain", network, *flags, "--out", str(tmp_path)]) == 0
+        printed = capsys.readouterr().out
+        assert "fitted" not in printed
+        assert re.search(rf"^ {re.escape(unit)} +\d", printed, re.MULTILINE)
+        content = json.loads((tmp_path / "explain.json").read_text())
+        assert sum(part["ms_share"] for part in content["units"]) == pytest.approx(1.0)
+    assert content["architecture"] is None
+    assert sum(part["macs"] for part in content["units"]) == cost_of(PRESETS["v2-0.5x"], 64, 10).macs
 
 
 def test_without_latencies_of_this_device_the_shares_are_those_that_ship(tmp_path: Path, capsys: Captured) -> None:
@@ -110,10 +129,9 @@ def test_a_finding_says_what_it_costs_and_what_would_do(found: Unfilled, text: s
     ("flags", "text"),
     [
         (["no-such"], "a network is a preset"),
-        (
-            ["mobilenet-v2"],
-            "an architecture of the space is needed here, and 'mobilenet-v2' is a hand-designed network",
-        ),
+        (["mobilenet-v2", "--task", "detection-backbone"], "backbones are made of architectures of the space alone"),
+        (["no-such.onnx"], "what is timed must be an ONNX file, and 'no-such.onnx' is none"),
+        (["some.onnx", "--resolution", "64"], "an ONNX file is explained as it is, got 'some.onnx'"),
         (["v2-0.5x", "--runtime", "torch"], "only onnxruntime on the CPU says here what each node takes, got torch"),
         (["v2-0.5x", "--runtime", "magic"], "the runtime must be one of "),
         (["v2-0.5x", "--storage", "sqlite:///nowhere/study.db"], "nowhere/study.db"),

@@ -5,13 +5,13 @@ import pytest
 from proxies.latency.profile.blocks import Blocks
 from proxies.latency.profile.findings import Unfilled, unfilled
 from proxies.latency.profile.graph import RunNode
+from proxies.latency.profile.parts import planned_parts
 from proxies.latency.profile.take import NodeTime, Profile
 from search_space import PRESETS
-from search_space.cost import cost_of
 from search_space.plan import plan_of
 
-LAYERS = dict(plan_of(PRESETS["v2-1.0x"]).layers())
-WORK = {layer.name: layer.macs or layer.channels * layer.size**2 for layer in cost_of(PRESETS["v2-1.0x"]).layers}
+V2 = PRESETS["v2-1.0x"]
+PARTS = planned_parts(V2, 224, 1000, dict(plan_of(V2).layers()))
 
 
 def node(layer: str, ms: float, filter_: tuple[int, ...] = (), blocked: bool = True) -> NodeTime:
@@ -20,7 +20,7 @@ def node(layer: str, ms: float, filter_: tuple[int, ...] = (), blocked: bool = T
 
 def found(blocks: Blocks, *nodes: NodeTime) -> list[Unfilled]:
     ms = sum(each.ms for each in nodes)
-    return unfilled(Profile(nodes, 0.0, ms, ms, 1, 1, blocks), LAYERS, WORK)
+    return unfilled(Profile(nodes, 0.0, ms, ms, 1, 1, blocks), PARTS)
 
 
 def test_116_channels_are_computed_as_128_in_blocks_of_16() -> None:
