@@ -32,7 +32,7 @@ from nas.search.outputs import PROVENANCE, analysis_of, files_of, findings_of, s
 from nas.search.progress import SearchProgress
 from nas.search.provenance import provenance_of
 from nas.search.references import ANCHOR_MS, references_for, sizing_budget
-from nas.search.retiming import Retiming, retime, seconds_of_retiming, to_retime
+from nas.search.retiming import Retiming, retime, seconds_of_retiming
 from nas.search.settings import Settings
 from nas.search.shufflenet_problem import ShuffleNets
 from nas.search.time.plan import Needs, SearchTimer, TimeKeeper
@@ -269,18 +269,18 @@ def search_with(
 
 def _spare(retiming: Retiming, keeper: TimeKeeper) -> Spare | None:
     """The next network to be timed again, where there is time for that."""
-    record = retiming.next(keeper.left("retiming"))
-    if record is None:
+    wanted = retiming.next(keeper.left("retiming"))
+    if wanted is None:
         return None
-    return Spare(f"timing {record.name} again", retiming.begin(record), partial(retiming.end, record))
+    return Spare(wanted.text, retiming.begin(wanted), partial(retiming.end, wanted))
 
 
 def _needs(settings: Settings, study: Study, references: Study, most_for_finalists: float) -> Needs:
     """What is known of what comes after the search, as the study stands."""
-    again = to_retime(records_of(study), records_of(references))
+    again = seconds_of_retiming(settings, records_of(study), records_of(references))
     found = candidates_of(study, references, settings) if settings.finalists else None
     finalists = seconds_needed(found, most_for_finalists) if found else None
-    return Needs(seconds_of_retiming(again) if again else None, finalists)
+    return Needs(again or None, finalists)
 
 
 def anchor_of(settings: Settings, study: Study, workers: Workers) -> dict[str, Any]:

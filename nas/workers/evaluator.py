@@ -33,6 +33,7 @@ from proxies.zero_cost.rows import zero_cost_scores
 from search_space.architecture import Architecture
 from search_space.cost import cost_of
 from search_space.hand_designed import HandDesigned
+from search_space.precision import FP32, INT8
 from search_space.presets import ANCHOR, PRESETS
 from studies.checked_facts import LEARNED, LEDGERED, checked_latency, checked_scores, checked_training
 from studies.facts import LatencyFacts, TrainingFacts
@@ -60,7 +61,8 @@ class Evaluator:
     def __init__(self, setup: EvaluatorSetup, folder: Path) -> None:
         self._setup = setup
         self._folder = folder
-        self._anchors: dict[int, Prepared] = {}
+        self._anchors: dict[tuple[int, str], Prepared] = {}
+        self._fp32_anchor_ms: dict[float, float] = {}
 
     # Where answers come from
 
@@ -194,6 +196,25 @@ class Evaluator:
         calmer = min(latency, second, key=lambda each: each.spread)
         return calmer.changed(attempts=2, seconds=latency.seconds + second.seconds)
 
+    def measure_in_fp32(self, network: Network, anchor_ms: float) -> LatencyFacts:
+        """The latency of `network` in fp32, taken quickly, on the scale of latencies in int8: the anchor's is that.
+
+        The anchor's own in fp32, by which it is scaled, is its whole ratio to the one in int8.
+        """
+        if anchor_ms not in self._fp32_anchor_ms:
+            anchors, seed = (self._anchor(1, precision) for precision in (FP32, INT8)), self._setup.seed
+            anchor = self._compare(*anchors, timing=TIMINGS[FULL], reference_ms=anchor_ms, seed=seed)
+            self._fp32_anchor_ms[anchor_ms] = anchor.latency_ms
+        started = time.perf_counter()
+        latency = self._compare(
+            self._prepare(network, "candidate", 1, FP32),
+            self._anchor(1, FP32),
+            timing=TIMINGS[QUICK],
+            reference_ms=self._fp32_anchor_ms[anchor_ms],
+            seed=self._setup.seed,
+        )
+        return checked_latency({**latency.to_dict(), "attempts": 1, "seconds": time.perf_counter() - started}, LEDGERED)
+
     def _measure(self, network: Network, anchor_ms: float | None, timing: Timing) -> LatencyFacts:
         started = time.perf_counter()
         candidate, seed = self._prepare(network, "candidate", 1), self._setup.seed
@@ -223,12 +244,13 @@ class Evaluator:
         queue = LatencyQueue(engine_of(self._setup.storage))
         return RemoteDevice(queue, latency.remote, latency.timeout_seconds).compare
 
-    def _anchor(self, batch_size: int) -> Prepared:
-        if batch_size not in self._anchors:
-            self._anchors[batch_size] = self._prepare(PRESETS[ANCHOR], f"anchor-{batch_size}", batch_size)
-        return self._anchors[batch_size]
+    def _anchor(self, batch_size: int, precision: str | None = None) -> Prepared:
+        which = batch_size, precision or self._setup.latency.precision
+        if which not in self._anchors:
+            self._anchors[which] = self._prepare(PRESETS[ANCHOR], f"anchor-{which[1]}-{batch_size}", *which)
+        return self._anchors[which]
 
-    def _prepare(self, network: Network, name: str, batch_size: int) -> Prepared:
+    def _prepare(self, network: Network, name: str, batch_size: int, precision: str | None = None) -> Prepared:
         setup = self._setup
         return prepare(
             self._built(network),
@@ -237,7 +259,7 @@ class Evaluator:
             batch_size=batch_size,
             runtime=setup.latency.runtime,
             device=setup.latency.device,
-            precision=setup.latency.precision,
+            precision=precision or setup.latency.precision,
         )
 
     # What answers rest on

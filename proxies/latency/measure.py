@@ -212,6 +212,7 @@ def compare(
 ) -> Latency:
     """The candidate's latency, scaled by the reference timed in the same rounds; fresh processes measure both.
 
+    One may be in fp32 and the other in int8: their ratio says which is faster.
     `reference_ms` is the reference's latency as fixed once for the study; None takes this measurement's own. The seed
     draws the order of the networks in each round.
 
@@ -220,7 +221,7 @@ def compare(
         RuntimeError: a measuring process died, or a network does not compute what torch does, or it all takes over
             `longest_seconds`.
     """
-    ours, theirs = (f"{each.runtime} on {each.device} in {each.precision}" for each in (candidate, reference))
+    ours, theirs = (f"{network.runtime} on {network.device}" for network in (candidate, reference))
     if ours != theirs:
         raise InputError(f"both networks must be prepared alike; {ours} and {theirs} came: prepare one of them anew")
     if reference_ms is not None and not 0 < reference_ms < math.inf:

@@ -61,9 +61,10 @@ class FakeWorkers:
         *,
         measure: Callable[..., Any] | None = None,
         fingerprint: str = "made up",
+        **others: Callable[..., Any],
     ) -> None:
         methods = {"answer": answer, "data_fingerprint": lambda: fingerprint, "made_by": lambda: {"host": "here"}}
-        methods |= {"measure": measure or answer, "data_notes": tuple}
+        methods |= {"measure": measure or answer, "data_notes": tuple, **others}
         self.all = [FakeWorker(methods) for _ in range(count)]
 
     def __enter__(self) -> "FakeWorkers":

@@ -55,13 +55,20 @@ def test_what_was_timed_fully_and_what_says_nothing_of_it_is_not_timed_again() -
 
 def test_of_nothing_there_is_nothing_to_time() -> None:
     assert to_retime([], [LARGE]) == []
-    assert seconds_of_retiming([]) == 0.0
+    assert seconds_of_retiming(settings_from(), [], []) == 0.0
 
 
 def test_slow_networks_take_longer_and_none_longer_than_the_protocol_lets_it() -> None:
     # 4 processes and 2 more: 2 s to start, and 40 rounds of 5 runs of 2 + 4 ms, which are 1.2 s; 4 s at most.
-    assert seconds_of_retiming([FAST]) == pytest.approx(6 * (2 + 1.2))
-    assert seconds_of_retiming([FAST, quick("v2-2.0x", 0.9, 80.0)]) == pytest.approx(6 * (2 + 1.2) + 6 * (2 + 4))
+    assert seconds_of_retiming(settings_from(), [FAST], []) == pytest.approx(6 * (2 + 1.2))
+    found = [FAST, quick("v2-2.0x", 0.9, 80.0)]
+    assert seconds_of_retiming(settings_from(), found, []) == pytest.approx(6 * (2 + 1.2) + 6 * (2 + 4))
+
+
+def test_beside_int8_there_is_time_for_quick_latencies_in_fp32_and_a_whole_one_of_the_anchor() -> None:
+    # 2 processes and 1 more, each 2 s to start and 0.5 s; the anchor as above.
+    seconds = seconds_of_retiming(settings_from("--precision", "int8"), [FAST], [])
+    assert seconds == pytest.approx(2 * 6 * (2 + 1.2) + 3 * (2 + 0.5))
 
 
 @pytest.fixture
@@ -83,7 +90,9 @@ def retimed(storage: RDBStorage, study: Study) -> Iterator[Callable[..., tuple[l
     """Failures, the names of what was timed, in order, and the lines of a retiming of so many seconds."""
     engine = engine_of(str(storage.engine.url))
 
-    def retimed(seconds: float = 600, fails: tuple[Record, ...] = ()) -> tuple[list[str], list[str], list[str]]:
+    def retimed(
+        seconds: float = 600, fails: tuple[Record, ...] = (), flags: tuple[str, ...] = ()
+    ) -> tuple[list[str], list[str], list[str]]:
         timed: list[str] = []
         lines: list[str] = []
 
@@ -96,8 +105,17 @@ def retimed(storage: RDBStorage, study: Study) -> Iterator[Callable[..., tuple[l
             now = {"latency_ms": 0.95 * was.latency_ms, "depth": FULL, "spread": 0.01, "fingerprint": "abc"}
             return was.latency.changed(**now, ratio=now["latency_ms"] / anchor_ms, reference_ms=anchor_ms)
 
-        workers: Any = FakeWorkers(pytest.fail, measure=measure)
-        retiming = Retiming(settings_from(), study, references_of(study, storage), Ledger(engine))
+        def measure_in_fp32(architecture: Architecture, anchor_ms: float) -> Any:
+            """Takes twice what was found."""
+            was = NAMES[architecture.key()]
+            timed.append(f"{was.name} in fp32")
+            if was in fails:
+                return Failure("no room")
+            now = {"latency_ms": 2 * was.latency_ms, "spread": 0.04, "fingerprint": "abc"}
+            return was.latency.changed(**now, ratio=was.latency_ms / anchor_ms, reference_ms=2 * anchor_ms)
+
+        workers: Any = FakeWorkers(pytest.fail, measure=measure, measure_in_fp32=measure_in_fp32)
+        retiming = Retiming(settings_from(*flags), study, references_of(study, storage), Ledger(engine))
         failures = retime(retiming, workers, seconds=seconds, report=lines.append)
         return failures, timed, lines
 
@@ -135,7 +153,7 @@ def test_what_comes_onto_the_front_by_it_is_timed_as_well(study: Study, retimed:
 
 def test_none_is_begun_that_would_end_too_late(study: Study, retimed: Any) -> None:
     enter(study, FAST, SLOW)
-    assert retimed(seconds=seconds_of_retiming([FAST]) - 0.1) == ([], [], [])
+    assert retimed(seconds=seconds_of_retiming(settings_from(), [FAST], []) - 0.1) == ([], [], [])
 
 
 def test_one_that_cannot_be_timed_is_told_and_the_others_go_on(study: Study, retimed: Any) -> None:
@@ -143,3 +161,23 @@ def test_one_that_cannot_be_timed_is_told_and_the_others_go_on(study: Study, ret
     failures, timed, _ = retimed(fails=(FAST,))
     assert (failures, timed) == ([f"{FAST.name} timed again: no room"], [FAST.name, SLOW.name])
     assert [each.is_timed_fully for each in records_of(study)] == [False, True]
+
+
+def test_after_a_search_for_int8_the_front_and_its_references_are_timed_in_fp32_as_the_ledger_alone_says(
+    storage: RDBStorage, study: Study, retimed: Any
+) -> None:
+    enter(study, full(FAST), full(FAR), full(SLOW))
+    enter(references_of(study, storage), full(LARGE))
+    flags = ("--precision", "int8", "--study", "one")
+    failures, timed, lines = retimed(fails=(SLOW,), flags=flags)
+    names = [FAST.name, SLOW.name, LARGE.name]
+    assert timed == [f"{name} in fp32" for name in names]
+    assert failures == [f"{SLOW.name} timed in fp32: no room"]
+    assert lines[0] == f"timed in fp32 {FAST.name}: 4.000 ms ±2.0 %, in int8 2.000 ms"
+    assert {each.latency_ms for each in records_of(study)} == {2.0, 2.1, 8.0}
+    kept = Ledger(engine_of(str(storage.engine.url))).measurements(precision="float32", study="one")
+    assert [(each.network, each.latency.latency_ms) for each in kept] == [
+        (FAST.architecture.key(), 4.0),
+        (LARGE.architecture.key(), 14.0),
+    ]
+    assert retimed(flags=flags)[1] == [f"{SLOW.name} in fp32"], "what is known is not timed again"

@@ -293,7 +293,7 @@ def test_a_reference_that_is_no_time_is_refused(reference_ms: float) -> None:
 
 def test_networks_prepared_for_different_runtimes_are_refused() -> None:
     prepared = request().candidate
-    with pytest.raises(InputError, match="onnxruntime on cpu in fp32 and torch on cpu in fp32 came"):
+    with pytest.raises(InputError, match="onnxruntime on cpu and torch on cpu came"):
         compare(prepared, dataclasses.replace(prepared, runtime="torch"))
 
 
