@@ -56,6 +56,7 @@ def facts_of(exported: Exported, files: Files) -> dict[str, Any]:
         "classes": list(about.classes),
         "cost": counts,
         "training": _training(metrics) if metrics else None,
+        **({"finalist": exported.finalist.to_dict()} if exported.finalist else {}),
         "data_licence": DATA_LICENCES.get(data) if data else None,
         "code_licence": CODE_LICENCE,
         "files": {name: {"file": file.name, **facts} for name, file, facts in files},

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from nas.export.finalists import TrainedAnew
 from nas.export.metrics import Metrics, metrics_beside
 from proxies.batches import spread
 from proxies.data.load import ImageData
@@ -26,11 +27,15 @@ from search_space.errors import InputError
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Exported:
-    """A network to export, the data it is compared on, and what its training left in `metrics.json` (None: nothing)."""
+    """A network to export, the data it is compared on, and what its training left in `metrics.json` (None: nothing).
+
+    `finalist` is what its study knows of it, whose weights were not kept; None where it was none.
+    """
 
     network: ExportedNetwork
     data: ImageData
     metrics: dict[str, Any] | None
+    finalist: TrainedAnew | None = None
 
 
 @dataclass(frozen=True, slots=True)

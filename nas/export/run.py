@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from nas.cli.architectures import named_architectures
@@ -13,7 +14,16 @@ from nas.cli.folders import FRONT, OwnFiles
 from nas.cli.images import tell_of_images
 from nas.cli.left_out import tell_left_out
 from nas.cli.storage import storage_of
-from nas.search.outputs import files_of, findings_of, name_of, summary_lines, write_architectures, write_front
+from nas.export.finalists import TrainedAnew, trained_anew
+from nas.search.outputs import (
+    files_of,
+    finalists_in,
+    findings_of,
+    name_of,
+    summary_lines,
+    write_architectures,
+    write_front,
+)
 from proxies.data.names import EMBEDDED, check_images
 from proxies.export import DYNAMIC, FORMATS, check_formats, check_options
 from search_space.architecture import Architecture
@@ -23,7 +33,7 @@ from search_space.files import file_name, write_json
 from studies.display import render_table
 from studies.front import pick
 from studies.record import Record
-from studies.storage.studies import flaws_of, load_study, open_to_read, references_of
+from studies.storage.studies import finalists_of, flaws_of, load_study, open_to_read, references_of
 
 WEIGHTS = ".safetensors"
 OWNER = "nas.export"
@@ -41,15 +51,17 @@ def export(flags: argparse.Namespace) -> int:
     if flags.data:
         check_images(flags.data)
     check_folder(flags.out)
+    finalists: Mapping[str, TrainedAnew] = {}
     if flags.networks:
         if flags.study or flags.storage or flags.pick or flags.max_latency:
             raise InputError("networks come from files and presets or from a study, and both were named: leave one out")
         named = _named(flags.networks)
     else:
-        named = [(record.name, record.architecture) for record in _from_study(flags, limit_ms, formats)]
+        chosen, finalists = _from_study(flags, limit_ms, formats)
+        named = [(record.name, record.architecture) for record in chosen]
     if formats != ["json"] or any(architecture is None for _, architecture in named):
         _check_weights(named, formats, flags)
-        for path in _written(named, formats, flags, batch):
+        for path in _written(named, formats, flags, batch, finalists):
             print(f"wrote {path}", flush=True)
     elif flags.networks:
         for path in _written_as_json(flags, named):
@@ -86,8 +98,13 @@ def _written_as_json(flags: argparse.Namespace, named: Named) -> Iterator[Path]:
         yield write_json(flags.out / f"{file_name(name)}.json", architecture.to_dict())
 
 
-def _from_study(flags: argparse.Namespace, limit_ms: float | None, formats: Sequence[str]) -> list[Record]:
-    """The records of the study's front to export, printed as a table; JSON is written here if it is all."""
+def _from_study(
+    flags: argparse.Namespace, limit_ms: float | None, formats: Sequence[str]
+) -> tuple[list[Record], Mapping[str, TrainedAnew]]:
+    """The records of the study's front to export, printed as a table, and what is known of its finalists by their keys.
+
+    JSON is written here if it is all.
+    """
     storage = open_to_read(storage_of(flags))
     study = load_study(storage, flags.study)
     findings = findings_of(study, references_of(study, storage))
@@ -99,6 +116,8 @@ def _from_study(flags: argparse.Namespace, limit_ms: float | None, formats: Sequ
     else:
         fastest = pick(findings.front, "fastest", limit_ms)
         chosen = [fastest, *(r for r in findings.front[1:] if limit_ms is None or r.latency_ms <= limit_ms)]
+    finalists = finalists_in(finalists_of(study, storage))
+    anew = trained_anew(study.study_name, finalists_of(study, storage))
     of_networks = [name_of(record) for record in chosen] if formats == ["json"] else []
     of_study = [FRONT] if flags.pick is None and limit_ms is None else []
     own, front = OwnFiles(flags.out, OWNER), files_of(study, flags.out)
@@ -109,11 +128,12 @@ def _from_study(flags: argparse.Namespace, limit_ms: float | None, formats: Sequ
     front.take(*of_study)
     written = write_architectures(chosen, flags.out) if formats == ["json"] else []
     if of_study:
-        written.append(write_front(findings, flags.out / FRONT))
+        written.append(write_front(findings, flags.out / FRONT, finalists))
     print(render_table(chosen, findings.references, findings.scale))
-    for line in (*summary_lines(findings), *(f"wrote {path}" for path in written)):
+    known = (anew[key].line(record.name) for record in chosen if (key := record.architecture.key()) in anew)
+    for line in (*summary_lines(findings), *known, *(f"wrote {path}" for path in written)):
         print(line)
-    return chosen
+    return chosen, anew
 
 
 def _check_weights(named: Named, formats: Sequence[str], flags: argparse.Namespace) -> None:
@@ -131,7 +151,13 @@ def _check_weights(named: Named, formats: Sequence[str], flags: argparse.Namespa
         )
 
 
-def _written(named: Named, formats: Sequence[str], flags: argparse.Namespace, batch: int | None) -> Iterator[Path]:
+def _written(
+    named: Named,
+    formats: Sequence[str],
+    flags: argparse.Namespace,
+    batch: int | None,
+    finalists: Mapping[str, TrainedAnew],
+) -> Iterator[Path]:
     from nas.export.files import write_network
     from nas.export.networks import of_trained, trained, untrained
     from proxies.export.network import Options
@@ -151,6 +177,7 @@ def _written(named: Named, formats: Sequence[str], flags: argparse.Namespace, ba
         else:
             assert architecture is not None
             exported = untrained(name, architecture, flags.resolution, flags.classes, flags.data, place)
+            exported = replace(exported, finalist=finalists.get(architecture.key()))
         if exported.data.notes != printed:
             printed = exported.data.notes
             tell_of_images(printed)

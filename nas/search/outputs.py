@@ -90,8 +90,12 @@ def analysis_of(study: Study, finalists: Study | None, engine: Engine) -> Analys
 
     `engine` is that of the ledger in the study's own database.
     """
-    found = finalists_from(finalists.get_trials(deepcopy=False)) if finalists else ()
-    return Analysis(minutes_of(study), importances_of(study), found, fp32_beside(study, engine))
+    return Analysis(minutes_of(study), importances_of(study), finalists_in(finalists), fp32_beside(study, engine))
+
+
+def finalists_in(study: Study | None) -> list[Finalist]:
+    """The finalists that a study of them holds; none where there is no such study."""
+    return finalists_from(study.get_trials(deepcopy=False)) if study else []
 
 
 def fp32_beside(study: Study, engine: Engine) -> Fp32:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import hypot
 
 from studies.display import TIE, in_int8
 from studies.facts import LatencyFacts
@@ -20,18 +21,21 @@ def times_faster(record: Record, fp32: Fp32) -> float | None:
     return other.latency_ms / record.latency_ms if other else None
 
 
-def speed_line(records: Sequence[Record], fp32: Fp32) -> str:
-    """Whether int8 is faster here, of all records that were timed in int8; "" where none was.
+def is_faster(record: Record, fp32: Fp32) -> bool:
+    """Whether a network that was timed in both is faster in int8: by more than `TIE`, and than the error of both."""
+    other, ratio = fp32[record.architecture.key()], times_faster(record, fp32)
+    return ratio is not None and ratio >= max(TIE, 1 + hypot(record.latency_spread, other.spread) / 2)
 
-    Times within `TIE` of each other are the same.
-    """
+
+def speed_line(records: Sequence[Record], fp32: Fp32) -> str:
+    """Whether int8 is faster here, of all records that were timed in int8; "" where none was."""
     timed = in_int8(records)
     if not timed:
         return ""
     ratios = {record.name: ratio for record in timed if (ratio := times_faster(record, fp32)) is not None}
     if not ratios:
         return "whether int8 is faster than fp32 here is not known: none of these networks was timed in fp32 too"
-    slow = [name for name, ratio in ratios.items() if ratio < TIE]
+    slow = [record.name for record in timed if record.name in ratios and not is_faster(record, fp32)]
     least, most = min(ratios.values()), max(ratios.values())
     of_all = f"{least:.2f} to {most:.2f} times" if len(ratios) > 1 else f"{least:.2f} times"
     beside = f"the {len(ratios)} networks timed in both are {of_all} as fast in int8 as in fp32"

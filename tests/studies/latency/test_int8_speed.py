@@ -1,11 +1,13 @@
 """How much faster networks are in int8 than in fp32, in a line: what is not known is said to be so."""
 
+from dataclasses import replace
+
 import pytest
 from builders.records import record
 
 from studies.display import note_on_precision, render_table
 from studies.facts import LatencyFacts
-from studies.latency.int8_speed import speed_line
+from studies.latency.int8_speed import is_faster, speed_line
 from studies.record import Record
 
 NAMES = ("v2-0.5x", "v2-1.0x", "v1-0.5x-g3")
@@ -36,6 +38,15 @@ def in_fp32(*latencies: float) -> dict[str, LatencyFacts]:
 )
 def test_it_is_said_where_int8_is_no_faster(latencies: tuple[float, ...], line: str) -> None:
     assert speed_line(timed(), in_fp32(*latencies)).startswith(line)
+
+
+def test_a_difference_within_the_error_of_both_is_none() -> None:
+    # Each has a standard error of 4 %, the ratio of both one of 5.7 %.
+    (network, *_) = timed()
+    network = replace(network, latency=network.latency.changed(spread=0.08))
+    for latency_ms, is_more in ((1.05, False), (1.06, True)):
+        facts = LatencyFacts({"latency_ms": latency_ms, "spread": 0.08, "noisy": False})
+        assert is_faster(network, {network.architecture.key(): facts}) is is_more
 
 
 def test_a_search_for_fp32_says_nothing_of_int8() -> None:
