@@ -73,14 +73,14 @@ def _show(text: str, architecture: Architecture, task: Task, flags: argparse.Nam
     print(
         f"{text}: {_counts(cost.macs, cost.params)}, "
         f"{cost.peak_bytes / 1e6:.2f} MB peak activations, {cost.memory_access_bytes / 1e6:.2f} MB memory access "
-        f"at {task.description}, float32"
+        f"at {task.described(architecture)}, float32"
     )
     if not flags.verify:
         return 0
     from proxies.backbone import deployed
 
     network = deployed(architecture, task.num_classes, task.in_channels, flags.stem_stride)
-    return _verify(network, cost.macs, cost.params, task)
+    return _verify(network, cost.macs, cost.params, task.of(architecture))
 
 
 def _check_hand_designed(text: str, task: Task, flags: argparse.Namespace) -> None:

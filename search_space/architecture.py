@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from typing import Any
 
@@ -134,6 +134,14 @@ class Architecture:
         stages = tuple(_stage_from_dict(row) for row in data["stages"])
         _check_size(data, stages)
         return cls(**fields, stages=stages)
+
+    def pixels(self, usual: int) -> int:
+        """Height and width of the images that it is for: its own resolution where it has one, else `usual`."""
+        return usual if self.resolution is None else self.resolution
+
+    def without_resolution(self) -> Architecture:
+        """The same for images of any size, such as those that it is trained on."""
+        return replace(self, resolution=None)
 
     def key(self) -> str:
         """16 hexadecimal digits that name the architecture: the same in every process, version and order of keys."""

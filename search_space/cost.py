@@ -95,7 +95,7 @@ def cost_of(
     """
     if type(resolution) is not int or resolution < 1:
         raise InputError(f"resolution must be a whole number of pixels of at least 1, got {resolution!r}")
-    resolution = architecture.resolution or resolution
+    resolution = architecture.pixels(resolution)
     plan = plan_of(architecture, num_classes, in_channels, stem_stride)
     macs = params = peak = memory_access = weights = biases = 0
     for names, rows, kept in _costed(plan, resolution):
@@ -114,7 +114,7 @@ def counts_of(
 ) -> tuple[int, int]:
     """The multiply-adds and parameters alone, as `cost_of` counts them, in half the time: sizing asks for twenty."""
     plan = plan_of(architecture, num_classes, in_channels)
-    macs, params, size = unit_sums(plan.stem, architecture.resolution or resolution)
+    macs, params, size = unit_sums(plan.stem, architecture.pixels(resolution))
     for first, *others in plan.stages:
         unit_macs, unit_params, size = unit_sums(first, size)
         macs, params = macs + unit_macs, params + unit_params

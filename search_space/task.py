@@ -40,6 +40,15 @@ class Task:
         """The choices that are open: a backbone has no head."""
         return replace(choices, heads=(0,)) if self.num_classes == NO_CLASSIFIER else choices
 
+    def of(self, architecture: Architecture) -> Task:
+        """The task as this architecture has it: at its own resolution where it has one."""
+        return replace(self, resolution=architecture.pixels(self.resolution))
+
+    def described(self, architecture: Architecture) -> str:
+        """The task in words as this architecture has it: "its own 160 px, 1000 classes" where it has a resolution."""
+        own = "" if architecture.resolution is None else "its own "
+        return own + self.of(architecture).description
+
     def deployed(self, architecture: Architecture) -> Architecture:
         """What is left of the architecture: a backbone has no head."""
         return replace(architecture, head=0) if self.num_classes == NO_CLASSIFIER else architecture

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from search_space.architecture import BOTTLENECK, Architecture, Stage
 from search_space.precision import INT8
+from search_space.task import Task
 from studies.accuracy_scale import PERCENT, AccuracyScale
 from studies.front import nearest_reference
 from studies.record import Record
@@ -101,6 +102,23 @@ def mflops_text(record: Record) -> str:
     return f"{record.macs / 1e6:.1f}"
 
 
+def unit_text(architecture: Architecture) -> str:
+    """The unit, and the resolution where the architecture has its own: "v2, 160 px"."""
+    own = "" if architecture.resolution is None else f", {architecture.resolution} px"
+    return architecture.unit + own
+
+
+def at_own(architecture: Architecture) -> str:
+    """The resolution at which FLOPs and latency hold, where it is the architecture's own: " at 160 px"."""
+    return "" if architecture.resolution is None else f" at {architecture.resolution} px"
+
+
+def holds_at(task: Task, records: Sequence[Record]) -> str:
+    """At what costs and latencies of the records hold, in words: at a task, and some at their own resolutions."""
+    is_own = any(record.architecture.resolution is not None for record in records)
+    return task.description + (", or at the pixels that stand beside a network's unit" if is_own else "")
+
+
 def params_text(record: Record) -> str:
     """Millions of parameters, "2.28"."""
     return f"{record.params / 1e6:.2f}"
@@ -156,7 +174,7 @@ def over_budget_text(record: Record) -> str:
 def _numbers(record: Record, scale: AccuracyScale) -> tuple[str, ...]:
     latency = f"{ms_text(record)} {spread_text(record)}"
     counts = mflops_text(record), params_text(record)
-    return record.name, record.architecture.unit, *counts, latency, scale.text(record), proxy_text(record)
+    return record.name, unit_text(record.architecture), *counts, latency, scale.text(record), proxy_text(record)
 
 
 def _beside(record: Record, references: Sequence[Record], scale: AccuracyScale) -> str:

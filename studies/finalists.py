@@ -14,7 +14,7 @@ from optuna.trial import FrozenTrial
 from search_space.reading import Fields
 from studies.accuracy_scale import PERCENT, AccuracyScale
 from studies.checked_facts import ImpossibleFacts, checked_quantised, impossible
-from studies.display import FLOP, SPREAD, TIE, mflops_text, ms_text, over_budget_text, proxy_text, spread_text
+from studies.display import FLOP, SPREAD, TIE, at_own, mflops_text, ms_text, over_budget_text, proxy_text, spread_text
 from studies.facts import LatencyFacts, QuantisedFacts
 from studies.front import front_of
 from studies.int8_loss import MARK, Int8Loss, note_on_int8
@@ -284,7 +284,7 @@ def _cells(
 ) -> Iterator[str]:
     record, final = finalist.record, finalist.final
     yield record.name
-    yield mflops_text(record)
+    yield mflops_text(record) + at_own(record.architecture)
     yield f"{ms_text(final)} {spread_text(final)}"
     yield ms_text(record)
     yield own_text(finalist, own)

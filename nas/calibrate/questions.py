@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from nas.calibrate.sets import SETS
 from nas.calibrate.settings import CalibrationSettings
-from proxies.zero_cost.method import ZERO_COST
+from proxies.training.recipes import Recipe, share_of
+from proxies.zero_cost.method import zero_cost_at
 from search_space.architecture import Architecture
 from search_space.cost import cost_of
 from studies.ledger.trainings import Question
@@ -59,9 +60,18 @@ def questions(settings: CalibrationSettings, sets: Sets, data: str) -> list[Ques
 
     members = sorted(sets.all(), key=macs, reverse=True)
     asked: list[Question] = []
-    for method in (ZERO_COST, *(recipe.to_dict() for recipe in settings.proxies)):
-        asked += [Question(architecture, method, data, seed, settings.device) for architecture, _ in members]
-    full = settings.full.to_dict()
+    for recipe in (None, *settings.proxies):
+        asked += [question(settings, architecture, recipe, data, seed) for architecture, _ in members]
     for each in settings.seeds:
-        asked += [Question(architecture, full, data, each, settings.device) for architecture, known in members if known]
+        asked += [question(settings, network, settings.full, data, each) for network, known in members if known]
     return asked
+
+
+def question(
+    settings: CalibrationSettings, architecture: Architecture, recipe: Recipe | None, data: str, seed: int
+) -> Question:
+    """How a network is trained by a recipe; for None how it scores at initialisation."""
+    resolution = settings.space.task.resolution
+    share = share_of(architecture, resolution)
+    method = zero_cost_at(share) if recipe is None else recipe.of(architecture, resolution).to_dict()
+    return Question(architecture, method, data, seed, settings.device)

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from nas.calibrate.questions import Sets, draw, questions
+from nas.calibrate.questions import Sets, draw, question, questions
 from nas.calibrate.settings import CalibrationSettings, settings_of
 from nas.cli.command import check_folder, make_folder
 from nas.cli.folders import OwnFiles
@@ -18,7 +18,7 @@ from nas.cli.stopping import keeping
 from nas.cli.storage import folders_of
 from nas.workers.local import LocalWorkers
 from nas.workers.trainings import train_missing
-from proxies.zero_cost.method import ZERO_COST
+from proxies.training.recipes import Recipe
 from search_space.architecture import Architecture
 from search_space.cost import cost_of
 from search_space.files import write_json
@@ -26,7 +26,7 @@ from studies.calibration import store as calibrations
 from studies.calibration.known_trainings import known_trainings
 from studies.calibration.results import Calibration, Made, Trained, calibration_of
 from studies.facts import TrainingFacts
-from studies.ledger.trainings import Evaluations, Question
+from studies.ledger.trainings import Evaluations
 from studies.report.calibration_page import render_calibration, write_calibration_page
 from studies.storage.database import engine_of
 from studies.storage.studies import check_storage
@@ -104,15 +104,15 @@ def _trained(
 ) -> Trained | None:
     """What the ledger holds of an architecture; None where a short training or the scores failed."""
 
-    def answer(method: Mapping[str, Any], seed: int) -> Mapping[str, Any] | None:
-        return answers.get(Question(architecture, method, data, seed, settings.device).digest)
+    def answer(recipe: Recipe | None, seed: int) -> Mapping[str, Any] | None:
+        return answers.get(question(settings, architecture, recipe, data, seed).digest)
 
     seed = settings.seeds[0]
-    zero_cost = answer(ZERO_COST, seed)
-    short = {recipe.name: answer(recipe.to_dict(), seed) for recipe in settings.proxies}
+    zero_cost = answer(None, seed)
+    short = {recipe.name: answer(recipe, seed) for recipe in settings.proxies}
     if zero_cost is None or None in short.values():
         return None
-    full = [answer(settings.full.to_dict(), each) for each in settings.seeds]
+    full = [answer(settings.full, each) for each in settings.seeds]
     cost = cost_of(architecture, settings.space.task.resolution, settings.space.task.num_classes)
     return Trained(
         architecture=architecture,

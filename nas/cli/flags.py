@@ -195,6 +195,18 @@ def add_task_flags(parser: Parser, holds: str, resolutions: Bounds = RESOLUTIONS
     add("--classes", type=Number(classes), help=of_task)
 
 
+def add_own_resolution_flag(parser: Parser) -> None:
+    """Adds --resolution, of commands that train networks which may have a resolution of their own."""
+    usual = TASKS[CLASSIFICATION].resolution
+    parser.add_argument(
+        "--resolution",
+        type=Number(RESOLUTIONS),
+        default=usual,
+        help="pixels for which the images stand: a network of its own resolution is trained on images as much smaller "
+        f"as that is (default: {usual})",
+    )
+
+
 def task_of(flags: argparse.Namespace) -> Task:
     """The task that the flags mean; what they leave open is as in `TASKS`.
 

@@ -72,7 +72,7 @@ def _questions(
 
 
 def _question(settings: CompareSettings, where: ComparedOn, network: NamedNetwork, seed: int) -> Question:
-    recipe = settings.recipe.to_dict()
+    recipe = settings.recipe.of(network.network, settings.task.resolution).to_dict()
     return Question(network.network, recipe, where.data, seed, settings.device, network.name, in_int8=settings.in_int8)
 
 

@@ -20,7 +20,7 @@ from proxies.data.names import EMBEDDED, check_images
 from proxies.data.source import DataSource
 from proxies.latency.runtimes import check_runtime
 from proxies.latency.setup import DEFAULT_RUNTIME, LatencySetup
-from proxies.training.recipes import RECIPES, Recipe
+from proxies.training.recipes import RECIPES, Recipe, share_of
 from search_space.budget import Budget
 from search_space.errors import InputError
 from search_space.plan import NO_CLASSIFIER
@@ -91,15 +91,18 @@ def settings_of(flags: argparse.Namespace) -> CompareSettings:
     check_device(chosen["device"])
     precision_of(flags, chosen["runtime"])
     check_runtime(chosen["runtime"], chosen["latency_device"], chosen["precision"])
+    networks, task = _networks(flags, front), Task(chosen["resolution"], chosen["classes"])
+    for each in networks:
+        share_of(each.network, task.resolution)
     storage = storage_named(flags) or url or COMPARISONS
     check_storage(storage)
     return CompareSettings(
-        networks=_networks(flags, front),
+        networks=networks,
         budget=_budget(flags.budget),
         data=data_at(flags, chosen["data"], chosen["image_size"]),
         recipe=_recipe(flags, kept),
         seeds=seeds_from(chosen["seed"], flags.seeds),
-        task=Task(chosen["resolution"], chosen["classes"]),
+        task=task,
         device=chosen["device"],
         latency=LatencySetup(chosen["runtime"], chosen["latency_device"], precision=chosen["precision"]),
         workers=workers_here(flags.workers, chosen["device"]),

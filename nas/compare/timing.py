@@ -83,10 +83,11 @@ class ComparedTimings:
 
     def _latest(self, network: Architecture | HandDesigned) -> LatencyFacts | None:
         settings = self._settings
+        task = settings.task.of(network) if isinstance(network, Architecture) else settings.task
         found = self._ledger.latest(
             network=network.key(),
-            classes=settings.task.num_classes,
-            resolution=settings.task.resolution,
+            classes=task.num_classes,
+            resolution=task.resolution,
             runtime=settings.latency.runtime,
             runtime_version=self._where.runtime_version,
             precision=RUNTIMES[settings.latency.runtime].computes_in(settings.latency.precision),

@@ -38,7 +38,9 @@ def facts_of(exported: Exported, files: Files) -> dict[str, Any]:
     """What the card says, as plain JSON values; None is what is not known."""
     network, metrics = exported.network, exported.metrics
     about = network.about
-    cost = cost_of(about.architecture, about.image_size, len(about.classes), about.channels, about.stem_stride)
+    cost = cost_of(
+        about.architecture.without_resolution(), about.image_size, len(about.classes), about.channels, about.stem_stride
+    )
     counts = {name: getattr(cost, name) for name in ("macs", "params", "peak_bytes", "memory_access_bytes")}
     data = metrics["data"]["name"] if metrics else None
     return {

@@ -102,11 +102,13 @@ def untrained(
 ) -> Exported:
     """The architecture's network with random weights, as it is timed at the deployment's resolution and classes.
 
+    Where the architecture has a resolution of its own, that counts.
+
     Raises:
         InputError: the data cannot be read.
     """
     images = replace(place, name=data or EMBEDDED).load()
-    about = TrainedFor(architecture, **plain_task(classes, resolution, images.channel_stats))
+    about = TrainedFor(architecture, **plain_task(classes, architecture.pixels(resolution), images.channel_stats))
     network = _network(name, build(architecture, classes).eval(), about, images, is_trained=False)
     return Exported(network, images, None)
 

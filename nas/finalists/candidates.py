@@ -61,6 +61,7 @@ class Candidates:
             workers=settings.search.workers,
             is_trained=is_trained,
             is_timed=is_timed,
+            resolution=settings.search.task.resolution,
         )
 
 

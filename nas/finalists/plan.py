@@ -11,6 +11,7 @@ from statistics import median
 from nas.finalists.flags import SEEDS
 from proxies.training.recipes import RECIPES, Recipe
 from search_space.cost import cost_of
+from search_space.task import Task
 from studies.finalists import Choice
 from studies.front import PICKS, nearest_reference, pick
 from studies.record import Record
@@ -29,7 +30,7 @@ class ExpectedSeconds:
 
     `own` is the search's recipe; `images`, `image_size` and `classes` are those of its data as they come. `is_trained`
     says of a record, a recipe and which of the fresh seeds (0 is the first) whether the ledger has that training;
-    `is_timed` whether a record need not be timed again.
+    `is_timed` whether a record need not be timed again. `resolution` is the task's.
     """
 
     own: Recipe
@@ -39,13 +40,14 @@ class ExpectedSeconds:
     workers: int
     is_trained: Trained = lambda record, recipe, number: False
     is_timed: Callable[[Record], bool] = lambda record: False
+    resolution: int = Task().resolution
     _known: dict[tuple[str, Recipe], float] = field(default_factory=dict, repr=False, compare=False)
 
     def work(self, record: Record, recipe: Recipe) -> float:
         """How much a training is, in a unit of its own: FLOPs of an image as it is trained on times images seen."""
-        size = recipe.image_size(self.image_size)
-        stem_stride = recipe.stem_stride_at(size)
-        cost = cost_of(record.architecture, size, self.classes, stem_stride=stem_stride)
+        own = recipe.of(record.architecture, self.resolution)
+        size, stem_stride = own.image_size(self.image_size), own.stem_stride_at(self.image_size)
+        cost = cost_of(record.architecture.without_resolution(), size, self.classes, stem_stride=stem_stride)
         return float(cost.macs * recipe.epochs * min(self.images, recipe.max_images or self.images))
 
     def training(self, record: Record, recipe: Recipe) -> float:

@@ -12,6 +12,7 @@ from nas.finalists.settings import FinalistsSettings
 from nas.finalists.training import Results
 from nas.search.settings import Settings
 from studies.accuracy_scale import PERCENT, AccuracyScale
+from studies.display import holds_at
 from studies.finalists import render_finalists
 from studies.record import Record
 from studies.storage.secrets import shown_url
@@ -86,10 +87,11 @@ def finish_lines(finished: FinishedRun | None) -> Iterator[str]:
 def result_lines(settings: FinalistsSettings, plan: FinalistsPlan, results: Results) -> Iterator[str]:
     """The table of the finalists, how they came about, and what failed."""
     if results.finalists:
-        scale = scale_for(settings, [each.record for each in results.finalists])
+        records = [each.record for each in results.finalists]
+        scale = scale_for(settings, records)
         yield render_finalists(results.finalists, settings.recipe.name, scale)
         yield headline(settings, plan)
-        yield f"FLOPs, parameters and latency: at {settings.search.task.description}"
+        yield f"FLOPs, parameters and latency: at {holds_at(settings.search.task, records)}"
         if settings.accuracy:
             yield f"predicted {scale.unit}: {settings.accuracy.summary}"
         yield f"kept as the study {results.study} in {shown_url(settings.search.storage)}"

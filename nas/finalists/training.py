@@ -160,7 +160,7 @@ def questions(settings: FinalistsSettings, records: Sequence[Record]) -> list[Qu
 
 def question(settings: FinalistsSettings, record: Record, seed: int) -> Question:
     """What is asked of one training."""
-    recipe = settings.recipe.to_dict()
+    recipe = settings.recipe.of(record.architecture, settings.search.task.resolution).to_dict()
     return Question(
         record.architecture, recipe, settings.fingerprint, seed, settings.search.device, in_int8=settings.in_int8
     )

@@ -117,7 +117,7 @@ def _bundled(folder: Path, name: str, architecture: Architecture, task: Task, pr
 
     network = deployed(architecture, task.num_classes)
     file = folder / "networks" / architecture.key()
-    ready = prepare(network, file, resolution=task.resolution, precision=precision)
+    ready = prepare(network, file, resolution=task.of(architecture).resolution, precision=precision)
     return {
         "network": architecture.key(),
         "name": name,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -160,7 +160,7 @@ def _network(flags: argparse.Namespace) -> tuple[ToExplain, str]:
     chosen = named.network
     if isinstance(chosen, Architecture):
         chosen = task.deployed(chosen)
-        task = replace(task, resolution=chosen.resolution or task.resolution)
+        task = task.of(chosen)
     elif task.num_classes == NO_CLASSIFIER:
         raise InputError(
             f"backbones are made of architectures of the space alone, and {flags.network!r} is a hand-designed "

@@ -35,11 +35,14 @@ def show(flags: argparse.Namespace) -> int:
     return 0
 
 
-def group_of(measured: Measured) -> tuple[str, ...]:
-    """What latencies must share to be compared: device, runtime and version, precision, task, pixels and batch."""
+def group_of(measured: Measured, pixels: str = "") -> tuple[str, ...]:
+    """What latencies must share to be compared: device, runtime and version, precision, task, pixels and batch.
+
+    `pixels` stand in place of its own where a network has been timed at a resolution of its own.
+    """
     latency = measured.latency
     runtime, task = f"{latency.runtime} {latency.runtime_version}", task_name(measured.classes)
-    return measured.device, runtime, latency.precision, task, str(latency.resolution), str(latency.batch_size)
+    return measured.device, runtime, latency.precision, task, pixels or str(latency.resolution), str(latency.batch_size)
 
 
 def _summary(members: Sequence[Measured]) -> tuple[str, ...]:

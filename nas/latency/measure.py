@@ -12,7 +12,7 @@ from nas.cli.architectures import named_architectures
 from nas.cli.flags import choices_of, precision_of, task_of
 from nas.cli.heartbeat import Steps, doing
 from nas.cli.storage import storage_named
-from proxies.latency.measure import Latency, check_runtime, compare, prepare
+from proxies.latency.measure import Latency, Prepared, check_runtime, compare, prepare
 from search_space.architecture import Architecture
 from search_space.budget import Budget
 from search_space.choosers import RandomChooser
@@ -68,18 +68,23 @@ def _measured(
     from proxies.backbone import deployed
 
     options = {
-        **{"resolution": task.resolution, "batch_size": flags.batch_size},
-        **{"runtime": flags.runtime, "device": flags.device, "precision": precision_of(flags)},
+        **{"batch_size": flags.batch_size, "runtime": flags.runtime},
+        **{"device": flags.device, "precision": precision_of(flags)},
     }
+
+    def prepared(architecture: Architecture, name: str) -> Prepared:
+        size = task.of(architecture).resolution
+        return prepare(deployed(architecture, task.num_classes), Path(folder, name), resolution=size, **options)
+
     with Scratch() as folder, doing(f"timing {ANCHOR}", steps.seconds_left) as at:
-        anchor = prepare(deployed(PRESETS[ANCHOR], task.num_classes), Path(folder, "anchor"), **options)
+        anchor = prepared(PRESETS[ANCHOR], "anchor")
         anchor_ms = compare(anchor, anchor).p10_ms
         for number, (name, architecture) in enumerate(chosen):
             at.now(f"timing {name}, {number + 1} of {len(chosen)}")
             started = time.perf_counter()
             result: Latency | str
             try:
-                candidate = prepare(deployed(architecture, task.num_classes), Path(folder, "candidate"), **options)
+                candidate = prepared(architecture, "candidate")
                 result = compare(candidate, anchor, reference_ms=anchor_ms, seed=number)
             except Exception as error:  # whatever an exporter or a runtime raises costs one network, not the rest
                 result = f"{type(error).__name__}: {' '.join(str(error).split())}"
@@ -94,4 +99,4 @@ def _line(name: str, architecture: Architecture, result: Latency | str, task: Ta
     noisy = " noisy" if result.noisy else ""
     images = f", {1000 * result.batch_size / result.latency_ms:.0f} images/s" if result.batch_size > 1 else ""
     latency = f"{result.latency_ms:.3f} ms ±{50 * result.spread:.1f} %{noisy}{images}"
-    return f"{name}: {counts}, {latency} at {task.description}"
+    return f"{name}: {counts}, {latency} at {task.described(architecture)}"

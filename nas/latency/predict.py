@@ -43,7 +43,7 @@ def predict(flags: argparse.Namespace) -> int:
     architectures, latencies_ms = _medians(measured)
     if len(architectures) < LEAST_MEASUREMENTS:
         raise InputError(f"a model needs {LEAST_MEASUREMENTS} networks measured alike, got {len(architectures)}")
-    resolution, classes = measured[0].latency.resolution, measured[0].classes
+    resolution, classes = max(each.latency.resolution for each in measured), measured[0].classes
     model = fit(architectures, latencies_ms, resolution, classes)
     _print_errors(model, architectures, latencies_ms)
     _print_work(model, architectures)
@@ -61,13 +61,19 @@ def _medians(measured: Sequence[Measured]) -> tuple[list[Architecture], list[flo
     Raises:
         InputError: they were not measured alike.
     """
-    kinds = {(*group_of(each), each.classes) for each in measured}
+    sizes = {each.latency.resolution for each in measured if not _has_own_resolution(each)}
+    usual = str(max(sizes, default=0))
+    kinds = {(*group_of(each, usual if _has_own_resolution(each) else ""), each.classes) for each in measured}
     if len(kinds) > 1:
         listed = "; ".join(" ".join(map(str, kind)) for kind in sorted(kinds))
         raise InputError(
             f"a model is of latencies measured alike, and these are not: choose with --device ... {listed}"
         )
     return medians_of(measured)
+
+
+def _has_own_resolution(measured: Measured) -> bool:
+    return measured.architecture is not None and measured.architecture.resolution is not None
 
 
 def _print_errors(model: LatencyModel, architectures: Sequence[Architecture], latencies_ms: Sequence[float]) -> None:

@@ -335,8 +335,10 @@ def agent_line(settings: Settings) -> str:
 
 def _headline(settings: Settings, space: SearchSpace, anchor_ms: float) -> str:
     where = settings.latency.remote or f"this {settings.latency.device}"
+    own = ", ".join(map(str, space.choices.resolutions))
+    at = f"{space.task.description}, each at its own of {own} px" if own else space.task.description
     return (
-        f"study {settings.study}: networks up to {space.budget} at {space.task.description} (1 FLOP = 1 multiply-add); "
+        f"study {settings.study}: networks up to {space.budget} at {at} (1 FLOP = 1 multiply-add); "
         f"{ANCHOR} takes {anchor_ms:.3f} ms there in {settings.latency.runtime} on {where}; "
         f"accuracy from recipe {settings.recipe.name!r} on {settings.data.name}"
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from nas.cli.architectures import ARCHITECTURES
 from nas.cli.command import Command, Parser
-from nas.cli.flags import add_data_flags, add_recipe_flags, add_seed_flag, add_worker_flags
+from nas.cli.flags import add_data_flags, add_own_resolution_flag, add_recipe_flags, add_seed_flag, add_worker_flags
 from nas.cli.storage import CALIBRATIONS, add_storage_flag
 
 
@@ -17,6 +17,7 @@ def add_flags(parser: Parser) -> None:
     add("networks", nargs="+", metavar="NETWORK", help=ARCHITECTURES)
     add_data_flags(parser)
     add_recipe_flags(parser, "short", "how they are trained")
+    add_own_resolution_flag(parser)
     add_seed_flag(parser, "seed of the trainings")
     add_worker_flags(parser)
     add_storage_flag(parser, "that keeps trainings, and may hold calibrations", CALIBRATIONS)

@@ -19,11 +19,12 @@ from nas.workers.cores import workers_here
 from nas.workers.local import LocalWorkers
 from nas.workers.setup import EvaluatorSetup
 from nas.workers.trainings import train_missing
-from proxies.training.recipes import RECIPES
+from proxies.training.recipes import RECIPES, share_of
 from search_space.architecture import Architecture
 from search_space.cost import cost_of
 from search_space.files import write_json
 from search_space.presets import ANCHOR, PRESETS
+from search_space.task import Task
 from studies.display import FLOP
 from studies.facts import TrainingFacts
 from studies.ledger.trainings import Evaluations, Question
@@ -55,6 +56,8 @@ def run(flags: argparse.Namespace) -> int:
     """The exit status of scoring with these flags."""
     networks = dict(named_architectures(flags.networks))
     setup = setup_of(flags)
+    for architecture in networks.values():
+        share_of(architecture, setup.task.resolution)
     folders = folders_of(setup.storage, *([flags.json.parent] if flags.json else []))
     for folder in folders:
         check_folder(folder)
@@ -142,8 +145,8 @@ def _scores(
 
 
 def _question(setup: EvaluatorSetup, architecture: Architecture, fingerprint: str, name: str) -> Question:
-    recipe = setup.recipe.to_dict()
-    return Question(architecture, recipe, fingerprint, setup.seed, setup.device, name=name)
+    recipe = setup.recipe.of(architecture, setup.task.resolution)
+    return Question(architecture, recipe.to_dict(), fingerprint, setup.seed, setup.device, name=name)
 
 
 def setup_of(flags: argparse.Namespace) -> EvaluatorSetup:
@@ -160,4 +163,5 @@ def setup_of(flags: argparse.Namespace) -> EvaluatorSetup:
         workers=workers_here(flags.workers, flags.device),
         seed=flags.seed,
         storage=storage_named(flags) or CALIBRATIONS,
+        task=Task(flags.resolution),
     )

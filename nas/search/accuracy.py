@@ -15,11 +15,12 @@ from search_space.task import CLASSIFICATION
 from studies.accuracy_scale import AccuracyScale
 from studies.calibration import store as calibrations
 from studies.calibration.accuracy_fit import AccuracyFit, Example, best_fit
+from studies.calibration.accuracy_prior import as_of_papers
 from studies.calibration.four_feature_fit import FourFeatureFit
 from studies.calibration.known_trainings import known_trainings, shipped_fit
 from studies.calibration.results import FEWEST, PREDICTION, Calibration, verdict_of
 from studies.checked_facts import check_finite, impossible
-from studies.ledger.trainings import Evaluations
+from studies.ledger.trainings import Evaluations, KeptTraining
 from studies.record import Record
 from studies.storage.database import file_of
 from studies.storage.studies import ledger_to_read
@@ -112,7 +113,7 @@ def _accuracy_for(setup: EvaluatorSetup, fingerprint: str) -> Accuracy:
     found = next(_own(setup, fingerprint), None)
     if found is not None:
         if beats_chance(found, recipe):
-            fit = found.fits[recipe]
+            fit = replace(found.fits[recipe], resolution=setup.task.resolution)
             return Accuracy(
                 fit, f"{what_it_is(fit)}; calibrated on this data ({fit.source}): {verdict_of(found, recipe)}"
             )
@@ -121,6 +122,7 @@ def _accuracy_for(setup: EvaluatorSetup, fingerprint: str) -> Accuracy:
     examples, trained_by = level_from(setup, fingerprint)
     fit = best_fit(examples, known_trainings(), SHORT)[0] if len(examples) >= FEWEST else fit.at_level(examples)
     cure = f"python -m nas.calibrate --data {setup.data.name} measures how well it ranks here"
+    fit = replace(fit, resolution=setup.task.resolution)
     summary = f"{not_used}{what_it_is(fit, trained_by)}; prior and fit: {fit.source}{of_recipe}; {cure}"
     return Accuracy(fit, summary)
 
@@ -156,18 +158,35 @@ def level_from(setup: EvaluatorSetup, fingerprint: str) -> tuple[list[Example], 
     Of several longer recipes the longest counts.
     """
     kept = [each for engine in _engines(setup) for each in Evaluations(engine, to_read=True).trainings(fingerprint)]
-    own = _without_name(setup.recipe.to_dict())
-    short = {each.architecture.key(): each.training for each in kept if _without_name(each.recipe) == own}
-    longer = [each for each in kept if _work(each.recipe) > _work(own) and each.architecture.key() in short]
+    own, resolution = setup.recipe, setup.task.resolution
+
+    def is_own(each: KeptTraining) -> bool:
+        return _without_name(each.recipe) == _without_name(own.of(each.architecture, resolution).to_dict())
+
+    kept = [each for each in kept if _is_for(each, resolution)]
+    short = {each.architecture.key(): each.training for each in kept if is_own(each)}
+    work = _work(own.to_dict())
+    longer = [each for each in kept if _work(each.recipe) > work and each.architecture.key() in short]
     if not longer:
         return [], ""
     longest = max((each.recipe for each in longer), key=_work)
     of_longest = [each for each in longer if _work(each.recipe) == _work(longest)]
     examples = [
-        Example(each.architecture, short[each.architecture.key()], (each.training.accuracy,), setup.data.name)
+        Example(
+            as_of_papers(each.architecture, resolution),
+            short[each.architecture.key()],
+            (each.training.accuracy,),
+            setup.data.name,
+        )
         for each in of_longest
     ]
     return examples, f"recipe {longest['name']!r}"
+
+
+def _is_for(kept: KeptTraining, resolution: int) -> bool:
+    """Whether it trained a network as a task at this resolution does."""
+    own = kept.architecture.resolution
+    return own is None or (own <= resolution and kept.recipe.get("resolution_share", 1.0) == own / resolution)
 
 
 def _without_name(recipe: Mapping[str, Any]) -> dict[str, Any]:

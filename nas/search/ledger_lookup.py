@@ -87,7 +87,7 @@ class LedgerLookup:
         found = self._ledger.latest(
             network=architecture.key(),
             classes=settings.task.num_classes,
-            resolution=settings.task.resolution,
+            resolution=settings.task.of(architecture).resolution,
             runtime=settings.latency.runtime,
             runtime_version=self._where.runtime_version,
             precision=RUNTIMES[settings.latency.runtime].computes_in(settings.latency.precision),
@@ -104,7 +104,8 @@ class LedgerLookup:
 
     def _question(self, architecture: Architecture) -> Question:
         settings = self._settings
-        return Question(architecture, settings.recipe.to_dict(), self._where.data, settings.seed, settings.device)
+        recipe = settings.recipe.of(architecture, settings.task.resolution)
+        return Question(architecture, recipe.to_dict(), self._where.data, settings.seed, settings.device)
 
     def _measured(self, architecture: Architecture, latency: LatencyFacts) -> Measured:
         return Measured(

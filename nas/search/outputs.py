@@ -15,6 +15,7 @@ from search_space.files import file_name, write_json
 from search_space.precision import INT8
 from search_space.task import Task
 from studies.accuracy_scale import ACCURACY, PERCENT, AccuracyScale
+from studies.display import holds_at
 from studies.finalists import Finalist, finalists_from, to_dicts
 from studies.front import front_of, nearest_reference
 from studies.latency.int8_speed import Fp32
@@ -81,7 +82,7 @@ def summary_lines(findings: Findings) -> list[str]:
     lines = [f"accuracy: {accuracy}"] if accuracy else []
     if {"resolution", "classes"} <= settings.keys():
         task = Task(settings["resolution"], settings["classes"])
-        lines.insert(0, f"FLOPs, parameters and latency: at {task.description}")
+        lines.insert(0, f"FLOPs, parameters and latency: at {holds_at(task, findings.records)}")
     return lines
 
 

@@ -26,7 +26,7 @@ from search_space.space import SearchSpace
 from search_space.task import CLASSIFICATION, Task
 from studies.accuracy_scale import AccuracyScale
 from studies.checked_facts import impossible
-from studies.display import over_budget_text
+from studies.display import at_own, over_budget_text
 from studies.front import front_of
 from studies.record import OBJECTIVES, Record, Rejected, attributes_of, checked_record
 from studies.sampling.sampler_names import takes_known_objectives
@@ -155,7 +155,8 @@ def _line(record: Record, task: Task, scale: AccuracyScale) -> str:
     training = record.training
     doubt = doubt_of(training.validation_losses, training.plain.get("num_classes", 0))  # old ones do not say it
     careful = f"; careful: {doubt}" if doubt else ""
+    flops = f"{record.macs / 1e6:.1f} MFLOPs{at_own(record.architecture)}{over}"
     return (
-        f"{record.macs / 1e6:.1f} MFLOPs{over}, {record.latency_ms:.3f} ms{noisy}, {what}{scale.phrase(record)} "
+        f"{flops}, {record.latency_ms:.3f} ms{noisy}, {what}{scale.phrase(record)} "
         f"(proxy {100 * record.proxy_accuracy:.1f} %), {record.seconds:.0f} s{saved}{careful}"
     )

@@ -46,7 +46,10 @@ def result_of(
         "schema": SCHEMA,
         "name": settings.name,
         "key": architecture.key(),
-        "cost": {"training": _cost(architecture, task), "deployment": _cost(architecture, DEPLOYMENT)},
+        "cost": {
+            "training": _cost(architecture.without_resolution(), task),
+            "deployment": _cost(architecture, {**DEPLOYMENT, "resolution": settings.resolution}),
+        },
         "recipe": settings.recipe.to_dict(),
         "data": _data_facts(settings, data, test),
         "seed": settings.seed,
@@ -67,7 +70,7 @@ def result_of(
 def _cost(architecture: Architecture, task: Mapping[str, int]) -> dict[str, int]:
     cost = cost_of(architecture, task["resolution"], task["classes"], task["channels"], task["stem_stride"])
     counts = {name: getattr(cost, name) for name in ("macs", "params", "peak_bytes", "memory_access_bytes")}
-    return {**task, **counts}
+    return {**task, "resolution": cost.resolution, **counts}
 
 
 def _data_facts(settings: TrainSettings, data: ImageData, test: HeldOut | None) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from nas.cli.flags import (
     Number,
     add_data_flags,
     add_epochs_flag,
+    add_own_resolution_flag,
     add_recipe_flags,
     add_seed_flag,
     check_device,
@@ -49,6 +50,7 @@ class TrainSettings:
     device: str
     precision: str
     seed: int
+    resolution: int
     out: Path
     resume: bool
     rank: int
@@ -75,6 +77,7 @@ def add_flags(parser: Parser) -> None:
     add_epochs_flag(parser)
     add("--batch-size", type=Number(BATCHES), help="instead of the recipe's; of all processes together")
     add("--learning-rate", type=Number(LEARNING_RATES), help="instead of the recipe's")
+    add_own_resolution_flag(parser)
     add("--weights-from", type=Path, metavar="FILE", help="start from weights.safetensors, or torchvision's .pth")
     add("--device", type=one_of(DEVICES), default="cpu", help=f"where it is trained: {', '.join(DEVICES)}")
     in_what = f"what its accuracy is counted in, beside fp32 in any case: {', '.join(PRECISIONS)} (default: {FP32})"
@@ -93,7 +96,7 @@ def settings_of(flags: argparse.Namespace, environment: Mapping[str, str] = os.e
     name, architecture = named_architecture(flags.architecture)
     data = data_of(flags)
     rank, world, local_rank = _processes(environment)
-    recipe = _recipe(flags, world)
+    recipe = _recipe(flags, world).of(architecture, flags.resolution)
     if flags.weights_from is not None and not flags.weights_from.is_file():
         raise InputError(f"--weights-from must be a file, got {str(flags.weights_from)!r}")
     out = flags.out or Path("runs", file_name(f"train-{name}"))
@@ -111,6 +114,7 @@ def settings_of(flags: argparse.Namespace, environment: Mapping[str, str] = os.e
         device=flags.device,
         precision=flags.precision,
         seed=flags.seed,
+        resolution=flags.resolution,
         out=out,
         resume=flags.resume,
         rank=rank,

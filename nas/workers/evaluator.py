@@ -117,7 +117,7 @@ class Evaluator:
         """
         if method["name"] == ZERO_COST["name"]:
             assert isinstance(network, Architecture)
-            return self._zero_cost(network, seed)
+            return self._zero_cost(network, method, seed)
         trained = network if isinstance(network, Architecture) else partial(_reference, network.name)
         made, training = train(trained, self._data, Recipe(**method), seed=seed, device=self._setup.device)
         plain = training.to_dict()
@@ -125,13 +125,12 @@ class Evaluator:
             plain["int8"] = quantised_accuracy(made, self._data.resized(training.image_size)).to_dict()
         return dict(checked_training(plain, LEARNED).plain)
 
-    def _zero_cost(self, architecture: Architecture, seed: int) -> dict[str, Any]:
-        recipe = Recipe("", 1, 0.1, image_scale=ZERO_COST["image_scale"], max_images=ZERO_COST["images"])
-        data = self._data.resized(recipe.image_size(self._data.image_size))
+    def _zero_cost(self, architecture: Architecture, method: dict[str, Any], seed: int) -> dict[str, Any]:
+        shrunk = {"image_scale": method["image_scale"], "resolution_share": method.get("resolution_share", 1.0)}
+        recipe, own = Recipe("", 1, 0.1, max_images=method["images"], **shrunk), self._data.image_size
+        data = self._data.resized(recipe.image_size(own))
         rows = training_rows(len(data.train_images), recipe)
-        network = build(
-            architecture, data.num_classes, data.channels, recipe.stem_stride_at(data.image_size), seed=seed
-        )
+        network = build(architecture, data.num_classes, data.channels, recipe.stem_stride_at(own), seed=seed)
         network.to(memory_format=torch.channels_last)
         started = time.perf_counter()
         threads = torch.get_num_threads()
@@ -170,7 +169,8 @@ class Evaluator:
 
     def _train(self, architecture: Architecture) -> TrainingFacts:
         setup = self._setup
-        _, training = train(architecture, self._data, setup.recipe, seed=setup.seed, device=setup.device)
+        recipe = setup.recipe.of(architecture, setup.task.resolution)
+        _, training = train(architecture, self._data, recipe, seed=setup.seed, device=setup.device)
         return checked_training(training.to_dict(), LEARNED)
 
     # Latencies
@@ -252,10 +252,11 @@ class Evaluator:
 
     def _prepare(self, network: Network, name: str, batch_size: int, precision: str | None = None) -> Prepared:
         setup = self._setup
+        task = setup.task.of(network) if isinstance(network, Architecture) else setup.task
         return prepare(
             self._built(network),
             self._folder / name,
-            resolution=setup.task.resolution,
+            resolution=task.resolution,
             batch_size=batch_size,
             runtime=setup.latency.runtime,
             device=setup.latency.device,

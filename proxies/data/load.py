@@ -1,9 +1,9 @@
 """Loads image data into memory as uint8 tensors, and gives it out in random, augmented batches."""
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -29,6 +29,8 @@ from search_space.errors import InputError
 
 FOLDER_IMAGE_SIZE = 32
 _MOST_LISTED = 10
+_MOST_SIZES = 4
+"""Sizes other than the data's own that are kept: a search trains at each again and again."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,11 +80,17 @@ class ImageData:
         return tuple(means), tuple(deviations)
 
     def resized(self, image_size: int) -> "ImageData":
-        """Returns the data with images of ``image_size`` pixels: itself where they are."""
-        if image_size == self.image_size:
-            return self
-        shrunk = (resize(images, [image_size, image_size]) for images in (self.train_images, self.val_images))
-        train_images, val_images = shrunk
+        """Returns the data with images of ``image_size`` pixels, antialiased: itself where they are."""
+        return self if image_size == self.image_size else self._resized(image_size)
+
+    @cached_property
+    def _resized(self) -> Callable[[int], "ImageData"]:
+        return lru_cache(maxsize=_MOST_SIZES)(self._resize)
+
+    def _resize(self, image_size: int) -> "ImageData":
+        train_images, val_images = (
+            resize(images, [image_size, image_size]) for images in (self.train_images, self.val_images)
+        )
         return replace(self, train_images=train_images, val_images=val_images)
 
 

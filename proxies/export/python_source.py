@@ -59,7 +59,7 @@ def source_of(
     if num_classes == NO_CLASSIFIER:
         raise InputError("a file of source is a classifier's, and num_classes = 0 means a backbone: give 1 or more")
     plan = plan_of(architecture, num_classes, in_channels, stem_stride)
-    cost = cost_of(architecture, resolution, num_classes, in_channels, stem_stride)
+    cost = cost_of(architecture.without_resolution(), resolution, num_classes, in_channels, stem_stride)
     head = _HEAD.format(
         name=architecture.short_name,
         paper=_PAPERS[architecture.unit],

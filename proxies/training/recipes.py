@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from search_space.architecture import Architecture
+from search_space.errors import InputError
+from search_space.hand_designed import HandDesigned
+
 SMALLEST_TRAINED_IMAGE = 16
+SMALLEST_IN_PROPORTION = 4
+"""Pixels of what a network of its own resolution is trained on at the least: its stages still halve them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +24,9 @@ class Recipe:
     `cutmix` (their alpha) are for sets of at least `mix_from_images`. `ema_share` 0 validates the weights themselves,
     otherwise their moving average over that share of all steps. Norms and biases are decayed only where `decay_norms`
     says so. Every `validate_every`-th epoch is validated, and the last one.
+
+    `resolution_share` is a network's own resolution over the task's: images and the crop's padding shrink by it once
+    more, the stem's stride stays.
     """
 
     name: str
@@ -41,18 +50,56 @@ class Recipe:
     stem_stride: int | None = None
     channel_scale: float = 1.0
     validate_every: int = 1
+    resolution_share: float = 1.0
 
     def to_dict(self) -> dict[str, Any]:
-        """The recipe as plain JSON values."""
-        return asdict(self)
+        """The recipe as plain JSON values; `resolution_share` is left out where it is 1."""
+        fields = asdict(self)
+        if self.resolution_share == 1:
+            del fields["resolution_share"]
+        return fields
+
+    def of(self, network: Architecture | HandDesigned, resolution: int) -> Recipe:
+        """The recipe as it trains this network, of a task at `resolution`, for which the data's images stand.
+
+        Raises:
+            InputError: as `share_of`.
+        """
+        return replace(self, resolution_share=share_of(network, resolution))
 
     def image_size(self, own: int) -> int:
         """The pixels of the images that a network is trained on, where the data's own are `own` wide."""
+        at_task = self._image_size_at_task(own)
+        return min(at_task, max(SMALLEST_IN_PROPORTION, round(self.resolution_share * at_task)))
+
+    def stem_stride_at(self, own: int) -> int:
+        """The stem's stride, where the data's own images are `own` pixels wide: a network's resolution changes none."""
+        return self.stem_stride or stem_stride_for(self._image_size_at_task(own))
+
+    @property
+    def padding(self) -> int:
+        """The pixels by which a crop may be off, in proportion to a network's own resolution."""
+        return round(self.resolution_share * self.crop_padding)
+
+    def _image_size_at_task(self, own: int) -> int:
         return min(own, max(SMALLEST_TRAINED_IMAGE, round(self.image_scale * own)))
 
-    def stem_stride_at(self, image_size: int) -> int:
-        """The stem's stride for images of this many pixels."""
-        return self.stem_stride or stem_stride_for(image_size)
+
+def share_of(network: Architecture | HandDesigned, resolution: int) -> float:
+    """A network's own resolution over the task's; 1 where it has none.
+
+    Raises:
+        InputError: it is above the task's, whose size the data's images have.
+    """
+    own = network.resolution if isinstance(network, Architecture) else None
+    if own is None:
+        return 1.0
+    if own > resolution:
+        raise InputError(
+            f"a network is trained on images as much smaller as its resolution is than the task's, and {own} is above "
+            f"{resolution}: give --resolution {own} or more"
+        )
+    return own / resolution
 
 
 RECIPES: dict[str, Recipe] = {

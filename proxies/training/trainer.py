@@ -86,7 +86,7 @@ class Trainer:
         self.recipe, self.seed, self._device = recipe, seed, device
         self._rank, self._world = rank, world
         self.data = data.resized(recipe.image_size(data.image_size))
-        self.stem_stride = recipe.stem_stride_at(self.data.image_size)
+        self.stem_stride = recipe.stem_stride_at(data.image_size)
         self.network = _factory(architecture, recipe)(data.num_classes, data.channels, self.stem_stride, seed)
         self.network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         rows = training_rows(len(data.train_images), recipe)
@@ -214,7 +214,7 @@ class Trainer:
             self._labels,
             recipe.batch_size,
             generator=generator,
-            pad=recipe.crop_padding,
+            pad=recipe.padding,
             flip=mirrors(data.name),
         ):
             floats = normalise(augment(images, generator), *data.channel_stats)

@@ -19,10 +19,12 @@ from scipy.special import expit
 
 from search_space.architecture import Architecture
 from studies.calibration.accuracy_prior import (
+    RESOLUTION,
     UNEXPLAINED,
     AccuracyPrior,
     Estimate,
     Label,
+    as_of_papers,
     fit_prior,
     left_out_twice,
     log_odds,
@@ -72,7 +74,7 @@ class AccuracyFit:
     Both weights are 0 or more: more FLOPs at equal losses never lower it, nor does a lower loss. `deviation` is the
     root mean square of the errors in log-odds on networks left out of the fit; `level` is that of the data, and nominal
     where it is not `is_level_known`: then differences alone mean something. `networks` were fitted to, of accuracies
-    from `low` to `high`; `source` says which.
+    from `low` to `high`; `source` says which. `resolution` is that of the task whose networks are predicted.
     """
 
     prior: AccuracyPrior
@@ -86,6 +88,7 @@ class AccuracyFit:
     low: float
     high: float
     source: str = ""
+    resolution: int = RESOLUTION
 
     @property
     def error(self) -> float:
@@ -94,11 +97,11 @@ class AccuracyFit:
 
     def expect(self, architecture: Architecture, macs: int | None = None) -> Estimate:
         """What the architecture alone lets expect; `macs` are those at 224 pixels and 1000 classes."""
-        return self.prior.predict(architecture, macs)
+        return self.prior.predict(as_of_papers(architecture, self.resolution), macs)
 
     def score(self, architecture: Architecture, training: TrainingFacts) -> Estimate:
         """The prior corrected by the short training, in log-odds above the level."""
-        expected = self.prior.predict(architecture)
+        expected = self.expect(architecture)
         corrected = self.of_prior * expected.log_odds + self.of_progress * (progress_of(training) - self.usual_progress)
         unfamiliar = max(0.0, expected.deviation**2 - UNEXPLAINED**2)
         return Estimate(corrected, sqrt(self.deviation**2 + self.of_prior**2 * unfamiliar))
@@ -126,12 +129,15 @@ class AccuracyFit:
     def to_dict(self) -> dict[str, Any]:
         """The fit as plain JSON."""
         values = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        if self.resolution == RESOLUTION:
+            del values["resolution"]
         return {**values, "prior": self.prior.to_dict(), "error": self.error}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> AccuracyFit:
         """The fit that `to_dict` wrote."""
-        values = {name: data[name] for name in cls.__dataclass_fields__}
+        values = {name: data[name] for name in cls.__dataclass_fields__ if name != "resolution"}
+        values["resolution"] = data.get("resolution", RESOLUTION)
         return cls(**{**values, "prior": AccuracyPrior.from_dict(data["prior"])})
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from statistics import fmean, median
 from typing import Any
 
 from search_space.architecture import Architecture
 from studies.calibration.accuracy_fit import NOTHING_KNOWN, AccuracyFit, Example, KnownTrainings, best_fit
-from studies.calibration.accuracy_prior import Label, fit_prior, left_out_estimates
+from studies.calibration.accuracy_prior import Label, as_of_papers, fit_prior, left_out_estimates
 from studies.calibration.scores import AT_INITIALISATION, BASELINES, SHORT_TRAINING, Evidence, pooled_scores
 from studies.facts import TrainingFacts
 from studies.ranking import Interval, Ranking, advantage_of, ceiling_of, ranking_of
@@ -186,6 +186,8 @@ def calibration_of(
     """
     if not networks:
         return Calibration(made, (), (), {}, {})
+    kept = tuple(networks)
+    networks = [replace(each, architecture=as_of_papers(each.architecture, made.resolution)) for each in networks]
     scores, fits = scores_of(networks, recipes, known)
     names = sorted({name for network in networks for name in network.sets}, reverse=True)
     members = {name: members_of(networks, name) for name in names}
@@ -205,7 +207,7 @@ def calibration_of(
         }
         rows.append(Row(score, recipe, _seconds(networks, score, recipe), rankings[score, recipe], advantages))
     ceilings = {name: ceiling for name in members if (ceiling := ceiling_of(labels[name])) is not None}
-    return Calibration(made, tuple(networks), tuple(rows), ceilings, fits)
+    return Calibration(made, kept, tuple(rows), ceilings, fits)
 
 
 def verdict_of(calibration: Calibration, recipe: str) -> str:

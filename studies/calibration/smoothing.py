@@ -57,7 +57,7 @@ def features(networks: Sequence[Network]) -> NDArray[np.float64]:
 def _row(architecture: Architecture, macs: int, params: int) -> list[float]:
     row = [log(macs), log(params), log(1 + architecture.head), float(architecture.activation == "relu")]
     row += [float(architecture.unit == unit) for unit in UNITS[1:]]
-    row += [log(architecture.stem), log(architecture.bottleneck), log(architecture.resolution or RESOLUTION)]
+    row += [log(architecture.stem), log(architecture.bottleneck), log(architecture.pixels(RESOLUTION))]
     row += [float(has) for has in (architecture.shuffle, architecture.residual, architecture.pre_depthwise)]
     for stage in architecture.stages:
         split = float(stage.split) if stage.split is not None else 0.0

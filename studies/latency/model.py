@@ -27,7 +27,9 @@ LEAST_MEASUREMENTS = 12
 FLOPS_ALONE = 0
 """In place of a block: the model of a constant and FLOPs, to be held against."""
 EVERY_NETWORK = "every network"
-"""The constant: the stem, which is the same in all of them, and the call itself."""
+"""The constant: the call itself, and the stem where it is the same in all of them."""
+STEM_WORK = "stem, elements"
+"""Counts where stems differ, by their widths or by the networks' own resolutions."""
 
 STEM = "stem"
 """Under what name, among layers, stands what every network takes."""
@@ -112,6 +114,8 @@ def matrix_of(
     """The kinds of work, and how much of each a network takes: a row each."""
     works = [work_of(architecture, block, resolution, classes) for architecture in architectures]
     kinds = sorted({kind for work in works for kind in work})
+    if len({work.get(STEM_WORK) for work in works}) == 1:
+        kinds = [kind for kind in kinds if kind != STEM_WORK]
     return kinds, np.array([[work.get(kind, 0.0) for kind in kinds] for work in works])
 
 
@@ -172,9 +176,11 @@ def work_of(architecture: Architecture, block: int, resolution: int, classes: in
 
 def _work(architecture: Architecture, block: int, resolution: int, classes: int) -> Iterator[tuple[str, str, float]]:
     """What each layer has to do: its name, the kind of work and how much of it."""
-    size = resolution
+    size = architecture.pixels(resolution)
     for name, unit in plan_of(architecture, classes).units():
-        if name == "stem":  # the same in every network: part of the constant
+        if name == "stem":
+            after = _size_of(unit.branches[0].layers[0], size)
+            yield name, STEM_WORK, unit.branches[0].layers[0].c_out * after**2
             size = _size_after(unit, size)
             continue
         size_out = _size_after(unit, size)

@@ -12,7 +12,17 @@ from markupsafe import Markup
 from search_space.cost import cost_of
 from search_space.plan import Plan, plan_of
 from studies.accuracy_scale import PERCENT, AccuracyScale
-from studies.display import FLOP, comparison, mflops_text, ms_text, params_text, proxy_text, spread_text, whole_text
+from studies.display import (
+    FLOP,
+    at_own,
+    comparison,
+    mflops_text,
+    ms_text,
+    params_text,
+    proxy_text,
+    spread_text,
+    whole_text,
+)
 from studies.front import nearest_reference
 from studies.latency.model import LEAST_MEASUREMENTS, LatencyModel
 from studies.latency.unmeasured import Predicted
@@ -149,10 +159,11 @@ def _card(
     plan = plan_of(record.architecture, classes)
     cost = cost_of(record.architecture, resolution, classes)
     holds = (cost.macs, cost.params) == (record.macs, record.params)
+    flops = f"{mflops_text(record)} MFLOPs{at_own(record.architecture)}"
     return NetworkCard(
         anchor=anchor_of(record),
         name=record.name,
-        numbers=f"{scale.phrase(record)} · {ms_text(record)} ms · {mflops_text(record)} MFLOPs",
+        numbers=f"{scale.phrase(record)} · {ms_text(record)} ms · {flops}",
         is_noisy=record.noisy,
         outline=network_drawing(plan, cost.layers, labels=False),
         facts=_facts(record, references, scale),

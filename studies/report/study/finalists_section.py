@@ -9,7 +9,7 @@ from itertools import pairwise
 import plotly.graph_objects as go
 
 from studies.accuracy_scale import PERCENT, AccuracyScale
-from studies.display import TIE, mflops_text, ms_text, spread_text
+from studies.display import TIE, at_own, mflops_text, ms_text, spread_text
 from studies.finalists import (
     Finalist,
     columns_of_int8,
@@ -148,7 +148,7 @@ def _cells(
 ) -> tuple[str, ...]:
     final, record = finalist.final, finalist.record
     return (
-        mflops_text(record),
+        mflops_text(record) + at_own(record.architecture),
         f"{ms_text(final)} {spread_text(final)}",
         own_text(finalist, own),
         *of_int8,

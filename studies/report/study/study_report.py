@@ -13,7 +13,7 @@ from typing import Any
 
 from search_space.task import Task
 from studies.accuracy_scale import PERCENT, AccuracyScale
-from studies.display import FLOP, comparison, ms_text
+from studies.display import FLOP, comparison, holds_at, ms_text
 from studies.finalists import Finalist
 from studies.front import PICKS, nearest_reference, pick
 from studies.latency.int8_speed import Fp32
@@ -159,7 +159,7 @@ def _limits(records: Sequence[Record], accuracy: str, task: Task) -> Section:
         accuracy=accuracy[:1].upper() + accuracy[1:],
         where=f" ({'; '.join(sorted(measured))})" if measured else "",
         drift=_of_drift(records),
-        task=task.description,
+        task=holds_at(task, records),
         flop=FLOP,
     )
 

@@ -100,3 +100,16 @@ def test_errors_on_unseen_networks_fall_with_what_was_seen() -> None:
 def test_too_few_networks_are_refused() -> None:
     with pytest.raises(ValueError, match="12 networks or more, got 3"):
         fit(NETWORKS[:3], [1.0, 2.0, 3.0], 224, 1000)
+
+
+def test_stems_count_where_they_differ_and_a_network_of_fewer_pixels_does_less_in_each_layer() -> None:
+    smaller = [replace(each, resolution=128) for each in NETWORKS[:12]]
+    whole, at_128 = (work_of(each, 4, 256, 1000) for each in (NETWORKS[0], smaller[0]))
+    assert whole["stem, elements"] == 24 * 128**2 / 1e6
+    for kind in ("stem, elements", "1x1, multiply-adds in whole blocks"):
+        assert at_128[kind] == pytest.approx(whole[kind] / 4)
+    assert at_128["1x1, weights"] == whole["1x1, weights"]
+    assert "stem, elements" not in matrix_of(NETWORKS, 4, 256, 1000)[0]
+    kinds, matrix = matrix_of([*NETWORKS[:12], *smaller], 4, 256, 1000)
+    stems = matrix[:, kinds.index("stem, elements")]
+    assert stems[0] == pytest.approx(4 * stems[12])
