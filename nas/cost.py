@@ -18,6 +18,7 @@ from search_space.cost import Cost, cost_of
 from search_space.errors import InputError
 from search_space.hand_designed import HandDesigned
 from search_space.plan import NO_CLASSIFIER, STEM_STRIDES
+from search_space.precision import FLASH_IS, RAM_IS
 from search_space.presets import PRESETS
 from search_space.task import Task
 from studies.text_table import table_text
@@ -35,7 +36,8 @@ def make_parser() -> Parser:
     """The command's parser."""
     parser = Parser(
         prog="python -m nas.cost",
-        description="Prints networks' exact costs. 1 FLOP = 1 multiply-add of convolution and linear layers.",
+        description="Prints networks' exact costs. 1 FLOP = 1 multiply-add of convolution and linear layers; "
+        f"{RAM_IS}; {FLASH_IS}.",
     )
     add = parser.add_argument
     add("networks", nargs="+", metavar="NETWORK", help=f"{NETWORKS}; presets are {', '.join(PRESETS)}")
@@ -71,9 +73,8 @@ def _show(text: str, architecture: Architecture, task: Task, flags: argparse.Nam
     if flags.layers:
         print(_layer_table(cost))
     print(
-        f"{text}: {_counts(cost.macs, cost.params)}, "
-        f"{cost.peak_bytes / 1e6:.2f} MB peak activations, {cost.memory_access_bytes / 1e6:.2f} MB memory access "
-        f"at {task.described(architecture)}, float32"
+        f"{text}: {_counts(cost.macs, cost.params)}, {cost.memory_access_bytes / 1e6:.2f} MB memory access at fp32; "
+        f"{cost.memory_text}; at {task.described(architecture)}"
     )
     if not flags.verify:
         return 0

@@ -15,7 +15,7 @@ from search_space.choices import Choices
 from search_space.cost import Cost, cost_of, unit_memory, unit_sums
 from search_space.errors import InputError
 from search_space.plan import NO_CLASSIFIER, Unit, stage_units, stem_unit, tail_units
-from search_space.precision import BYTES_PER_ELEMENT, FP32, bytes_of_weights
+from search_space.precision import BYTES_PER_ELEMENT, FP32, bytes_of_weights, kib
 from search_space.task import Task
 from search_space.widths import Structure, narrowest, quanta, quantum
 
@@ -152,9 +152,7 @@ def amount(name: str, count: int, *, up: bool) -> str:
         return f"{_millions(count, up=up)} MFLOPs"
     if name == "params":
         return f"{_millions(count, up=up)} M params"
-    size, unit = (2**10, "KiB") if count < 10 * 2**20 else (2**20, "MiB")
-    tenths = -(-count * 10 // size) if up else count * 10 // size
-    return f"{tenths / 10:,.1f}".removesuffix(".0") + f" {unit}"
+    return kib(count, up=up)
 
 
 def _millions(count: int, *, up: bool) -> str:

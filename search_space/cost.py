@@ -13,7 +13,7 @@ from typing import NamedTuple
 from search_space.architecture import Architecture
 from search_space.errors import InputError
 from search_space.plan import Branch, Layer, Plan, Unit, plan_of
-from search_space.precision import BYTES_PER_ELEMENT, FP32, bytes_of_weights
+from search_space.precision import BYTES_PER_ELEMENT, FP32, PRECISIONS, bytes_of_weights, kib
 
 _FP32_BYTES = BYTES_PER_ELEMENT[FP32]
 
@@ -61,6 +61,22 @@ class Cost:
     def flash_bytes(self, precision: str) -> int:
         """The bytes of the weights: see `FLASH_IS`."""
         return bytes_of_weights(self.weights, self.biases, precision)
+
+    @property
+    def memory(self) -> dict[str, dict[str, int]]:
+        """RAM and flash in bytes at each precision, as plain JSON values."""
+        return {
+            precision: {"ram_bytes": self.ram_bytes(precision), "flash_bytes": self.flash_bytes(precision)}
+            for precision in PRECISIONS
+        }
+
+    @property
+    def memory_text(self) -> str:
+        """RAM and flash at each precision: "RAM 1,764 KiB, flash 8,869.2 KiB at fp32; ..."."""
+        return "; ".join(
+            f"RAM {kib(self.ram_bytes(precision))}, flash {kib(self.flash_bytes(precision))} at {precision}"
+            for precision in PRECISIONS
+        )
 
     @property
     def resolution(self) -> int:

@@ -25,6 +25,13 @@ _BYTES_PER_CHANNEL: Mapping[str, int] = MappingProxyType({FP32: 4, INT8: 4 + 4})
 """Of what stands beside the weights for each output channel: its bias, and at int8 the scale of its weights."""
 
 
+def kib(count: int, *, up: bool = True) -> str:
+    """So many bytes to a tenth of a KiB, or of a MiB where they are many: "441 KiB", "17.3 MiB"."""
+    size, unit = (2**10, "KiB") if count < 10 * 2**20 else (2**20, "MiB")
+    tenths = -(-count * 10 // size) if up else count * 10 // size
+    return f"{tenths / 10:,.1f}".removesuffix(".0") + f" {unit}"
+
+
 def check_precision(name: str, value: Any) -> None:
     """Refuses what is no precision; `name` says in the message what it is.
 

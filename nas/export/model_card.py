@@ -13,6 +13,7 @@ from proxies.data.names import EMBEDDED
 from search_space.architecture import Architecture
 from search_space.cost import cost_of
 from search_space.files import file_name, write_json, write_text
+from search_space.precision import FLASH_IS, RAM_IS, kib
 from studies.display import options_of, stage_text
 from studies.report.rendering import render_markdown
 
@@ -56,7 +57,7 @@ def facts_of(exported: Exported, files: Files) -> dict[str, Any]:
             "stem_stride": about.stem_stride,
         },
         "classes": list(about.classes),
-        "cost": counts,
+        "cost": {**counts, "memory": cost.memory},
         "training": _training(metrics) if metrics else None,
         **({"finalist": exported.finalist.to_dict()} if exported.finalist else {}),
         "data_licence": DATA_LICENCES.get(data) if data else None,
@@ -87,5 +88,8 @@ def card_text(facts: Mapping[str, Any]) -> str:
         "architecture": architecture,
         "stages": list(map(stage_text, architecture.stages)),
         "options": options_of(architecture),
+        "kib": kib,
+        "ram_is": RAM_IS,
+        "flash_is": FLASH_IS,
     }
     return render_markdown("nas.export", "card.md", **values)

@@ -45,9 +45,19 @@ def test_a_presets_cost_is_the_published_one(capsys: Captured, preset: str, mflo
     assert main([preset]) == 0
     printed = capsys.readouterr()
     assert printed.out.startswith(f"{preset}: {mflops} MFLOPs, {mparams} M params, ")
-    assert printed.out.endswith(" at 224 px, 1000 classes, float32\n")
+    assert printed.out.endswith("; at 224 px, 1000 classes\n")
     assert printed.out.count("\n") == 1
     assert printed.err == ""
+
+
+def test_ram_and_flash_stand_at_both_precisions(capsys: Captured) -> None:
+    # RAM: the image and the stem's output, 451,584 elements. Flash: 2,261,424 weights and 9,090 channels.
+    assert main(["v2-1.0x"]) == 0
+    fp32, int8 = "RAM 1,764 KiB, flash 8,869.2 KiB at fp32", "RAM 441 KiB, flash 2,279.5 KiB at int8"
+    assert f"; {fp32}; {int8}; " in capsys.readouterr().out
+    # A backbone at 320 px: 921,600 elements at its stem.
+    assert main(["v2-1.0x", "--task", "detection-backbone"]) == 0
+    assert "; RAM 3,600 KiB, flash " in capsys.readouterr().out
 
 
 def test_the_cost_is_that_of_the_task(capsys: Captured) -> None:
@@ -72,7 +82,7 @@ def test_several_get_a_line_each_as_backbones_too(capsys: Captured) -> None:
     v1, v2 = capsys.readouterr().out.splitlines()
     assert v1.startswith("v1-1.0x-g3: 136.501 MFLOPs, 0.9047 M params, ")
     assert v2.startswith("v2-1.0x: 120.602 MFLOPs, 0.7764 M params, ")
-    assert v2.endswith(" at 224 px, feature maps at strides 8, 16 and 32, without head and classifier, float32")
+    assert v2.endswith(" at 224 px, feature maps at strides 8, 16 and 32, without head and classifier")
 
 
 def test_a_backbone_is_costed_at_the_detection_resolution(capsys: Captured) -> None:

@@ -23,6 +23,10 @@ TRAINING = {
     "seconds": 12.6,
     "command": "python -m nas.train v2-0.5x",
 }
+MEMORY = {
+    "fp32": {"ram_bytes": 1_500_000, "flash_bytes": 5_000_000},
+    "int8": {"ram_bytes": 375_000, "flash_bytes": 1_300_000},
+}
 FACTS = {
     "name": NAME,
     "key": "1234",
@@ -30,7 +34,7 @@ FACTS = {
     "architecture": PRESETS["v2-0.5x"].to_dict(),
     "input": {"shape": ["n", 3, 224, 224], "mean": [0.485, 0.5, 0.5], "std": [0.25, 0.25, 0.25]},
     "classes": ["cat", "dog"],
-    "cost": {"macs": 41_000_000, "params": 1_366_792, "peak_bytes": 1_500_000},
+    "cost": {"macs": 41_000_000, "params": 1_366_792, "peak_bytes": 1_500_000, "memory": MEMORY},
     "training": TRAINING,
     "data_licence": None,
     "code_licence": "MIT",
@@ -104,3 +108,9 @@ def test_of_many_classes_twenty_are_named() -> None:
     assert "each of 21 classes: c0, c1, " in text
     assert "c19, ...." in text
     assert "cat, dog." in "\n".join(card())
+
+
+def test_memory_stands_there_at_both_precisions() -> None:
+    lines = card()
+    assert "- at fp32: RAM 1,464.9 KiB, flash 4,882.9 KiB" in lines
+    assert "- at int8: RAM 366.3 KiB, flash 1,269.6 KiB" in lines

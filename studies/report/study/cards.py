@@ -166,7 +166,7 @@ def _card(
         numbers=f"{scale.phrase(record)} · {ms_text(record)} ms · {flops}",
         is_noisy=record.noisy,
         outline=network_drawing(plan, cost.layers, labels=False),
-        facts=_facts(record, references, scale),
+        facts=_facts(record, references, scale, cost.memory_text if holds else "unknown"),
         back=Link("its row in the table", row_anchor_of(record)),
         stages=network_drawing(plan, cost.layers),
         units=_units(plan),
@@ -176,15 +176,14 @@ def _card(
     )
 
 
-def _facts(record: Record, references: Sequence[Record], scale: AccuracyScale) -> dict[str, str]:
+def _facts(record: Record, references: Sequence[Record], scale: AccuracyScale, memory: str) -> dict[str, str]:
     nearest = nearest_reference(record, references)
     where = record.latency.where
     return {
         "key": record.architecture.key(),
         "network": f"unit {record.architecture.unit}, {whole_text(record.architecture)}",
         "FLOPs, parameters": f"{mflops_text(record)} M, {params_text(record)} M",
-        "memory": f"activations at most {record.peak_bytes / 1e6:.2f} MB, read and written in all "
-        f"{record.memory_access_bytes / 1e6:.1f} MB",
+        "memory": f"{memory}; read and written in all {record.memory_access_bytes / 1e6:.1f} MB at fp32",
         "latency": f"{ms_text(record)} ms {spread_text(record)}" + (f", {where}" if where else ""),
         "accuracy": f"{scale.phrase(record)}, predicted; the short training's own {proxy_text(record)} %",
         "beside": comparison(record, nearest) if nearest else "no reference",

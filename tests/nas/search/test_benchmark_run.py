@@ -53,7 +53,12 @@ def test_a_budget_bounds_what_is_scored(table: Path, capsys: pytest.CaptureFixtu
 
 @pytest.mark.parametrize(
     ("flags", "text"),
-    [(("--latency-budget", "5ms"), "no latency"), (("--scorer", "table:"), "table:FILE"), (("--scorer", "x"), "x")],
+    [
+        (("--latency-budget", "5ms"), "neither latency nor memory"),
+        (("--budget", "1mib-flash"), "neither latency nor memory"),
+        (("--scorer", "table:"), "table:FILE"),
+        (("--scorer", "x"), "x"),
+    ],
 )
 def test_what_a_table_cannot_be_asked_is_one_line(
     flags: tuple[str, ...], text: str, table: Path, capsys: pytest.CaptureFixture[str]

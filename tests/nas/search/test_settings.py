@@ -90,6 +90,8 @@ def test_budgets_that_mean_the_same_have_the_same_study() -> None:
     names = {settings_from("--budget", text).study for text in ("140mflops", "0.14 GFLOPs", "140000 kflops")}
     assert names == {"140mflops-fashion-mnist-12k"}
     assert settings_from("--budget", "2mparams,5ms", "--data", "cifar10").study == "2mparams,5ms-cifar10"
+    of_memory = settings_from("--budget", "1mib-flash@int8,256kib-ram", "--data", "cifar10")
+    assert of_memory.study == "256kib-ram,1mib-flash_int8-cifar10"
 
 
 def test_a_folders_study_is_named_after_the_folder_and_its_path(tmp_path: Path) -> None:
