@@ -19,6 +19,8 @@ FLASH_IS = (
 )
 FP32, INT8 = "fp32", "int8"
 PRECISIONS = (FP32, INT8)
+_IN_LATENCIES: Mapping[str, str] = MappingProxyType({FP32: "float32", "bf16": "bfloat16", INT8: INT8})
+"""What kept latencies call what they were computed in."""
 BYTES_PER_ELEMENT: Mapping[str, int] = MappingProxyType({FP32: 4, INT8: 1})
 """Of activations and weights."""
 _BYTES_PER_CHANNEL: Mapping[str, int] = MappingProxyType({FP32: 4, INT8: 4 + 4})
@@ -40,6 +42,16 @@ def check_precision(name: str, value: Any) -> None:
     """
     if value not in PRECISIONS:
         raise InputError(f"{name} must be {' or '.join(PRECISIONS)}, got {shown(value)}")
+
+
+def kept_precision(name: str) -> str:
+    """What kept latencies call what users call "fp32", "bf16" or "int8"."""
+    return _IN_LATENCIES.get(name, name)
+
+
+def precision_named(kept: str) -> str:
+    """What users call a precision of kept latencies."""
+    return next((name for name, each in _IN_LATENCIES.items() if each == kept), kept)
 
 
 def bytes_of_weights(weights: int, channels: int, precision: str) -> int:

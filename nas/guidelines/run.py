@@ -17,7 +17,7 @@ from proxies.latency.measure import Latency, Prepared, Timing, check_runtime, co
 from proxies.latency.runtimes import Shape
 from search_space.errors import InputError
 from search_space.files import write_json
-from search_space.precision import FP32
+from search_space.precision import FP32, precision_named
 from search_space.scratch import Scratch
 from studies.checked_facts import LEDGERED, checked_latency
 from studies.display import FLOP, SPREAD
@@ -208,7 +208,7 @@ def _how(setup: Setup, findings: Sequence[Finding]) -> dict[str, Any]:
         "device": latency.device,
         "runtime": f"{setup.runtime} {latency.runtime_version}",
         "threads": latency.threads,
-        "precision": latency.precision,
+        "precision": precision_named(latency.precision),
         "batch_size": latency.batch_size,
         "timing": ", ".join(f"{name} {value}" for name, value in asdict(setup.timing).items()),
         "estimate": "10th percentile, as a ratio to the table's first row timed in turns, times that row's own",

@@ -27,6 +27,7 @@ from proxies.latency.setup import DEFAULT_RUNTIME
 from proxies.references.names import REFERENCE_NAMES
 from search_space.bounds import BATCHES, CLASSES, NETWORKS, RESOLUTIONS, Bounds
 from search_space.plan import NO_CLASSIFIER
+from search_space.precision import kept_precision
 
 EXPLAINED_RUNTIME = "onnxruntime"
 """The runtime that says here what each node of a network takes."""
@@ -134,7 +135,7 @@ def _predict(parser: Parser) -> None:
     add("architectures", nargs="*", help=f"{ARCHITECTURES}, to predict the latency of")
     add_storage_flag(parser, "of the ledger")
     for name, bounds in FILTERS.items():
-        kind = Number(bounds) if bounds else str
+        kind = Number(bounds) if bounds else kept_precision if name == "precision" else str
         add(f"--{name.replace('_', '-')}", type=kind, help=f"only measurements of this {name.replace('_', ' ')}")
 
 

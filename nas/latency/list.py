@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from nas.cli.left_out import tell_left_out
 from nas.cli.storage import needed_storage
 from search_space.bounds import plain
+from search_space.precision import precision_named
 from search_space.task import task_name
 from studies.latency.repeatability import reference_drift
 from studies.ledger.latencies import Ledger, Measured
@@ -42,7 +43,8 @@ def group_of(measured: Measured, pixels: str = "") -> tuple[str, ...]:
     """
     latency = measured.latency
     runtime, task = f"{latency.runtime} {latency.runtime_version}", task_name(measured.classes)
-    return measured.device, runtime, latency.precision, task, pixels or str(latency.resolution), str(latency.batch_size)
+    precision, own = precision_named(latency.precision), pixels or str(latency.resolution)
+    return measured.device, runtime, precision, task, own, str(latency.batch_size)
 
 
 def _summary(members: Sequence[Measured]) -> tuple[str, ...]:

@@ -21,7 +21,7 @@ from proxies.latency.protocol import DEFAULT_TIMING
 from proxies.references.names import FAMILIES, REFERENCE_FAMILIES, REFERENCE_NAMES, SHUFFLENET_V1, SHUFFLENET_V2
 from search_space.errors import InputError
 from search_space.files import write_json
-from search_space.precision import FP32
+from search_space.precision import FP32, precision_named
 from search_space.presets import ANCHOR, PRESETS
 from search_space.scratch import Scratch
 from studies.checked_facts import LEDGERED, checked_latency
@@ -232,7 +232,8 @@ def _where(timed: Sequence[TimedNetwork], conditions: Conditions) -> str:
     how = timed[0].latency
     return (
         f"{task}, {how.runtime} {how.runtime_version} on {how.device}, {how.threads} thread, "
-        f"{how.precision}; each timed in turn with {ANCHOR}, whose {how.reference_ms:.3f} ms fix the scale."
+        f"{precision_named(how.precision)}; each timed in turn with {ANCHOR}, whose {how.reference_ms:.3f} ms fix the "
+        "scale."
     )
 
 

@@ -9,6 +9,7 @@ from nas.cli.command import Command, Parser
 from nas.cli.flags import Number, add_seed_flag
 from nas.cli.storage import RUNS, add_storage_flag
 from search_space.bounds import NETWORKS
+from search_space.precision import kept_precision
 from studies.ledger.entry import KINDS
 
 
@@ -37,6 +38,7 @@ def _add_filters(parser: Parser) -> None:
         help="only this device: its name, processor or fingerprint's beginning; of trainings cpu, cuda or the host",
     )
     add("--runtime", help="only latencies in this runtime")
+    add("--precision", type=kept_precision, help="only latencies of networks in fp32, bf16 or int8")
     add("--since", help="only what was taken at this time or later: 2026-11-01, or 2026-11-01T09:30, in UTC")
     add("--until", help="only what was taken before this time, or on this day or before it")
 

@@ -13,6 +13,7 @@ from nas.cli.left_out import tell_left_out
 from nas.cli.storage import storage_named, storage_of
 from nas.ledger.files import check_file, write_entries
 from search_space.errors import InputError
+from search_space.precision import precision_named
 from search_space.reading import shown
 from search_space.task import DETECTION_BACKBONE
 from studies.ledger.entries import Entries, Filters, Totals
@@ -77,7 +78,7 @@ def filters_of(flags: argparse.Namespace) -> Filters:
     until = _moment("--until", flags.until, timedelta(days=1)) if flags.until else None
     if since is not None and until is not None and since >= until:
         raise InputError(f"--since must lie before --until, got {flags.since} and {flags.until}: exchange them")
-    names = ("kind", "network", "recipe", "data", "seed", "device", "runtime")
+    names = ("kind", "network", "recipe", "data", "seed", "device", "runtime", "precision")
     study = flags.study if storage_named(flags) else None
     return Filters(**{name: getattr(flags, name) for name in names}, study=study, since_s=since, until_s=until)
 
@@ -134,7 +135,7 @@ def render_entries(entries: Sequence[Entry]) -> str:
 
 def _cells(entry: Entry) -> tuple[str, ...]:
     moment = (entry.taken_at or "")[: len("2026-11-01T09:30")].replace("T", " ")
-    by = f"{entry.runtime} {entry.precision}" if entry.kind == LATENCY else entry.recipe
+    by = f"{entry.runtime} {precision_named(entry.precision or '')}" if entry.kind == LATENCY else entry.recipe
     task = f", {entry.task}" if entry.task == DETECTION_BACKBONE else ""
     pixels = f", {entry.resolution_px} px" if entry.resolution_px else ""
     batch = f", batch {entry.batch_size}" if (entry.batch_size or 1) > 1 else ""

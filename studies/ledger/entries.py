@@ -19,7 +19,7 @@ from studies.ledger.entry import KINDS, LATENCY, SCORES, TRAINING, Entry, entry_
 from studies.ledger.latencies import LATENCIES
 from studies.ledger.trainings import EVALUATIONS
 
-_OF_EVALUATIONS, _OF_LATENCIES = ("recipe", "data", "seed"), ("runtime", "study")
+_OF_EVALUATIONS, _OF_LATENCIES = ("recipe", "data", "seed"), ("runtime", "precision", "study")
 _AT_ONCE = 500
 """Rows that are fetched at a time, so that a ledger of any length can be exported."""
 
@@ -44,6 +44,7 @@ class Filters:
     seed: int | None = None
     device: str | None = None
     runtime: str | None = None
+    precision: str | None = None
     study: str | None = None
     since_s: float | None = None
     until_s: float | None = None

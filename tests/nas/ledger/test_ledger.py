@@ -50,11 +50,10 @@ def test_a_list_has_a_line_for_each_entry_newest_last_and_what_all_took(url: str
     rows = [" ".join(line.split()) for line in lines if MOMENT.match(line)]
     assert rows == [
         "2026-11-01 00:00 training v2-0.5x short, 16 px 01234567 0 cpu (aaaabbbb) 62.50 % 12.5",
-        "2026-11-01 06:00 latency v2-0.5x onnxruntime float32, 224 px a board (11112222) 2.500 ms ±0.5 % 4.5",
+        "2026-11-01 06:00 latency v2-0.5x onnxruntime fp32, 224 px a board (11112222) 2.500 ms ±0.5 % 4.5",
         "2026-11-01 12:00 scores v2-0.5x zero-cost 01234567 0 cpu (aaaabbbb) 1 score 0.8",
         "2026-11-02 00:00 training v2-1.0x long, 16 px fedcba98 1 cuda 62.50 % 30.0",
-        "2026-11-03 00:00 latency resnet-18 openvino-bf16 bfloat16, 224 px, batch 8 "
-        "abcdefabcdef 20.250 ms ±4.0 % noisy",
+        "2026-11-03 00:00 latency resnet-18 openvino-bf16 bf16, 224 px, batch 8 abcdefabcdef 20.250 ms ±4.0 % noisy",
     ]
     assert lines[-1] == TOTALS
 
@@ -65,7 +64,7 @@ def test_a_backbones_latency_is_listed_as_one(url: str, capsys: Captured) -> Non
     Ledger(engine).add([Measured(replace(FULL, head=0).key(), 0, "a board", "run", LatencyFacts(later))])
     engine.dispose()
     (row,) = [line for line in printed(capsys, "list", "--storage", url, "--network", "v2-1.0x") if " board" in line]
-    assert " v2-1.0x  onnxruntime float32, detection-backbone, 224 px " in row
+    assert " v2-1.0x  onnxruntime fp32, detection-backbone, 224 px " in row
 
 
 def test_a_list_says_how_many_more_there_are(url: str, capsys: Captured) -> None:
