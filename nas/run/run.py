@@ -336,7 +336,7 @@ def agent_line(settings: Settings) -> str:
 def _headline(settings: Settings, space: SearchSpace, anchor_ms: float) -> str:
     where = settings.latency.remote or f"this {settings.latency.device}"
     own = ", ".join(map(str, space.choices.resolutions))
-    at = f"{space.task.description}, each at its own of {own} px" if own else space.task.description
+    at = f"their own {own} px (references: {space.task.description})" if own else space.task.description
     return (
         f"study {settings.study}: networks up to {space.budget} at {at} (1 FLOP = 1 multiply-add); "
         f"{ANCHOR} takes {anchor_ms:.3f} ms there in {settings.latency.runtime} on {where}; "

@@ -65,7 +65,7 @@ def activation_traffic(architecture: Architecture, data: ImageData, recipe: Reci
     weights': what it reads and writes forward, twice. Weights are moved once a batch and left out.
     """
     size = recipe.image_size(data.image_size)
-    cost = cost_of(architecture, size, data.num_classes, data.channels, recipe.stem_stride_at(size))
+    cost = cost_of(architecture, size, data.num_classes, data.channels, recipe.stem_stride_at(data.image_size))
     forward = sum(
         layer.memory_access_bytes - BYTES_PER_ELEMENT * layer.params
         for layer in cost.layers

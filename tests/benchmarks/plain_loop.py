@@ -51,8 +51,8 @@ class PlainImages(Dataset[tuple[Tensor, int]]):
 def train_plainly(architecture: Architecture, data: ImageData, recipe: Recipe, seed: int, device: str) -> Outcome:
     """The outcome of the plain loop."""
     started = time.perf_counter()
-    data = data.resized(recipe.image_size(data.image_size))
     stem_stride = recipe.stem_stride_at(data.image_size)
+    data = data.resized(recipe.image_size(data.image_size))
     network = build(architecture, data.num_classes, data.channels, stem_stride, seed=seed).to(device)
     loader = DataLoader(
         PlainImages(data, recipe),
