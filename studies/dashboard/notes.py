@@ -11,6 +11,7 @@ from studies.accuracy_scale import ACCURACY, AccuracyScale
 from studies.display import (
     FLOP,
     SPREAD,
+    in_int8,
     mflops_text,
     ms_text,
     params_text,
@@ -20,13 +21,14 @@ from studies.display import (
     whole_text,
 )
 from studies.facts import LatencyFacts
+from studies.finalists import finalists_from
 from studies.markdown import code_in_markdown, in_markdown
 from studies.record import record_of
 from studies.storage.retimed_latencies import as_retimed
 from studies.storage.trials import CAUSE
 
 SHOWN = (
-    *("task", "budget", "data", "runtime", "latency_device", "latency_from"),
+    *("task", "budget", "precision", "data", "runtime", "latency_device", "latency_from"),
     *("resolution", "classes", "sampler", "seed"),
 )
 """The settings that a study's note tells, where it has them."""
@@ -85,9 +87,15 @@ def _lines(trial: FrozenTrial, retimed: Mapping[str, LatencyFacts], scale: Accur
         if trial.user_attrs.get("is_predicted", True)
         else f" by recipe {trial.user_attrs['recipe']['name']!r}"
     )
-    yield f"- {scale.phrase(record)}{what}; {proxy_text(record)} % by the short training itself"
-    yield f"- {ms_text(record)} ms {spread_text(record)}"
+    yield f"- {scale.phrase(record)}{what}{_of_int8(trial)}; {proxy_text(record)} % by the short training itself"
+    yield f"- {ms_text(record)} ms {spread_text(record)}{' in int8' if in_int8([record]) else ''}"
     yield f"- {mflops_text(record)} MFLOPs, {params_text(record)} M params"
     for number, stage in enumerate(record.architecture.stages, start=2):
         yield f"- stage {number}: {stage_text(stage)}"
     yield f"- {whole_text(record.architecture)}"
+
+
+def _of_int8(trial: FrozenTrial) -> str:
+    """Of a finalist in int8, its accuracy in fp32 and what is lost from that; "" of any other trial."""
+    losses = (each.loss for each in (finalists_from([trial]) if "int8" in trial.user_attrs else ()))
+    return "".join(f", in int8; {loss.fp32_text} % in fp32, {loss.text} points lost" for loss in losses if loss)

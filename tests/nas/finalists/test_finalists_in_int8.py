@@ -27,6 +27,8 @@ from nas.finalists.__main__ import main, make_parser
 from nas.finalists.settings import settings_for
 from nas.finalists.training import question
 from search_space import Architecture
+from studies.accuracy_scale import PERCENT
+from studies.dashboard.notes import trial_note
 from studies.facts import LatencyFacts
 from studies.ledger.trainings import Evaluations
 from studies.storage.database import engine_of
@@ -77,6 +79,9 @@ def test_accuracies_and_front_are_those_in_8_bits_and_fp32_stands_beside(
     assert trial.values[0] == pytest.approx(0.749)
     assert trial.user_attrs["fp32_accuracies"]["9"] == pytest.approx(0.75)
     assert trial.user_attrs["int8"]["9"]["lost"] == 2
+    note = trial_note(trial, {}, PERCENT).splitlines()
+    assert note[2].startswith("- 74.9 % by recipe 'long', in int8; 75.0 % in fp32, 0.1 ±0.0 points lost;")
+    assert note[3].endswith(" in int8")
 
     assert main(["--study", "mine"]) == 0
     again = capsys.readouterr()
