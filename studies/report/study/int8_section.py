@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from studies.display import in_int8, ms_text, spread_text
-from studies.finalists import Finalist, note_on_finalists
+from studies.finalists import Finalist
 from studies.int8_loss import MARK
 from studies.latency.int8_speed import Fp32, speed_line, times_faster
 from studies.record import Record
@@ -14,6 +14,11 @@ from studies.report.study.cards import name_cell
 
 HEADING = "int8 beside fp32"
 NOT_TIMED, NOT_TRAINED = "not timed", "not trained"
+OF_FINALISTS = (
+    "Accuracies are those of the finalists, whose section says how they were had. In fp32 the front and the references "
+    "nearest to it are timed, on the scale of the times in int8."
+)
+NONE_TRAINED = "No finalist was trained, so that no accuracy in int8 is known."
 _NUMBERS = ("int8 ms", "fp32 ms", "times as fast", "int8 %", "fp32 %", "points lost")
 
 
@@ -40,7 +45,7 @@ def int8_section(
         HEADING,
         f"{line[:1].upper()}{line[1:]}.",
         table=table_html(("name", *_NUMBERS, "note"), rows, _NUMBERS),
-        note=note_on_finalists(finalists) or "No finalist was trained, so that no accuracy in int8 is known.",
+        note=OF_FINALISTS if any(each.loss for each in finalists) else NONE_TRAINED,
     )
 
 

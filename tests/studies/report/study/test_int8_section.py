@@ -12,7 +12,7 @@ from studies.facts import LatencyFacts, QuantisedFacts
 from studies.finalists import Finalist
 from studies.record import Record
 from studies.report.study.finalists_section import finalists_section
-from studies.report.study.int8_section import int8_section
+from studies.report.study.int8_section import HEADING, int8_section
 
 NETWORK, OTHER = (replace(each, latency=each.latency.changed(precision="int8")) for each in FRONT[:2])
 REFERENCE = replace(REFERENCES[0], latency=REFERENCES[0].latency.changed(precision="int8"))
@@ -44,7 +44,7 @@ def test_each_network_has_its_speed_and_its_loss_as_far_as_they_are_known() -> N
     unknown = ["not timed", "not timed", *3 * ["not trained"], ""]
     assert rows[OTHER.name][1:] == rows["v2-0.5x"][1:] == unknown
     assert "Int8 is faster than fp32 here" in content
-    assert "quantised on 256 training images" in content
+    assert "Accuracies are those of the finalists" in content
 
 
 def test_without_finalists_it_says_that_nothing_is_known_of_accuracy() -> None:
@@ -55,7 +55,7 @@ def test_without_finalists_it_says_that_nothing_is_known_of_accuracy() -> None:
 
 def test_a_search_for_fp32_has_no_such_section(tmp_path: Path) -> None:
     assert int8_section(FRONT, REFERENCES, [], {}) is None
-    assert "int8" not in visible(written(tmp_path))
+    assert HEADING not in visible(written(tmp_path))
 
 
 def test_finalists_in_int8_have_both_accuracies_in_their_section() -> None:
