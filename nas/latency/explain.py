@@ -22,8 +22,8 @@ from proxies.latency.machine import device_facts, fingerprint
 from proxies.latency.measure import prepare
 from proxies.latency.process import Prepared
 from proxies.latency.profile.blocks import Blocks
-from proxies.latency.profile.findings import Unfilled, unfilled
-from proxies.latency.profile.graph import LAYOUT, node_name
+from proxies.latency.profile.findings import Unfilled, in_blocks, unfilled
+from proxies.latency.profile.graph import RunNode, node_name
 from proxies.latency.profile.parts import (
     PartTime,
     graph_parts,
@@ -39,7 +39,7 @@ from search_space.errors import InputError
 from search_space.files import write_json
 from search_space.hand_designed import HandDesigned
 from search_space.plan import NO_CLASSIFIER
-from search_space.precision import INT8
+from search_space.precision import FP32, INT8
 from search_space.scratch import Scratch
 from search_space.task import CLASSIFICATION, Task
 from studies.latency.prior import expected_latency
@@ -52,14 +52,15 @@ NUMBERS = ("channels", "px", "MFLOPs", "FLOPs %", "ms", "time %", "fitted %", "t
 MOST_NAMED = 3
 LEAST_SHARE = 0.005
 """What costs a smaller share of the time is counted, not shown."""
-LAYOUT_NAME = "changes of layout"
+LAYOUT, PRECISION = "changes of layout", "changes of precision"
+PRECISION_KINDS = ("QuantizeLinear", "DequantizeLinear", "Cast")
 
 
 @dataclass(frozen=True, slots=True)
 class Explained:
     """A network's profile, and its parts: by layer as they run, by unit, and channels that do not fill blocks.
 
-    `unit_of` names the unit of each node of the file.
+    `unit_of` names the unit of each node of the file, `unit` is the architecture's, None of no architecture.
     """
 
     profile: Profile
@@ -67,6 +68,7 @@ class Explained:
     units: tuple[PartTime, ...]
     findings: tuple[Unfilled, ...]
     unit_of: Mapping[str, str]
+    unit: str | None
 
 
 def explain(flags: argparse.Namespace) -> int:
@@ -96,6 +98,7 @@ class ToExplain:
 
     network: Architecture | HandDesigned | Path
     task: Task
+    precision: str = FP32
 
 
 def explain_network(network: ToExplain, fitted_ms: Mapping[str, float]) -> Explained:
@@ -112,19 +115,28 @@ def explain_network(network: ToExplain, fitted_ms: Mapping[str, float]) -> Expla
         parts = graph_parts(written)
     ms = ms_by_part(profile, parts, fitted_ms)
     layers = layer_times(parts, ms, fitted_ms)
-    units = _merged(unit_times(parts, layers))
+    unit = chosen.unit if isinstance(chosen, Architecture) else None
+    kinds = {parts.of(each): _added(each.node) for each in profile.nodes if not parts.all_of(each)}
+    units = _merged(unit_times(parts, layers), kinds)
     unit_of = {node: parts.layers[layer].unit for node, layer in parts.of_node.items()}
-    return Explained(profile, layers, units, tuple(unfilled(profile, parts)), unit_of)
+    return Explained(profile, layers, units, tuple(unfilled(profile, parts)), unit_of, unit)
 
 
-def _merged(units: Sequence[PartTime]) -> tuple[PartTime, ...]:
-    """The units, and all changes of layout as one part."""
-    moved = [unit for unit in units if unit.name.startswith(tuple(LAYOUT))]
-    if not moved:
-        return tuple(units)
-    ms, share = sum(unit.ms for unit in moved), sum(unit.ms_share for unit in moved)
-    rest = [unit for unit in units if unit not in moved]
-    return (*rest, PartTime(LAYOUT_NAME, 0, 0, 0, 0.0, ms, share, None))
+def _added(node: RunNode) -> str:
+    """What a node is called that stands for no layer, together with others of its kind."""
+    return LAYOUT if node.is_layout else PRECISION if node.kind in PRECISION_KINDS else node.kind
+
+
+def _merged(units: Sequence[PartTime], kinds: Mapping[str, str]) -> tuple[PartTime, ...]:
+    """The units, and what is of none of them as one part for each of its kinds."""
+    rest = [unit for unit in units if unit.name not in kinds]
+    sums: dict[str, list[float]] = {}
+    for unit in units:
+        if unit.name in kinds:
+            both = sums.setdefault(kinds[unit.name], [0.0, 0.0])
+            both[0] += unit.ms
+            both[1] += unit.ms_share
+    return (*rest, *(PartTime(kind, 0, 0, 0, 0.0, ms, share, None) for kind, (ms, share) in sums.items()))
 
 
 def _prepared(network: ToExplain, stem: Path) -> Prepared:
@@ -139,7 +151,7 @@ def _prepared(network: ToExplain, stem: Path) -> Prepared:
         from proxies.references.networks import build_reference
 
         module = build_reference(chosen.name, task.num_classes)
-    return prepare(module, stem, resolution=task.resolution)
+    return prepare(module, stem, resolution=task.resolution, precision=network.precision)
 
 
 def _network(flags: argparse.Namespace) -> tuple[ToExplain, str]:
@@ -148,12 +160,13 @@ def _network(flags: argparse.Namespace) -> tuple[ToExplain, str]:
     Raises:
         InputError: there is none, or it is not for that task.
     """
-    task = task_of(flags)
+    task, precision = task_of(flags), precision_of(flags)
     if flags.network.endswith(".onnx"):
-        if (flags.resolution, flags.classes, flags.task) != (None, None, CLASSIFICATION):
+        given = flags.resolution, flags.classes, flags.task, flags.precision
+        if given != (None, None, CLASSIFICATION, None):
             raise InputError(
-                f"an ONNX file is explained as it is, got {flags.network!r}: leave --task, --resolution and --classes "
-                "out"
+                f"an ONNX file is explained as it is, got {flags.network!r}: leave --task, --resolution, --classes and "
+                "--precision out"
             )
         return ToExplain(Path(flags.network), task), flags.network
     named = named_network(flags.network)
@@ -166,7 +179,8 @@ def _network(flags: argparse.Namespace) -> tuple[ToExplain, str]:
             f"backbones are made of architectures of the space alone, and {flags.network!r} is a hand-designed "
             f"network: leave --task {flags.task} out"
         )
-    return ToExplain(chosen, task), f"{named.name} at {task.description}"
+    of_precision = f", {precision}" if precision != FP32 else ""
+    return ToExplain(chosen, task, precision), f"{named.name} at {task.description}{of_precision}"
 
 
 def _check_runtime(flags: argparse.Namespace) -> None:
@@ -177,8 +191,6 @@ def _check_runtime(flags: argparse.Namespace) -> None:
     """
     runtime, device, precision = flags.runtime, flags.device, precision_of(flags)
     check_runtime(runtime, device, precision)
-    if precision == INT8:
-        raise InputError("networks are explained in fp32 so far, got --precision int8: leave it out")
     if (runtime, device) != (EXPLAINED_RUNTIME, "cpu"):
         raise InputError(
             f"only {EXPLAINED_RUNTIME} on the CPU says here what each node takes, got {runtime} on {device}: "
@@ -191,10 +203,10 @@ def _fitted(flags: argparse.Namespace, network: ToExplain) -> tuple[Mapping[str,
     chosen, task = network.network, network.task
     if not isinstance(chosen, Architecture):
         return {}, ""
-    fitted_to = "the latencies that ship"
+    fitted_to = "the latencies that ship" + (", in fp32" if network.precision == INT8 else "")
     if url := storage_named(flags):
         conditions: dict[str, str | int] = {
-            **{"runtime": flags.runtime, "precision": RUNTIMES[flags.runtime].precision},
+            **{"runtime": flags.runtime, "precision": RUNTIMES[flags.runtime].computes_in(network.precision)},
             **{"fingerprint": fingerprint(device_facts()), "resolution": task.resolution, "batch_size": 1},
         }
         found = Ledger(ledger_to_read(url), to_read=True).measurements(**conditions)
@@ -280,7 +292,7 @@ def _slow(explained: Explained) -> Iterator[str]:
 
 
 def _layout(explained: Explained) -> Iterator[str]:
-    moved = [each for each in explained.profile.nodes if each.node.kind in LAYOUT]
+    moved = [each for each in explained.profile.nodes if each.node.is_layout]
     if not moved:
         return
     by_unit: dict[str, float] = {}
@@ -290,15 +302,16 @@ def _layout(explained: Explained) -> Iterator[str]:
     most = sorted(by_unit.items(), key=lambda pair: -pair[1])[:MOST_NAMED]
     named = ", ".join(f"{unit} {ms:.3f} ms" for unit, ms in most)
     yield (
-        f"Changes of layout, {len(moved)} nodes: maps go into blocks of channels for convolutions, and out of them for "
-        f"shuffles, slices, joins and what runs without blocks. Most for {named}."
+        f"Changes of layout, {len(moved)} nodes: convolutions take maps in another order of values, in blocks of "
+        f"channels or with channels last, than shuffles, slices and joins do. Most for {named}."
     )
 
 
 def _blocks(explained: Explained) -> Iterator[str]:
     blocks, total_ms = explained.profile.blocks, explained.profile.nodes_ms
-    if blocks.size == 1:
-        yield "Blocks: ONNX Runtime computes convolutions on this machine without blocks of channels."
+    if not in_blocks(explained.profile):
+        why = "in int8" if blocks.size > 1 else "on this machine"
+        yield f"Blocks: ONNX Runtime computes convolutions {why} without blocks of channels."
         return
     yield (
         f"Blocks: ONNX Runtime computes {blocks.size} channels at a time on this machine, where they are a multiple of "
@@ -310,6 +323,8 @@ def _blocks(explained: Explained) -> Iterator[str]:
         yield f"- {finding_text(each, blocks, total_ms)}"
     if rest := len(explained.findings) - len(shown):
         yield f"- {rest} more cost less than {100 * LEAST_SHARE:.1f} % each"
+    if shown and explained.unit is not None:
+        yield f"These are channels of layers: {_WIDTHS[explained.unit]}."
 
 
 def finding_text(found: Unfilled, blocks: Blocks, total_ms: float) -> str:
@@ -334,6 +349,11 @@ def finding_text(found: Unfilled, blocks: Blocks, total_ms: float) -> str:
     return f"{line}; {_multiples(channels, blocks.step)} run in blocks, {_multiples(channels, blocks.size)} fill them"
 
 
+_WIDTHS = {
+    "v1": "a V1 unit's are its stage's width times the bottleneck within, and the width behind it",
+    "v2": "a V2 unit's are its stage's width times the split in the main branch, and the rest in the other",
+}
+"""What the channels of layers are of a stage's width."""
 _WORDS = {"maxpool": "max pool", "avgpool": "average pool"}
 
 
@@ -354,6 +374,7 @@ def _to_json(title: str, network: ToExplain, explained: Explained, fitted_to: st
         "network": title,
         "architecture": chosen.to_dict() if isinstance(chosen, Architecture) else None,
         "task": None if isinstance(chosen, Path) else asdict(network.task),
+        "precision": network.precision,
         "runtime": EXPLAINED_RUNTIME,
         "runtime_version": RUNTIMES[EXPLAINED_RUNTIME].version(),
         "device": device_facts()["processor"],

@@ -56,9 +56,14 @@ class _Computed:
     work: int
 
 
+def in_blocks(profile: Profile) -> bool:
+    """Whether the runtime may compute convolutions of the network in blocks: here, and in floats."""
+    return profile.blocks.size > 1 and any(each.node.kind in ("Conv", "FusedConv") for each in profile.nodes)
+
+
 def unfilled(profile: Profile, parts: Parts) -> list[Unfilled]:
     """What does not fill the runtime's blocks, most costly first."""
-    if profile.blocks.size == 1:
+    if not in_blocks(profile):
         return []
     computed = [
         _Computed(part.unit, part.layer, each, part.macs or part.channels * part.size_px**2)

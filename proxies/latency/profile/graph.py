@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -11,8 +11,10 @@ import onnx
 
 BLOCKED = "com.microsoft.nchwc"
 """The domain of what works on channels in blocks."""
-LAYOUT = frozenset({"ReorderInput", "ReorderOutput"})
+REORDERS = frozenset({"ReorderInput", "ReorderOutput"})
 """What brings channels into blocks and out of them."""
+TRANSPOSE = "Transpose"
+"""What, where it was not written, brings channels to the last place, for convolutions in 8 bits, and back."""
 _ADDED = re.compile(r"(_nchwc|_token_\d+|/\w+)+$")
 """What ONNX Runtime puts behind the names of nodes."""
 
@@ -22,14 +24,16 @@ class RunNode:
     """A node as it is run. `does` names the written nodes that it stands for: none, where it was added.
 
     `name` is the same in each process, as ONNX Runtime's own is not. `beside` names the written node that an added one
-    was added for. `filter` is the shape of a convolution's weights as they are computed, blocks filled up, and
-    `is_blocked` says that the node works on blocks of channels.
+    was added for, and `is_layout` says that it changes nothing but the order of values. `filter` is the shape of a
+    convolution's weights as they are computed, blocks filled up, and `is_blocked` says that the node works on blocks of
+    channels.
     """
 
     name: str
     kind: str
     does: tuple[str, ...]
     beside: str
+    is_layout: bool
     is_blocked: bool
     filter: tuple[int, ...]
 
@@ -37,15 +41,19 @@ class RunNode:
 def run_nodes(written: onnx.ModelProto, as_run: onnx.ModelProto) -> dict[str, RunNode]:
     """The nodes of the network as ONNX Runtime rewrote it, by the names that they have in this process."""
     file, run = _Nodes(written.graph), _Nodes(as_run.graph)
-    does = _does(file, run)
+    anchors = {name: anchor for name in run.by_name if (anchor := _anchor(name, file))}
+    does = _does(file, run, anchors)
     shapes = {tensor.name: tuple(tensor.dims) for tensor in as_run.graph.initializer}
     nodes = {}
     for name, node in run.by_name.items():
         weights = shapes.get(node.input[1], ()) if _is_convolution(node) and len(node.input) > 1 else ()
         mine = tuple(each for each in file.by_name if does.get(each) == name)
-        beside = "" if mine else _beside(name, run, does)
-        lasting = f"{node.op_type} {_moved(node)}" if node.op_type in LAYOUT else name
-        nodes[name] = RunNode(lasting, node.op_type, mine, beside, node.domain == BLOCKED, weights)
+        beside = "" if mine else _beside(name, run, does, file.maker)
+        lasting = _ADDED.sub("", name) if name in anchors else name
+        moves = _is_layout(node, name in anchors)
+        if moves:
+            lasting = f"{node.op_type} {_moved(node, file)}"
+        nodes[name] = RunNode(lasting, node.op_type, mine, beside, moves, node.domain == BLOCKED, weights)
     return nodes
 
 
@@ -75,22 +83,29 @@ class _Nodes:
         return (other for other, node in self.by_name.items() if given & set(node.input))
 
 
-def _does(file: _Nodes, run: _Nodes) -> dict[str, str]:
+def _anchor(name: str, file: _Nodes) -> str:
+    """The written node that a node as it is run is called after: itself, or what gives a value of that name."""
+    own = _ADDED.sub("", name)
+    return own if own in file.by_name else file.maker.get(own, "")
+
+
+def _is_layout(node: onnx.NodeProto, is_written: bool) -> bool:
+    return node.op_type in REORDERS or (node.op_type == TRANSPOSE and not is_written)
+
+
+def _does(file: _Nodes, run: _Nodes, anchors: Mapping[str, str]) -> dict[str, str]:
     """Written node -> the node that computes it as it is run."""
     does: dict[str, str] = {}
-    for name, node in run.by_name.items():
-        if node.op_type in LAYOUT:
-            continue
-        own = _ADDED.sub("", name)
-        if anchor := own if own in file.by_name else file.maker.get(own, ""):
+    computing = {name: node for name, node in run.by_name.items() if not _is_layout(node, name in anchors)}
+    for name, node in computing.items():
+        if anchor := anchors.get(name, ""):
             does.setdefault(anchor, name)
             if _is_convolution(node):  # which may bear the name of the activation that was fused with it
                 does.setdefault(_convolution_before(anchor, file), name)
-    for name, node in run.by_name.items():
-        if node.op_type not in LAYOUT:
-            for value in node.output:
-                if value in file.maker:
-                    does.setdefault(file.maker[value], name)
+    for name, node in computing.items():
+        for value in node.output:
+            if value in file.maker:
+                does.setdefault(file.maker[value], name)
     order = {name: position for position, name in enumerate(run.by_name)}
     for name in file.by_name:  # what is left was fused into what computes the last of its inputs
         if name not in does and (computed := [does[each] for each in file.before(name) if each in does]):
@@ -113,13 +128,17 @@ def _convolution_before(name: str, file: _Nodes) -> str:
     return at
 
 
-def _moved(node: onnx.NodeProto) -> str:
-    """The value that is brought into blocks or out of them, by its name in the file."""
-    return str(node.output[0] if node.op_type == "ReorderOutput" else node.input[0])
+def _moved(node: onnx.NodeProto, file: _Nodes) -> str:
+    """The value that is brought into another order or back, by its name in the file."""
+    value = next((each for each in node.output if each in file.maker), "")
+    return f"to {value}" if value else f"of {node.input[0]}"
 
 
-def _beside(name: str, run: _Nodes, does: Mapping[str, str]) -> str:
+def _beside(name: str, run: _Nodes, does: Mapping[str, str], written: Collection[str]) -> str:
     """The written node that an added one was added for: that whose input it makes, or whose output it takes."""
-    others = run.before(name) if run.by_name[name].op_type == "ReorderOutput" else run.after(name)
-    computed = {computes: written for written, computes in does.items()}
+    computed: dict[str, str] = {}
+    for each, computes in does.items():
+        computed.setdefault(computes, each)
+    backwards = any(value in written for value in run.by_name[name].output)
+    others = run.before(name) if backwards else run.after(name)
     return next((computed[other] for other in others if other in computed), "")

@@ -53,8 +53,7 @@ class Parts:
         node = each.node
         if names := self.all_of(each):
             return next((name for name in names if self.layers[name].macs), names[0])
-        side = "after" if node.kind == "ReorderOutput" else "before"
-        return f"{node.kind} {side} {node.beside}" if node.beside else node.name
+        return node.name
 
     def all_of(self, each: NodeTime) -> list[str]:
         """The names of all layers that a node as it is run computes."""

@@ -64,6 +64,19 @@ def test_a_json_file_and_a_backbone_are_explained(tmp_path: Path, capsys: Captur
     assert "classifier " not in printed
 
 
+def test_networks_in_8_bits_are_explained_without_blocks(tmp_path: Path, capsys: Captured) -> None:
+    flags = ["--resolution", "64", "--classes", "10", "--precision", "int8", "--out", str(tmp_path)]
+    assert latency.main(["explain", "v2-0.5x", *flags]) == 0
+    printed = capsys.readouterr().out
+    assert printed.startswith("v2-0.5x at 64 px, 10 classes, int8, onnxruntime ")
+    assert "by the latencies that ship, in fp32;" in printed
+    assert "Blocks: ONNX Runtime computes convolutions in int8 without blocks of channels." in printed
+    content = json.loads((tmp_path / "explain.json").read_text())
+    assert (content["precision"], content["not_in_whole_blocks"]) == ("int8", [])
+    assert [part["name"] for part in content["units"]][-2:] == ["changes of precision", "changes of layout"]
+    assert sum(part["ms_share"] for part in content["units"]) == pytest.approx(1.0)
+
+
 @pytest.mark.slow
 def test_hand_designed_networks_and_onnx_files_are_explained_without_fitted_shares(
     tmp_path: Path, capsys: Captured

@@ -15,7 +15,7 @@ PARTS = planned_parts(V2, 224, 1000, dict(plan_of(V2).layers()))
 
 
 def node(layer: str, ms: float, filter_: tuple[int, ...] = (), blocked: bool = True) -> NodeTime:
-    return NodeTime(RunNode(layer, "Conv", (layer,), "", blocked, filter_), ms, ms)
+    return NodeTime(RunNode(layer, "Conv", (layer,), "", False, blocked, filter_), ms, ms)
 
 
 def found(blocks: Blocks, *nodes: NodeTime) -> list[Unfilled]:
@@ -73,6 +73,11 @@ def test_a_pool_fills_whole_blocks_or_runs_without_them() -> None:
 
 def test_nothing_is_found_where_there_are_no_blocks() -> None:
     assert found(Blocks(1, 1), node("stage2.1.branches.1.3", 0.3, (58, 1, 3, 3), blocked=False)) == []
+
+
+def test_nothing_is_found_of_convolutions_in_8_bits() -> None:
+    one = NodeTime(RunNode("a", "QLinearConv", ("stage2.1.branches.1.3",), "", False, False, ()), 1.0, 1.0)
+    assert found(Blocks(16, 4), one) == []
 
 
 def test_what_costs_most_comes_first() -> None:

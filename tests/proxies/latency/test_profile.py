@@ -13,7 +13,7 @@ from proxies.backbone import deployed
 from proxies.latency.measure import Timing, prepare
 from proxies.latency.onnx_session import session_of
 from proxies.latency.profile.blocks import Blocks, blocks_here
-from proxies.latency.profile.graph import LAYOUT, RunNode, run_nodes
+from proxies.latency.profile.graph import REORDERS, RunNode, run_nodes
 from proxies.latency.profile.process import times_of
 from proxies.latency.profile.take import beyond, profile_of
 from proxies.network import build
@@ -97,8 +97,23 @@ def test_an_activation_stands_in_the_node_of_its_own_convolution(name: str, tmp_
 def test_what_is_added_names_what_it_was_added_for(tmp_path: Path) -> None:
     model, nodes = as_run(V2, tmp_path)
     added = [node for node in nodes if not node.does]
-    assert {node.kind for node in added} <= LAYOUT
+    assert {node.kind for node in added} == REORDERS
     assert {node.beside for node in added} <= {node.name for node in model.graph.node}
+
+
+def test_in_8_bits_layers_are_found_and_what_turns_maps_is_of_none(tmp_path: Path) -> None:
+    prepared = prepare(build(changed(V2, se=True), 10), tmp_path / "x", resolution=64, precision="int8")
+    session_of(prepared.file, graph=tmp_path / "as-run.onnx")
+    nodes = run_nodes(onnx.load(prepared.file), onnx.load(tmp_path / "as-run.onnx")).values()
+    plan = plan_of(changed(V2, se=True), 10)
+    for name, layer in plan.layers():
+        if layer.kind in ("conv", "linear"):
+            (node,) = [node for node in nodes if name in node.does]
+            assert node.kind in ("QLinearConv", "QGemm")
+    moved = [node for node in nodes if node.is_layout]
+    assert {node.kind for node in moved} == {"Transpose"}
+    assert all(node.beside and not node.does for node in moved)
+    assert len({node.name for node in nodes}) == len(nodes)
 
 
 def test_names_are_the_same_in_each_session(tmp_path: Path) -> None:
