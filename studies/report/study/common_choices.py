@@ -25,6 +25,8 @@ LEAST_TRIALS = 20
 """From fewer no importance is drawn: a forest finds a pattern in any few numbers."""
 SEED = 0
 _NEWER = ("Xception",)
+LEAST_HEIGHT, ROW_HEIGHT = 450, 20
+"""Of the figure of bars, in pixels: each name is read, however many there are."""
 LABELS = {"accuracy": "accuracy", "latency_ms": "latency"}
 CHOICES: Mapping[str, Callable[[Stage], object]] = {
     "groups": lambda stage: stage.groups,
@@ -151,8 +153,8 @@ def _of_narrowed(importances: Importances) -> str:
         return ""
     names = ", ".join(name.replace("_", " ") for name in importances.narrowed)
     return (
-        f" Not every network was offered every value of {names}, since not all would have fitted the budget: "
-        "their bars count as if all had been."
+        f" Not every network was offered every value of {names}, since not all would have fitted the budget or the "
+        "groups: their bars count as if all had been."
     )
 
 
@@ -170,7 +172,8 @@ def importance_figure(importances: Importances) -> go.Figure:
         )
         for objective, colour in zip(OBJECTIVES, (BLUE, ORANGE), strict=True)
     ]
-    return styled(go.Figure(bars), "importance, %", "").update_layout(barmode="group")
+    figure = styled(go.Figure(bars), "importance, %", "").update_layout(barmode="group")
+    return figure.update_layout(height=max(LEAST_HEIGHT, ROW_HEIGHT * (len(names) + 4))).update_yaxes(dtick=1)
 
 
 def choice_rows(front: Sequence[Record], records: Sequence[Record]) -> Iterator[ChoiceRow]:

@@ -11,7 +11,14 @@ from builders.records import record
 from builders.sections import content_of
 
 from search_space import PRESETS
-from studies.report.study.common_choices import LEAST_TRIALS, choice_rows, importances_of, winners_section
+from studies.report.study.common_choices import (
+    LEAST_TRIALS,
+    Importances,
+    choice_rows,
+    importance_figure,
+    importances_of,
+    winners_section,
+)
 from studies.report.study.guidelines import guidelines_section, in_words
 
 
@@ -51,6 +58,13 @@ def test_a_choice_of_which_some_were_offered_less_is_not_left_out_and_is_named()
     page = content_of(winners_section(FRONT, RECORDS, found))
     assert "Not every network was offered every value of depth, since" in page
     assert "Not every" not in content_of(winners_section(FRONT, RECORDS, importances_of(study_of(60))))
+
+
+def test_the_bars_have_room_for_each_name() -> None:
+    shares = {f"parameter_{number}": 1 / 40 for number in range(40)}
+    figure = importance_figure(Importances({"accuracy": shares, "latency_ms": shares}))
+    assert figure.layout.height >= 40 * 20, "20 px a line"
+    assert figure.layout.yaxis.dtick == 1
 
 
 def test_of_few_trials_no_importance_is_told() -> None:
