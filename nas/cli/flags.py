@@ -28,7 +28,7 @@ from search_space.bounds import (
 from search_space.choices import Choices
 from search_space.errors import InputError
 from search_space.plan import NO_CLASSIFIER
-from search_space.precision import FP32, PRECISIONS
+from search_space.precision import FP32, PRECISIONS, precision_named
 from search_space.reading import shown
 from search_space.task import CLASSIFICATION, TASKS, Task
 
@@ -279,8 +279,10 @@ def precision_of(flags: argparse.Namespace, runtime: str | None = None) -> str:
     """
     row = RUNTIMES.get(runtime or flags.runtime)
     if flags.precision == FP32 and row and row.precision != "float32":
-        name = runtime or flags.runtime
-        raise InputError(f"the runtime {name} computes in {row.precision}; got --precision fp32: leave out one of them")
+        own = precision_named(row.precision)
+        raise InputError(
+            f"the runtime {runtime or flags.runtime} computes in {own}; got --precision fp32: leave it out"
+        )
     return str(flags.precision or FP32)
 
 

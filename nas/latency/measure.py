@@ -18,6 +18,7 @@ from search_space.budget import Budget
 from search_space.choosers import RandomChooser
 from search_space.cost import cost_of
 from search_space.errors import InputError
+from search_space.precision import INT8
 from search_space.presets import ANCHOR, PRESETS
 from search_space.scratch import Scratch
 from search_space.space import SearchSpace
@@ -99,4 +100,5 @@ def _line(name: str, architecture: Architecture, result: Latency | str, task: Ta
     noisy = " noisy" if result.noisy else ""
     images = f", {1000 * result.batch_size / result.latency_ms:.0f} images/s" if result.batch_size > 1 else ""
     latency = f"{result.latency_ms:.3f} ms ±{50 * result.spread:.1f} %{noisy}{images}"
-    return f"{name}: {counts}, {latency} at {task.described(architecture)}"
+    precision = f" in {INT8}" if result.precision == INT8 else ""
+    return f"{name}: {counts}, {latency}{precision} at {task.described(architecture)}"

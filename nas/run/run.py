@@ -39,6 +39,7 @@ from nas.search.time.plan import Needs, SearchTimer, TimeKeeper
 from nas.workers.engines import workers_for
 from nas.workers.protocol import Workers
 from search_space.budget_range import check_reach
+from search_space.precision import INT8
 from search_space.presets import ANCHOR
 from search_space.space import SearchSpace
 from studies.accuracy_scale import ACCURACY
@@ -335,10 +336,11 @@ def agent_line(settings: Settings) -> str:
 
 def _headline(settings: Settings, space: SearchSpace, anchor_ms: float) -> str:
     where = settings.latency.remote or f"this {settings.latency.device}"
+    precision = f" in {INT8}" if settings.latency.precision == INT8 else ""
     own = ", ".join(map(str, space.choices.resolutions))
     at = f"their own {own} px (references: {space.task.description})" if own else space.task.description
     return (
         f"study {settings.study}: networks up to {space.budget} at {at} (1 FLOP = 1 multiply-add); "
-        f"{ANCHOR} takes {anchor_ms:.3f} ms there in {settings.latency.runtime} on {where}; "
+        f"{ANCHOR} takes {anchor_ms:.3f} ms there{precision} in {settings.latency.runtime} on {where}; "
         f"accuracy from recipe {settings.recipe.name!r} on {settings.data.name}"
     )

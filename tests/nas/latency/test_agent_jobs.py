@@ -56,6 +56,13 @@ def test_a_job_that_is_right_is_read_as_it_was_sent() -> None:
     assert job_of(request("reference_ms", value=None)).reference_ms is None
 
 
+def test_the_precision_is_sent_where_it_is_int8() -> None:
+    assert job_of(request()).candidate.network.precision == "fp32"
+    assert job_of(request("candidate", "precision", value="int8")).candidate.network.precision == "int8"
+    with pytest.raises(InputError, match=r"'precision' in .* must be one of fp32, int8, got 'int4'"):
+        job_of(request("candidate", "precision", value="int4"))
+
+
 def test_agents_take_runtimes_that_read_onnx_files_and_no_others() -> None:
     assert {RUNTIMES[name].suffix for name in AGENT_RUNTIMES} == {".onnx"}
     for name in RUNTIMES.keys() - set(AGENT_RUNTIMES):

@@ -36,9 +36,9 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(latency_agent, "BEAT_SECONDS", 0.1)
 
 
-def prepared(folder: Path, width: int) -> Prepared:
+def prepared(folder: Path, width: int, precision: str = "fp32") -> Prepared:
     network = nn.Sequential(nn.Conv2d(3, width, 3), nn.ReLU(), nn.Conv2d(width, width, 3)).eval()
-    return prepare(network, folder / str(width), resolution=32)
+    return prepare(network, folder / str(width), resolution=32, precision=precision)
 
 
 def serving(queue: LatencyQueue, lines: list[str], idle_seconds: float = 3.0) -> threading.Thread:
@@ -65,6 +65,15 @@ def test_a_device_measures_what_a_search_asks_for(queue: LatencyQueue, tmp_path:
     assert queue.file(queue.put_file(Path(reference.file).read_bytes()))
     with pytest.raises(LookupError):  # a candidate does not stay in the storage
         queue.file(__import__("hashlib").sha256(Path(candidate.file).read_bytes()).hexdigest())
+
+
+@pytest.mark.slow
+def test_a_device_measures_networks_in_int8(queue: LatencyQueue, tmp_path: Path) -> None:
+    candidate, reference = (prepared(tmp_path, width, "int8") for width in (64, 4))
+    thread = serving(queue, [])
+    found = RemoteDevice(queue, "pi", timeout_seconds=60).compare(candidate, reference, timing=SHORT)
+    assert (found.runtime, found.precision) == ("onnxruntime", "int8")
+    thread.join()
 
 
 @pytest.mark.slow

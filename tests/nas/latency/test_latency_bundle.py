@@ -152,6 +152,21 @@ def test_backbones_are_bundled_with_their_three_maps(tmp_path: Path) -> None:
     expected.check(outputs)
 
 
+@pytest.mark.slow
+def test_a_bundle_in_int8_comes_into_the_ledger_as_that(tmp_path: Path) -> None:
+    line = ["bundle", "v2-0.5x", "--precision", "int8", *SMALL, "--out", str(tmp_path / "bundle")]
+    assert latency.main(line) == 0
+    manifest = json.loads((tmp_path / "bundle" / "manifest.json").read_text())
+    manifest["timing"] |= {"rounds": 5, "least_rounds": 2, "max_processes": 4}
+    (tmp_path / "bundle" / "manifest.json").write_text(json.dumps(manifest))
+    script = [sys.executable, str(tmp_path / "bundle" / "measure.py"), "--out", "results.json"]
+    subprocess.run(script, cwd=tmp_path, check=True, capture_output=True)
+    assert imported(tmp_path) == 0
+    engine = engine_of(f"sqlite:///{tmp_path}/study.db")
+    assert [each.latency.precision for each in Ledger(engine).measurements()] == ["int8", "int8"]
+    engine.dispose()
+
+
 def test_a_bundle_is_never_written_over(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert latency.main(["bundle", "v2-0.5x", "--out", str(tmp_path)]) == 2
     assert "exists: name another --out" in capsys.readouterr().err
