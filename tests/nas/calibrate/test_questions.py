@@ -175,3 +175,19 @@ def test_where_all_fail_it_ends_and_where_some_succeed_it_goes_on(tmp_path: Path
     evaluations.add(first, made_up(first.architecture, dict(first.method), 0), {}, 1e9)
     failed = run_all(others, fails, evaluations, {}, lambda *_: None)  # type: ignore[arg-type]
     assert failed == [f"{name_of(question)}: out of luck" for question in others]
+
+
+def test_networks_of_their_own_resolutions_are_asked_for_on_images_as_much_smaller(tmp_path: Path) -> None:
+    (tmp_path / "space.toml").write_text(f"{SPACE}\nresolutions = [32, 48, 64]\n")
+    flags = ("--space", str(tmp_path / "space.toml"), "--budget", "0.4mflops", "--resolution", "64", "--classes", "10")
+    settings = calibration_settings(*flags, "--workers", "1", "--architectures", "6", "--records", "6", "--seeds", "1")
+    asked = questions(settings, draw(settings), "data")
+    shares = {32: 0.5, 48: 0.75, 64: 1.0}
+    methods: dict[str, set[float]] = {}
+    for question in asked:
+        assert isinstance(question.architecture, Architecture)
+        share = question.method.get("resolution_share", 1.0)
+        assert share == shares[question.architecture.resolution or 0]
+        methods.setdefault(question.method["name"], set()).add(share)
+    assert "zero-cost" in methods
+    assert all(len(found) > 1 for found in methods.values())

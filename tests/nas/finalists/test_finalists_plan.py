@@ -64,6 +64,15 @@ def test_shorts_fewer_pixels_are_counted_as_they_are_trained_on() -> None:
     assert few.training(FRONT[0], LONG) == pytest.approx(40 * ratio), "there are no more images than there are"
 
 
+def test_a_network_of_its_own_resolution_is_counted_on_the_smaller_images_that_it_is_trained_on() -> None:
+    own = replace(FRONT[0], architecture=replace(FRONT[0].architecture, resolution=160))
+    macs = [cost_of(FRONT[0].architecture, size, 10, stem_stride=2).macs for size in (20, 28)]  # 160 / 224 of 28
+    assert expected().work(own, OWN) / expected().work(FRONT[0], OWN) == pytest.approx(macs[0] / macs[1])
+    at_320 = replace(expected(), resolution=320)
+    macs = [cost_of(FRONT[0].architecture, size, 10, stem_stride=2).macs for size in (14, 28)]
+    assert at_320.work(own, OWN) / at_320.work(FRONT[0], OWN) == pytest.approx(macs[0] / macs[1])
+
+
 def test_what_the_ledger_has_costs_nothing() -> None:
     def is_trained(record: Record, recipe: Recipe, number: int) -> bool:
         return record is FRONT[0] and recipe == OWN and number == 1
