@@ -62,11 +62,7 @@ class SearchSpace:
                 raise InputError(
                     f"stem must offer a multiple of every choice of groups; none of {stems} is of {groups}"
                 )
-        if above := [size for size in self.choices.resolutions if size > self.task.resolution]:
-            raise InputError(
-                f"resolutions must be at most the task's, {self.task.resolution} px, for which the images stand that "
-                f"networks are trained on; got {above[-1]}: leave it out, or give --resolution {above[-1]}"
-            )
+        self.task.offered(self.choices)
         if not self.budget.sizes_networks:
             raise InputError(
                 "a space needs a bound on FLOPs, parameters or flash to size networks by, got "

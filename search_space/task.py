@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 from search_space.architecture import Architecture
 from search_space.choices import Choices
+from search_space.errors import InputError
 from search_space.plan import NO_CLASSIFIER
 
 CLASSIFICATION, DETECTION_BACKBONE = "classification", "detection-backbone"
@@ -32,12 +33,24 @@ class Task:
     @property
     def description(self) -> str:
         """The task in words: "224 px, 1000 classes"."""
+        return self._at(str(self.resolution))
+
+    def _at(self, pixels: str) -> str:
         if self.num_classes == NO_CLASSIFIER:
-            return f"{self.resolution} px, feature maps at strides 8, 16 and 32, without head and classifier"
-        return f"{self.resolution} px, {self.num_classes} classes"
+            return f"{pixels} px, feature maps at strides 8, 16 and 32, without head and classifier"
+        return f"{pixels} px, {self.num_classes} classes"
 
     def offered(self, choices: Choices) -> Choices:
-        """The choices that are open: a backbone has no head."""
+        """The choices that are open: a backbone has no head.
+
+        Raises:
+            InputError: a network might be for more pixels than the task is.
+        """
+        if above := [size for size in choices.resolutions if size > self.resolution]:
+            raise InputError(
+                f"resolutions must be at most the task's, {self.resolution} px, for which the images stand that "
+                f"networks are trained on; got {above[-1]}: leave it out, or give --resolution {above[-1]}"
+            )
         return replace(choices, heads=(0,)) if self.num_classes == NO_CLASSIFIER else choices
 
     def of(self, architecture: Architecture) -> Task:
@@ -48,6 +61,11 @@ class Task:
         """The task in words as this architecture has it: "its own 160 px, 1000 classes" where it has a resolution."""
         own = "" if architecture.resolution is None else "its own "
         return own + self.of(architecture).description
+
+    def described_for(self, choices: Choices) -> str:
+        """The task in words as networks of these choices have it: "128, 160, 192 or 224 px, 1000 classes"."""
+        *others, last = choices.resolutions or (self.resolution,)
+        return self._at(f"{', '.join(map(str, others))} or {last}" if others else str(last))
 
     def deployed(self, architecture: Architecture) -> Architecture:
         """What is left of the architecture: a backbone has no head."""

@@ -22,4 +22,5 @@ def bounds_text(budget: Budget, choices: Choices, task: Task) -> str:
     if budget.latency_ms is not None:
         rows.append((budget.parts["latency_ms"], *3 * (MEASURED,)))
     table = table_text(COLUMNS, rows, COLUMNS[2:])
-    return f"what networks have at {task.description}; every combination of choices has one of the smallest:\n{table}"
+    at = task.described_for(choices)
+    return f"what networks have at {at}; every combination of choices has one of the smallest:\n{table}"

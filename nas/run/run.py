@@ -337,8 +337,8 @@ def agent_line(settings: Settings) -> str:
 def _headline(settings: Settings, space: SearchSpace, anchor_ms: float) -> str:
     where = settings.latency.remote or f"this {settings.latency.device}"
     precision = f" in {INT8}" if settings.latency.precision == INT8 else ""
-    own = ", ".join(map(str, space.choices.resolutions))
-    at = f"their own {own} px (references: {space.task.description})" if own else space.task.description
+    at = space.task.described_for(space.choices)
+    at += f" (references: {space.task.resolution} px)" if space.choices.resolutions else ""
     return (
         f"study {settings.study}: networks up to {space.budget} at {at} (1 FLOP = 1 multiply-add); "
         f"{ANCHOR} takes {anchor_ms:.3f} ms there{precision} in {settings.latency.runtime} on {where}; "

@@ -39,3 +39,14 @@ def test_a_backbone_has_no_head_and_is_else_the_same(name: str) -> None:
     architecture = PRESETS[name]
     assert TASKS[DETECTION_BACKBONE].deployed(architecture) == replace(architecture, head=0)
     assert TASKS[CLASSIFICATION].deployed(architecture) is architecture
+
+
+def test_an_architectures_own_resolution_is_its_tasks_and_is_said() -> None:
+    task, own = Task(224, 10), replace(PRESETS["v2-0.5x"], resolution=160)
+    assert (task.of(own), task.of(PRESETS["v2-0.5x"])) == (Task(160, 10), task)
+    assert task.described(own) == "its own 160 px, 10 classes"
+    assert task.described(PRESETS["v2-0.5x"]) == "224 px, 10 classes"
+    choices = Choices.default()
+    assert task.described_for(choices) == "224 px, 10 classes"
+    assert task.described_for(replace(choices, resolutions=(128, 160, 192))) == "128, 160 or 192 px, 10 classes"
+    assert task.described_for(replace(choices, resolutions=(128,))) == "128 px, 10 classes"
