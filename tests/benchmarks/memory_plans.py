@@ -7,14 +7,14 @@ KiB at fp32: what we count; what lives at once in ExecuTorch's own graph where e
 input; what lives at once as ExecuTorch plans it, which gives every layer an output of its own; and the arena that its
 planner makes of that. After each stands its ratio to what we count.
 
-Batch norms are folded, hard swish stands as ReLU, and the classifier as a 1x1 convolution: ExecuTorch takes hard swish
-apart into four layers, and copies a linear layer's weights into the arena, as large as they are.
+Every other of the drawn networks has a stem of stride 1, for 32 px, where units need more than the stem does. Batch
+norms are folded, hard swish stands as ReLU, and the classifier as a 1x1 convolution: ExecuTorch takes hard swish apart
+into four layers, and copies a linear layer's weights into the arena, as large as they are.
 """
 
 import argparse
 import statistics
 import warnings
-from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -26,10 +26,19 @@ from proxies.network import build
 from search_space import PRESETS, Architecture, Budget, SearchSpace, cost_of
 from search_space.choosers import RandomChooser
 
-RESOLUTION, CLASSES = 224, 1000
+CLASSES = 1000
 BUDGETS = ("20mflops", "41mflops", "140mflops", "300mflops")
 IN_PLACE = ("relu", "add", "mul", "div", "clamp", "hardtanh", "hardsigmoid", "view_copy", "_clone_dim_order", "clone")
 """Operators of which an output may lie where an input lay."""
+
+
+class Network(NamedTuple):
+    """An architecture, and the task that it is planned for."""
+
+    name: str
+    architecture: Architecture
+    resolution: int = 224
+    stem_stride: int = 4
 
 
 class Planned(NamedTuple):
@@ -53,26 +62,27 @@ class _Classifier(nn.Module):
         return self.conv(self.pool(x))
 
 
-def planned(architecture: Architecture) -> Planned:
+def planned(network: Network) -> Planned:
     """What ExecuTorch plans for the network."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from executorch.exir import ExecutorchBackendConfig, to_edge
         from executorch.exir.passes import MemoryPlanningPass
 
-        size = architecture.resolution or RESOLUTION
-        program = torch.export.export(_as_planned(architecture), (torch.zeros(1, 3, size, size),))
+        size = network.architecture.resolution or network.resolution
+        program = torch.export.export(_as_planned(network), (torch.zeros(1, 3, size, size),))
         edge = to_edge(program)
         in_place = _live_in_place(edge.exported_program())
         made = edge.to_executorch(ExecutorchBackendConfig(memory_planning_pass=MemoryPlanningPass()))
     arena = sum(made.executorch_program.execution_plan[0].non_const_buffer_sizes)
-    counted = cost_of(architecture, RESOLUTION, CLASSES).ram_bytes("fp32")
-    return Planned(counted, in_place, _live(made.exported_program().graph), arena)
+    cost = cost_of(network.architecture, network.resolution, CLASSES, stem_stride=network.stem_stride)
+    return Planned(cost.ram_bytes("fp32"), in_place, _live(made.exported_program().graph), arena)
 
 
-def _as_planned(architecture: Architecture) -> nn.Module:
-    network = build(architecture, CLASSES).eval()
-    for parent in list(network.modules()):
+def _as_planned(network: Network) -> nn.Module:
+    architecture = network.architecture
+    module = build(architecture, CLASSES, stem_stride=network.stem_stride).eval()
+    for parent in list(module.modules()):
         children = list(parent.named_children())
         for (name, layer), (after, norm) in pairwise(children):
             if isinstance(layer, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
@@ -82,7 +92,7 @@ def _as_planned(architecture: Architecture) -> nn.Module:
             if isinstance(layer, nn.Hardswish):
                 setattr(parent, name, nn.ReLU())
     c_in = architecture.head or architecture.stages[-1].width
-    return nn.Sequential(*list(network.children())[:-1], _Classifier(c_in, CLASSES))
+    return nn.Sequential(*list(module.children())[:-1], _Classifier(c_in, CLASSES))
 
 
 def _live_in_place(program: Any) -> int:
@@ -127,12 +137,11 @@ def _most_at_once(spans: Any) -> int:
     return max(sum(size for start, end, size in spans if start <= at <= end) for at, _, _ in spans)
 
 
-def networks(drawn: int) -> Iterator[tuple[str, Architecture]]:
-    """The presets, and so many networks drawn from the default space at several budgets, by name."""
-    yield from PRESETS.items()
-    for seed in range(drawn):
-        budget = BUDGETS[seed % len(BUDGETS)]
-        yield f"{budget}, seed {seed}", SearchSpace.default(Budget.parse(budget)).suggest(RandomChooser(seed))
+def drawn(seed: int) -> Network:
+    """A network drawn from the default space, at one of several budgets."""
+    budget = BUDGETS[seed // 2 % len(BUDGETS)]
+    architecture = SearchSpace.default(Budget.parse(budget)).suggest(RandomChooser(seed))
+    return Network(f"{budget}, seed {seed}", architecture, *((32, 1) if seed % 2 else (224, 4)))
 
 
 def main() -> None:
@@ -142,11 +151,12 @@ def main() -> None:
     args = parser.parse_args()
     print(f"{'network':22}{'counted':>9}{'in place':>16}{'as planned':>16}{'arena':>16}")
     ratios: list[list[float]] = []
-    for name, architecture in networks(args.drawn):
-        counted, *others = planned(architecture)
+    presets = (Network(name, architecture) for name, architecture in PRESETS.items())
+    for network in (*presets, *map(drawn, range(args.drawn))):
+        counted, *others = planned(network)
         ratios.append([other / counted for other in others])
         cells = "".join(f"{other / 1024:9.1f}{other / counted:7.3f}" for other in others)
-        print(f"{name:22}{counted / 1024:9.1f}{cells}", flush=True)
+        print(f"{network.name:22}{counted / 1024:9.1f}{cells}", flush=True)
     for word, column in zip(("in place", "as planned", "arena"), zip(*ratios, strict=True), strict=True):
         least, middle, most = min(column), statistics.median(column), max(column)
         print(f"{word}: {least:.3f} to {most:.3f} of what we count, median {middle:.3f}")
