@@ -11,8 +11,10 @@ from optuna.study import Study
 from sqlalchemy.engine import Engine
 
 from nas.cli.folders import FRONT, REPORT, OwnFiles, owner_of
+from search_space.budget import Budget
+from search_space.cost import Cost, cost_of
 from search_space.files import file_name, write_json
-from search_space.precision import INT8
+from search_space.precision import FLASH_IS, FP32, INT8, RAM_IS, kib
 from search_space.task import Task
 from studies.accuracy_scale import ACCURACY, PERCENT, AccuracyScale
 from studies.display import holds_at
@@ -83,7 +85,26 @@ def summary_lines(findings: Findings) -> list[str]:
     if {"resolution", "classes"} <= settings.keys():
         task = Task(settings["resolution"], settings["classes"])
         lines.insert(0, f"FLOPs, parameters and latency: at {holds_at(task, findings.records)}")
+        lines += _memory_lines(findings)
     return lines
+
+
+def _memory_lines(findings: Findings) -> list[str]:
+    """What memory the front needs, where the budget bounds it."""
+    budget = Budget.parse(text) if (text := findings.settings.get("budget")) else Budget()
+    if not budget.bounds_memory or not findings.front:
+        return []
+    precision = budget.precision or FP32
+    costs = [_cost(record, findings) for record in findings.front]
+    ranges = (
+        (word, sorted(getattr(cost, f"{word.lower()}_bytes")(precision) for cost in costs)) for word in ("RAM", "flash")
+    )
+    texts = [f"{word} {kib(counts[0])} to {kib(counts[-1])}" for word, counts in ranges]
+    return [f"memory of the front at {precision}: {', '.join(texts)}, within {budget}; {RAM_IS}; {FLASH_IS}"]
+
+
+def _cost(record: Record, findings: Findings) -> Cost:
+    return cost_of(record.architecture, findings.settings["resolution"], findings.settings["classes"])
 
 
 def analysis_of(study: Study, finalists: Study | None, engine: Engine) -> Analysis:
@@ -110,13 +131,14 @@ def fp32_beside(study: Study, engine: Engine) -> Fp32:
 def write_front(findings: Findings, path: Path, finalists: Sequence[Finalist] = ()) -> Path:
     """`path`, which now holds the front, the references and all that a reader needs to judge them.
 
+    Memory stands at both precisions where the settings say the task.
     Finalists stand beside where there are some, those in int8 with their accuracies in fp32.
     """
     scale = findings.scale
     front = []
     for record in findings.front:
         nearest = nearest_reference(record, findings.references)
-        front.append({**_with_error(record, scale), "nearest_reference": nearest.name if nearest else None})
+        front.append({**_row(record, findings), "nearest_reference": nearest.name if nearest else None})
     content = {
         "schema": FRONT_SCHEMA,
         "study": findings.name,
@@ -127,14 +149,16 @@ def write_front(findings: Findings, path: Path, finalists: Sequence[Finalist] = 
         "failures": [{"number": number, "cause": cause} for number, cause in findings.failures],
         "accuracy_is_level_known": scale.is_level_known,
         "front": front,
-        "references": [_with_error(record, scale) for record in findings.references],
+        "references": [_row(record, findings) for record in findings.references],
         **({"finalists": to_dicts(finalists)} if finalists else {}),
     }
     return write_json(path, content)
 
 
-def _with_error(record: Record, scale: AccuracyScale) -> dict[str, Any]:
-    return {**record.to_dict(), "accuracy_error": scale.error_of(record)}
+def _row(record: Record, findings: Findings) -> dict[str, Any]:
+    is_known = {"resolution", "classes"} <= findings.settings.keys()
+    memory = {"memory": _cost(record, findings).memory} if is_known else {}
+    return {**record.to_dict(), "accuracy_error": findings.scale.error_of(record), **memory}
 
 
 def files_of(study: Study, out: Path) -> OwnFiles:

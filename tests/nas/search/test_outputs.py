@@ -118,6 +118,18 @@ def test_a_table_is_told_at_what_its_numbers_hold_as_far_as_is_known() -> None:
     assert second == "accuracy: predicted"
 
 
+def test_memory_of_the_front_stands_beside_a_budget_that_bounds_it(tmp_path: Path) -> None:
+    settings = {"budget": "600mflops,2mib-ram,8mib-flash@int8", "resolution": 224, "classes": 1000}
+    known = replace(FINDINGS, settings=settings)
+    *_, line = summary_lines(known)
+    assert line.startswith("memory of the front at int8: RAM 441 KiB to ")
+    assert ", within 600mflops,2mib-ram,8mib-flash@int8; RAM is the most bytes of activations" in line
+    for row in front_of_file(write_front(known, tmp_path / "front.json"))["front"]:
+        # The image and the stem's map, 24 x 112^2: 441 KiB at int8.
+        assert row["memory"]["fp32"]["ram_bytes"] == 4 * row["memory"]["int8"]["ram_bytes"] >= 4 * 451_584
+    assert "memory" not in front_of_file(write_front(FINDINGS, tmp_path / "front.json"))["front"][0]
+
+
 def test_each_network_of_the_front_names_the_reference_nearest_in_latency(tmp_path: Path) -> None:
     content = front_of_file(write_front(FINDINGS, tmp_path / "front.json"))
     # 2 ms is nearer to 3 ms than to 9 ms, 8 ms to 9 ms.

@@ -15,6 +15,7 @@ from search_space.task import DETECTION_BACKBONE, TASKS, Task
 
 
 WHOLE = ["v2-1.0x", "v2-0.5x", "v1-1.0x-g3", "v1-0.5x-g3", "v1-1.0x-g8", "v1-0.5x-g8"]
+NO_LARGE_G8 = ["v2-1.0x", "v2-0.5x", "v1-1.0x-g3", "v1-0.5x-g3", "v1-0.5x-g8", "v1-0.25x-g8"]
 SMALL_V1 = ["v1-0.5x-g3", "v1-0.25x-g3", "v1-0.5x-g8", "v1-0.25x-g8"]
 LARGE = ["v2-2.0x", "v2-1.5x", "v1-2.0x-g3", "v1-1.5x-g3", "v1-2.0x-g8", "v1-1.5x-g8"]
 
@@ -32,6 +33,14 @@ LARGE = ["v2-2.0x", "v2-1.5x", "v1-2.0x-g3", "v1-1.5x-g3", "v1-2.0x-g8", "v1-1.5
         ("591mflops", LARGE),
         ("11mflops", []),
         ("5ms", LARGE),
+        # RAM, KiB at int8: 441 at the stem of V2 and of V1 1.0x g = 3; 661.5 in stage 2 of V1 1.0x g = 8; 294 and 343 of
+        # V1 0.5x, 294 and 245 of 0.25x.
+        ("140mflops,440kib-ram@int8", NO_LARGE_G8),
+        ("140mflops,400kib-ram@int8", SMALL_V1),
+        ("140mflops,240kib-ram@int8", ["v1-0.25x-g8"]),  # 240 x 1.05 = 252
+        # Flash at int8: V2 1.0x has 2,261,424 weights and 9,090 channels of 8 bytes; V1 1.0x g = 8 10 % more.
+        ("140mflops,2334144b-flash@int8", NO_LARGE_G8),
+        ("140mflops,2mb-flash@int8", NO_LARGE_G8[1:]),  # 2,334,144 / 1.05 = 2,222,994
     ],
 )
 def test_of_each_family_that_of_the_budgets_class_and_the_next_smaller_one(budget: str, names: list[str]) -> None:
