@@ -33,8 +33,8 @@ LARGE = ["v2-2.0x", "v2-1.5x", "v1-2.0x-g3", "v1-1.5x-g3", "v1-2.0x-g8", "v1-1.5
         ("591mflops", LARGE),
         ("11mflops", []),
         ("5ms", LARGE),
-        # RAM, KiB at int8: 441 at the stem of V2 and of V1 1.0x g = 3; 661.5 in stage 2 of V1 1.0x g = 8; 294 and 343 of
-        # V1 0.5x, 294 and 245 of 0.25x.
+        # RAM, KiB at int8: 441 at the stem of V2 and of V1 1.0x g = 3; 661.5 in stage 2 of V1 1.0x g = 8;
+        # 294 and 343 of V1 0.5x, 294 and 245 of 0.25x.
         ("140mflops,440kib-ram@int8", NO_LARGE_G8),
         ("140mflops,400kib-ram@int8", SMALL_V1),
         ("140mflops,240kib-ram@int8", ["v1-0.25x-g8"]),  # 240 x 1.05 = 252
