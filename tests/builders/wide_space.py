@@ -1,4 +1,4 @@
-"""A space in which every choice that a space file may open is open, and networks drawn from it."""
+"""A space in which every choice that a space file may open is open, but the resolution; and networks drawn from it."""
 
 from search_space import Architecture, Budget, SearchSpace
 from search_space.choices import Choices
