@@ -179,15 +179,22 @@ def _card(
 def _facts(record: Record, references: Sequence[Record], scale: AccuracyScale, memory: str) -> dict[str, str]:
     nearest = nearest_reference(record, references)
     where = record.latency.where
+    own = f"the short training's own {proxy_text(record)} %{_trained_on(record)}"
     return {
         "key": record.architecture.key(),
         "network": f"unit {record.architecture.unit}, {whole_text(record.architecture)}",
         "FLOPs, parameters": f"{mflops_text(record)} M, {params_text(record)} M",
         "memory": f"{memory}; read and written in all {record.memory_access_bytes / 1e6:.1f} MB at fp32",
         "latency": f"{ms_text(record)} ms {spread_text(record)}" + (f", {where}" if where else ""),
-        "accuracy": f"{scale.phrase(record)}, predicted; the short training's own {proxy_text(record)} %",
+        "accuracy": f"{scale.phrase(record)}, predicted; {own}",
         "beside": comparison(record, nearest) if nearest else "no reference",
     }
+
+
+def _trained_on(record: Record) -> str:
+    """On images of how many pixels, where it is not those of all others."""
+    size = record.training.plain.get("image_size")
+    return f" on images of {size} px" if size and record.architecture.resolution is not None else ""
 
 
 def _units(plan: Plan) -> tuple[tuple[tuple[str, Drawing], ...], ...]:

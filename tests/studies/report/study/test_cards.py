@@ -171,3 +171,13 @@ def test_what_was_validated_once_is_a_sentence_and_what_kept_nothing_says_so() -
     assert (len(once.charts), once.note) == (1, "Validated once, after epoch 2: 50.0 %.")
     nothing = curves_of(TrainingFacts({"validation_accuracies": [0.5]}))
     assert (nothing.charts, nothing.note) == ((), "No curve of this training was kept.")
+
+
+def test_a_card_says_at_which_pixels_a_network_of_its_own_resolution_is_costed_and_trained() -> None:
+    own = replace(PRESETS["v2-0.5x"], resolution=160)
+    found = record(own, 0.61, 2.0, latency=TIMED, training={**CURVES, "image_size": 11})
+    text = " ".join(unescape(re.sub("<[^>]*>", " ", content_of(cards_section([found], [], PREDICTED)))).split())
+    assert f"{cost_of(own).macs / 1e6:.1f} MFLOPs at 160 px" in text
+    assert "images of 160 px" in text
+    assert "the short training's own 45.0 % on images of 11 px" in text
+    assert "It is not shown" not in text  # its cost by layer
