@@ -42,7 +42,7 @@ from search_space.plan import NO_CLASSIFIER
 from search_space.precision import FP32, INT8
 from search_space.scratch import Scratch
 from search_space.task import CLASSIFICATION, Task
-from studies.latency.prior import expected_latency
+from studies.latency.prior import ENOUGH, expected_latency
 from studies.ledger.latencies import Ledger, medians_of
 from studies.storage.studies import ledger_to_read
 from studies.text_table import table_text
@@ -214,7 +214,9 @@ def _fitted(flags: argparse.Namespace, network: ToExplain) -> tuple[Mapping[str,
             architectures, latencies_ms = medians_of(measured)
             anchor_ms = measured[-1].latency.reference_ms
             model = expected_latency(architectures, latencies_ms, anchor_ms, task.resolution, task.num_classes)
-            return model.ms_by_layer(chosen), f"{len(architectures)} networks measured on this device"
+            own = f"networks measured on this device: {len(architectures)}"
+            corrected = f"{fitted_to}, corrected by " if len(architectures) < ENOUGH else ""
+            return model.ms_by_layer(chosen), corrected + own
         fitted_to += ", for none in the storage was measured alike on this device"
     return expected_latency((), (), 1.0, task.resolution, task.num_classes).ms_by_layer(chosen), fitted_to
 
@@ -302,7 +304,7 @@ def _layout(explained: Explained) -> Iterator[str]:
     most = sorted(by_unit.items(), key=lambda pair: -pair[1])[:MOST_NAMED]
     named = ", ".join(f"{unit} {ms:.3f} ms" for unit, ms in most)
     yield (
-        f"Changes of layout, {len(moved)} nodes: convolutions take maps in another order of values, in blocks of "
+        f"Changes of layout (nodes: {len(moved)}): convolutions take maps in another order of values, in blocks of "
         f"channels or with channels last, than shuffles, slices and joins do. Most for {named}."
     )
 

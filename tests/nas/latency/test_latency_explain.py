@@ -6,10 +6,12 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from builders.measurements import latency as made_up_latency
 
 from nas.latency import __main__ as latency
 from nas.latency import explain as explaining
 from nas.latency.explain import finding_text
+from proxies.latency.machine import device_facts, fingerprint
 from proxies.latency.measure import Timing
 from proxies.latency.profile.blocks import Blocks
 from proxies.latency.profile.findings import Unfilled
@@ -18,7 +20,8 @@ from proxies.latency.runtimes.onnx_file import write_onnx
 from proxies.network import build
 from search_space import PRESETS, cost_of
 from search_space.files import write_json
-from studies.ledger.latencies import Ledger
+from studies.facts import LatencyFacts
+from studies.ledger.latencies import Ledger, Measured
 from studies.storage.database import engine_of
 
 SHORT = Timing(processes=2, max_processes=2, rounds=2, runs=2, warmup_runs=1, least_rounds=2, tolerance=9.0)
@@ -101,6 +104,19 @@ def test_without_latencies_of_this_device_the_shares_are_those_that_ship(tmp_pat
     engine.dispose()
     assert latency.main(["explain", "v2-0.5x", "--resolution", "32", "--classes", "10", "--storage", url]) == 0
     assert "by the latencies that ship, for none in the storage was measured alike on this" in capsys.readouterr().out
+
+
+def test_latencies_of_this_device_correct_those_that_ship(tmp_path: Path, capsys: Captured) -> None:
+    url = f"sqlite:///{tmp_path}/latencies.db"
+    engine = engine_of(url)
+    here = {"fingerprint": fingerprint(device_facts()), "precision": "float32", "resolution": 32}
+    how = {**made_up_latency(0.4, reference_ms=1.0, **here).to_dict(), "batch_size": 1, "seconds": 1.0}
+    network = PRESETS["v2-0.5x"]
+    Ledger(engine).add([Measured(network.key(), 10, "here", "run", LatencyFacts(how), network)])
+    engine.dispose()
+    assert latency.main(["explain", "v2-0.5x", "--resolution", "32", "--classes", "10", "--storage", url]) == 0
+    printed = capsys.readouterr().out
+    assert "by the latencies that ship, corrected by networks measured on this device: 1; the stem's" in printed
 
 
 # What is said of blocks
