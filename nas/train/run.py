@@ -21,7 +21,6 @@ from nas.train.settings import FILES, OWNER, TrainSettings
 from proxies.data.load import ImageData
 from proxies.data.test_images import HeldOut, shared_notes
 from proxies.pretrained import TrainedFor
-from proxies.quantization.accuracy import quantised_accuracy
 from proxies.training.checkpoint import Checkpoint, damaged, read_checkpoint, write_checkpoint
 from proxies.training.distributed import Processes, process_group
 from proxies.training.result import TrainingError
@@ -104,6 +103,8 @@ def _run(settings: TrainSettings, processes: Processes, tell: Tell) -> TrainOutc
         # With the result, so that the test images are looked at once whatever happens from here on.
         write_checkpoint(settings.checkpoint, Checkpoint(identity, trainer.state_dict(), result))
     if settings.in_int8 and INT8 not in result:
+        from proxies.quantization.accuracy import quantised_accuracy  # here, for it imports ONNX Runtime's tools
+
         with doing("quantising the network"):
             result = {**result, INT8: quantised_accuracy(trainer.trained_network, trainer.data).to_dict()}
         write_checkpoint(settings.checkpoint, Checkpoint(identity, trainer.state_dict(), result))

@@ -24,7 +24,6 @@ from proxies.latency.measure import Latency, Prepared, compare, gpu_name, prepar
 from proxies.latency.protocol import FULL, QUICK, TIMINGS, Timing
 from proxies.latency.runtimes import RUNTIMES
 from proxies.network import build
-from proxies.quantization.accuracy import quantised_accuracy
 from proxies.references.networks import build_reference
 from proxies.training.recipes import Recipe
 from proxies.training.trainer import train, training_rows
@@ -122,6 +121,8 @@ class Evaluator:
         made, training = train(trained, self._data, Recipe(**method), seed=seed, device=self._setup.device)
         plain = training.to_dict()
         if in_int8:
+            from proxies.quantization.accuracy import quantised_accuracy  # here, for it imports ONNX Runtime's tools
+
             plain["int8"] = quantised_accuracy(made, self._data.resized(training.image_size)).to_dict()
         return dict(checked_training(plain, LEARNED).plain)
 
