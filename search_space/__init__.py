@@ -18,6 +18,7 @@
 - `presets`: the published networks
 - `reading`: files that others wrote, read within bounds
 - `scratch`: temporary folders
+- `shipped_spaces`: the default space, and the small one for small budgets
 - `space`: architectures suggested within a budget
 - `task`: what a network is for: classes, or a detector's backbone
 - `widths`: widths solved for a cost

@@ -62,9 +62,15 @@ class Choices:
 
     @classmethod
     def default(cls) -> Choices:
-        """The choices of the file that ships."""
-        text = files("search_space").joinpath("default_space.toml").read_text(encoding="utf-8")
-        return _choices_from(tomllib.loads(text), "default_space.toml")
+        """The choices of the default space."""
+        return cls.shipped("default")
+
+    @classmethod
+    def shipped(cls, name: str) -> Choices:
+        """The choices of a space that ships: "default" or "small"."""
+        file = f"{name}_space.toml"
+        text = files("search_space").joinpath(file).read_text(encoding="utf-8")
+        return _choices_from(tomllib.loads(text), file)
 
     @classmethod
     def from_file(cls, path: str | Path) -> Choices:

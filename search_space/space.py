@@ -18,11 +18,14 @@ from search_space.choosers import Params
 from search_space.cost import cost_of, counts_of
 from search_space.errors import InputError
 from search_space.precision import FP32
+from search_space.shipped_spaces import shipped_for
 from search_space.task import Task
 from search_space.widths import NEAR, Structure, narrowest, quanta, solve_widths
 
 ROOMY = 1 / 3
 """Where the narrowest network of the largest sizes uses no more of the budget, all sizes and fills are offered."""
+MOST_FOR_SIZES = 0.85
+"""Sizes with which the narrowest network uses more of the budget leave the widths too little, and are not offered."""
 
 _UNIT_OF = {
     **dict.fromkeys(("split", "xception", "residual", "pre_depthwise"), "v2"),
@@ -73,8 +76,8 @@ class SearchSpace:
 
     @classmethod
     def default(cls, budget: Budget, **task: int) -> SearchSpace:
-        """The space that ships; `task` takes resolution, num_classes and in_channels of `Task`."""
-        return cls(Choices.default(), budget, Task(**task))
+        """The space that ships for such a budget; `task` takes resolution, num_classes and in_channels of `Task`."""
+        return cls(shipped_for(budget, Task(**task)).choices, budget, Task(**task))
 
     @classmethod
     def from_file(cls, path: str | Path, budget: Budget, **task: int) -> SearchSpace:
@@ -143,14 +146,14 @@ class SearchSpace:
         return all(self._least_share({**structure, **most, "head": head}) <= ROOMY for head in heads)
 
     def _fitting(self, chosen: Params, name: str, values: tuple[int, ...]) -> tuple[int, ...]:
-        """The values of a size with which the narrowest network is within the budget."""
+        """The values of a size that leave the widths some of the budget, or the one that leaves the most."""
 
-        def fits(value: int) -> bool:
-            return self._least_share({**chosen, name: value}) <= 1
+        def share(value: int) -> float:
+            return self._least_share({**chosen, name: value})
 
         if name == "head":
-            return tuple(value for value in values if fits(value))
-        while len(values) > 1 and not fits(values[-1]):  # costs rise with all other sizes
+            return tuple(each for each in values if share(each) <= MOST_FOR_SIZES) or (min(values, key=share),)
+        while len(values) > 1 and share(values[-1]) > MOST_FOR_SIZES:  # costs rise with all other sizes
             values = values[:-1]
         return values
 

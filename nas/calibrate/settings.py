@@ -135,7 +135,8 @@ def _space(flags: argparse.Namespace) -> SearchSpace:
     budget = Budget.parse(flags.budget)
     if budget.latency_ms is not None:
         raise InputError(f"a calibration measures no latency: give FLOPs or parameters, got --budget {flags.budget}")
-    return SearchSpace(choices_of(flags), budget, Task(flags.resolution, flags.classes))
+    task = Task(flags.resolution, flags.classes)
+    return SearchSpace(choices_of(flags, budget, task), budget, task)
 
 
 def _label(data: str) -> str:

@@ -25,11 +25,13 @@ from search_space.bounds import (
     SEEDS,
     Bounds,
 )
+from search_space.budget import Budget
 from search_space.choices import Choices
 from search_space.errors import InputError
 from search_space.plan import NO_CLASSIFIER
 from search_space.precision import FP32, PRECISIONS, precision_named
 from search_space.reading import shown
+from search_space.shipped_spaces import SHIPPED_SPACES, ShippedSpace, narrowed_to, shipped_for
 from search_space.task import CLASSIFICATION, TASKS, Task
 
 DEVICES = ("cpu", "cuda")
@@ -237,16 +239,27 @@ def add_classifier_flags(parser: Parser, holds: str, *, has_defaults: bool = Tru
 
 def add_space_flag(parser: Parser) -> None:
     """Adds --space."""
-    parser.add_argument("--space", type=Path, help="a TOML file with the choices (default: the space that ships)")
+    shipped = " or ".join(SHIPPED_SPACES)
+    help_ = f"a TOML file with the choices, or {shipped}, which ship (default: by the budget)"
+    parser.add_argument("--space", type=Path, help=help_)
 
 
-def choices_of(flags: argparse.Namespace) -> Choices:
-    """The choices that the flags mean.
+def shipped_space_of(flags: argparse.Namespace, budget: Budget, task: Task) -> ShippedSpace | None:
+    """The space that ships which the flags mean for such a budget; None where they name a file."""
+    if flags.space is None:
+        return shipped_for(budget, task)
+    name = str(flags.space)
+    return narrowed_to(name, budget, task) if name in SHIPPED_SPACES else None
+
+
+def choices_of(flags: argparse.Namespace, budget: Budget, task: Task) -> Choices:
+    """The choices that the flags mean for such a budget.
 
     Raises:
         InputError: the file cannot be read, or holds no choices.
     """
-    return Choices.from_file(flags.space) if flags.space else Choices.default()
+    shipped = shipped_space_of(flags, budget, task)
+    return Choices.from_file(flags.space) if shipped is None else shipped.choices
 
 
 # Latencies

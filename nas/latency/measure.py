@@ -56,7 +56,8 @@ def _chosen(flags: argparse.Namespace, task: Task) -> Iterator[tuple[str, Archit
         raise InputError("something must be measured: name presets or JSON files, or give --random 60")
     yield from named_architectures(flags.architectures)
     if flags.random:
-        space = SearchSpace(choices_of(flags), Budget.parse(flags.budget), task)
+        budget = Budget.parse(flags.budget)
+        space = SearchSpace(choices_of(flags, budget, task), budget, task)
         for number in range(flags.random):
             architecture = space.suggest(RandomChooser(flags.seed + number))
             yield architecture.short_name, architecture

@@ -6,7 +6,7 @@ import shlex
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -39,6 +39,7 @@ from nas.search.time.plan import Needs, SearchTimer, TimeKeeper
 from nas.workers.engines import workers_for
 from nas.workers.protocol import Workers
 from search_space.budget_range import check_reach
+from search_space.choices import Choices
 from search_space.precision import INT8
 from search_space.presets import ANCHOR
 from search_space.space import SearchSpace
@@ -59,6 +60,7 @@ from studies.storage.studies import (
     SETTINGS,
     check_storage,
     finalists_of,
+    kept_settings,
     locked,
     open_storage,
     open_study,
@@ -77,6 +79,7 @@ def run(settings: Settings, began: float) -> int:
     """The exit status of a run with these settings, whose time began at `time.monotonic()` of `began`."""
     if settings.table is not None:
         return run_on_table(settings, settings.table)
+    _say(settings.space)
     _say(bounds_text(settings.budget, settings.choices, settings.task))
     check_reach(settings.budget, settings.choices, settings.task)
     if settings.budget.sizes_networks or settings.budget.latency_ms is None:
@@ -94,6 +97,7 @@ def run(settings: Settings, began: float) -> int:
             make_folder(settings.out)
             held.enter_context(locked(settings.storage))
             storage = open_storage(settings.storage)
+            settings = in_own_space(settings, storage)
             study = open_study(storage, settings.study, _identity_of(settings, data), resume=settings.resume)
             own = files_of(study, settings.out)
             own.take(FRONT, REPORT)
@@ -170,6 +174,20 @@ def _finished(
 def _say(line: str) -> None:
     if line:
         print(line, file=sys.stderr, flush=True)
+
+
+def in_own_space(settings: Settings, storage: RDBStorage) -> Settings:
+    """The settings with the default space, where their study was begun in it and no flag asks for another one.
+
+    Studies of small budgets were, before there was a space for those.
+    """
+    default = settings.task.offered(Choices.default())
+    if settings.is_space_asked or settings.choices == default:
+        return settings
+    if kept_settings(storage, settings.study).get("space") != default.to_dict():
+        return settings
+    _say(f"space: the default one, in which the study {settings.study} was begun")
+    return replace(settings, choices=default)
 
 
 def _identity_of(settings: Settings, data: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 from optuna.study import Study
+from optuna.trial import FrozenTrial
 
 from search_space.architecture import Architecture
 from search_space.choosers import FixedChooser, Params, RandomChooser
@@ -17,7 +18,7 @@ from studies.calibration.accuracy_fit import AccuracyFit
 from studies.calibration.accuracy_prior import CLASSES, RESOLUTION
 from studies.latency.model import LEAST_MEASUREMENTS, ExpectedLatency
 from studies.latency.prior import ENOUGH, expected_latency
-from studies.record import Record
+from studies.record import Record, record_of
 from studies.sampling.objective_model import KnownObjectives
 from studies.sampling.samplers import Ahead
 from studies.storage.studies import records_of
@@ -46,10 +47,13 @@ class KnownAhead:
         self._distributions = distributions_of(space)
         self._fitted: tuple[list[float], ExpectedLatency] | None = None
         self._built: dict[tuple[Any, ...], tuple[Architecture, Cost] | None] = {}
+        self._evaluated: dict[tuple[Any, ...], tuple[Architecture, Cost]] = {}
 
     def of(self, studies: Sequence[Study]) -> Ahead:
         """What a sampler may know in advance, given what these studies have measured."""
         model = self._model([record for study in studies for record in records_of(study)])
+        for study in studies:
+            self._keep_evaluated(study.get_trials(deepcopy=False))
 
         def known_of(params: Params) -> KnownObjectives | None:
             built = self._build(params)
@@ -88,9 +92,23 @@ class KnownAhead:
             self._fitted = measured, model
         return self._fitted[1]
 
+    def _keep_evaluated(self, trials: Sequence[FrozenTrial]) -> None:
+        """Remembers what a trial's parameters meant when it was evaluated: an older version may have built it."""
+        for trial in trials:
+            key = self._key(trial.params)
+            if None in key or key in self._evaluated:
+                continue
+            if record := record_of(trial):
+                self._evaluated[key] = self._costed(record.architecture)
+
+    def _key(self, params: Params) -> tuple[Any, ...]:
+        return tuple(params.get(name) for name in self._distributions)
+
     def _build(self, params: Params) -> tuple[Architecture, Cost] | None:
         """The architecture of these parameters and its cost; None where the budget leaves no room for them."""
-        key = tuple(params.get(name) for name in self._distributions)
+        key = self._key(params)
+        if key in self._evaluated:
+            return self._evaluated[key]
         if key not in self._built:
             if len(self._built) >= MOST_REMEMBERED:
                 self._built.clear()
@@ -98,11 +116,13 @@ class KnownAhead:
         return self._built[key]
 
     def _suggested(self, params: Params) -> tuple[Architecture, Cost] | None:
-        task = self._space.task
         try:
-            architecture = self._space.suggest(_OfferedChooser(params))
+            return self._costed(self._space.suggest(_OfferedChooser(params)))
         except _NotOffered:
             return None
+
+    def _costed(self, architecture: Architecture) -> tuple[Architecture, Cost]:
+        task = self._space.task
         return architecture, cost_of(architecture, task.resolution, task.num_classes, task.in_channels)
 
 

@@ -22,11 +22,11 @@ from nas.cli.flags import (
     add_task_flags,
     add_worker_flags,
     check_device,
-    choices_of,
     data_of,
     duration,
     one_of,
     precision_of,
+    shipped_space_of,
     task_of,
 )
 from nas.cli.storage import add_storage_flag, storage_named
@@ -77,6 +77,10 @@ class Settings:
     storage: str = field(repr=False)
     out: Path
     resume: bool
+    space: str = ""
+    """What the choices are called, in a line; "" where nobody said."""
+    is_space_asked: bool = True
+    """Whether a flag names them."""
 
     @property
     def setup(self) -> EvaluatorSetup:
@@ -179,6 +183,7 @@ def settings_of(flags: argparse.Namespace) -> Settings:
     latency = _latency_of(flags)
     task = task_of(flags)
     budget = budget.at(latency.precision)
+    shipped = shipped_space_of(flags, budget, task)
     study = _study_of(flags, budget, task, latency.precision)
     out = flags.out or Path("runs") / file_name(study)
     from studies.storage.database import sqlite_url  # here, that --help need not wait for SQLAlchemy
@@ -186,7 +191,7 @@ def settings_of(flags: argparse.Namespace) -> Settings:
     return Settings(
         scorer=flags.scorer,
         budget=budget,
-        choices=task.offered(choices_of(flags)),
+        choices=task.offered(Choices.from_file(flags.space) if shipped is None else shipped.choices),
         data=data,
         recipe=RECIPES[flags.recipe],
         task=task,
@@ -203,6 +208,8 @@ def settings_of(flags: argparse.Namespace) -> Settings:
         storage=storage_named(flags) or sqlite_url(out / "study.db"),
         out=out,
         resume=flags.resume,
+        space=f"space: {flags.space}" if shipped is None else shipped.line,
+        is_space_asked=flags.space is not None,
     )
 
 

@@ -366,6 +366,13 @@ def keep_results(storage: RDBStorage, name: str, settings: Mapping[str, Any], tr
     return study
 
 
+def kept_settings(storage: RDBStorage, name: str) -> Mapping[str, Any]:
+    """The settings that a study of that name was made with; none where it is not there, or keeps none."""
+    if name not in study_names(storage):
+        return {}
+    return dict(optuna.load_study(study_name=name, storage=storage).user_attrs.get(SETTINGS, {}))
+
+
 def study_names(storage: RDBStorage) -> list[str]:
     """The names of the studies in a storage."""
     return list(optuna.get_all_study_names(storage))
