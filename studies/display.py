@@ -116,7 +116,7 @@ def at_own(architecture: Architecture) -> str:
 def holds_at(task: Task, records: Sequence[Record]) -> str:
     """At what costs and latencies of the records hold, in words: at a task, and some at their own resolutions."""
     is_own = any(record.architecture.resolution is not None for record in records)
-    return task.description + (", or at the pixels that stand beside a network's unit" if is_own else "")
+    return task.description + (", or at a network's own pixels where the table names them" if is_own else "")
 
 
 def params_text(record: Record) -> str:
