@@ -10,6 +10,7 @@ import pytest
 from builders.wide_space import WIDE, wide_space
 from optuna.distributions import IntDistribution
 from optuna.study import Study
+from optuna.trial import create_trial
 
 from nas.search.known_ahead import KnownAhead, distributions_of
 from search_space import Budget, SearchSpace, cost_of
@@ -164,3 +165,18 @@ def test_with_a_prior_each_point_has_the_accuracy_that_its_architecture_lets_exp
     alone = KnownAhead(SPACE, ANCHOR_MS, None).of([study]).known_of(params(5))
     assert alone is not None
     assert alone.expected is None
+
+
+def test_parameters_mean_what_their_trial_evaluated_though_they_are_no_longer_offered(study: Study) -> None:
+    chooser = RandomChooser(0)
+    architecture = SPACE.suggest(chooser)
+    params = {**chooser.params, "fill_percent": 110}  # which nothing offers
+    foresight = KnownAhead(SPACE, ANCHOR_MS, None)
+    assert foresight.of([study]).known_of(params) is None
+    tell(study, 1, MS_PER_MAC)
+    trial = study.get_trials()[0]
+    wider = {**distributions_of(SPACE), "fill_percent": IntDistribution(10, 110, step=10)}
+    study.add_trial(create_trial(params=params, distributions=wider, values=trial.values, user_attrs=trial.user_attrs))
+    known = foresight.of([study]).known_of(params)
+    assert known is not None
+    assert known.identity == architecture.key()
