@@ -74,12 +74,25 @@ class _Way(NamedTuple):
         return _Way(*map(max, self, other))
 
 
+def check_stems(choices: Choices) -> None:
+    """Refuses stems that some choice of groups cannot follow.
+
+    Raises:
+        InputError: none of them is a multiple of it.
+    """
+    for groups in choices.groups:
+        if not choices.stems(groups):
+            stems = ", ".join(map(str, choices.stem))
+            raise InputError(f"stem must offer a multiple of every choice of groups; none of {stems} is of {groups}")
+
+
 def reach_of(choices: Choices, task: Task, precision: str = FP32) -> BudgetRange:
     """The budgets between which every combination of the choices finds widths; memory is counted at `precision`.
 
     Raises:
         InputError: some combination has no width up to the choices' `max_width`.
     """
+    check_stems(choices)
     smallest = reduce(_Way.or_worse, (_smallest(choices, unit, task, precision) for unit in choices.units))
     if smallest.widest > choices.max_width:
         raise InputError(

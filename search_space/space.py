@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from search_space.architecture import BOTTLENECK, Architecture, Stage
 from search_space.budget import Budget
-from search_space.budget_range import check_reach
+from search_space.budget_range import check_reach, check_stems
 from search_space.choices import Choices
 from search_space.choosers import Params
 from search_space.cost import cost_of, counts_of
@@ -59,12 +59,7 @@ class SearchSpace:
     task: Task = field(default_factory=Task)
 
     def __post_init__(self) -> None:
-        for groups in self.choices.groups:
-            if not self.choices.stems(groups):
-                stems = ", ".join(map(str, self.choices.stem))
-                raise InputError(
-                    f"stem must offer a multiple of every choice of groups; none of {stems} is of {groups}"
-                )
+        check_stems(self.choices)
         self.task.offered(self.choices)
         if not self.budget.sizes_networks:
             raise InputError(

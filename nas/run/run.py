@@ -40,6 +40,7 @@ from nas.workers.engines import workers_for
 from nas.workers.protocol import Workers
 from search_space.budget_range import check_reach
 from search_space.choices import Choices
+from search_space.errors import InputError
 from search_space.precision import INT8
 from search_space.presets import ANCHOR
 from search_space.space import SearchSpace
@@ -79,14 +80,18 @@ def run(settings: Settings, began: float) -> int:
     """The exit status of a run with these settings, whose time began at `time.monotonic()` of `began`."""
     if settings.table is not None:
         return run_on_table(settings, settings.table)
-    _say(settings.space)
-    _say(bounds_text(settings.budget, settings.choices, settings.task))
-    check_reach(settings.budget, settings.choices, settings.task)
+    bounds = "\n".join(filter(None, [settings.space, bounds_text(settings.budget, settings.choices, settings.task)]))
+    try:
+        check_reach(settings.budget, settings.choices, settings.task)
+    except InputError:
+        _say(bounds)
+        raise
     if settings.budget.sizes_networks or settings.budget.latency_ms is None:
         space_for(settings, anchor_ms=0.0)
     check_folder(settings.out)
     OwnFiles(settings.out, owner_of(settings.study)).check(FRONT, REPORT)
     check_storage(settings.storage)
+    _say(bounds)
     keeper = TimeKeeper(settings.seconds, began, _say, with_finalists=settings.finalists)
     with ExitStack() as held:
         at = held.enter_context(doing("reading the images", lambda: keeper.left("report")))

@@ -20,6 +20,7 @@ def refused(capsys: Captured, folder: Path, *arguments: str) -> tuple[list[str],
     printed = capsys.readouterr()
     assert printed.out == ""
     *table, mistake = printed.err.splitlines()
+    assert not table or table[0].startswith("what networks have at ")
     assert mistake.startswith("python -m nas.run: ")
     return [line.strip() for line in table if line.strip()], mistake
 
@@ -56,6 +57,8 @@ def test_every_bound_that_cannot_be_met_stands_in_the_table(capsys: Captured, tm
         ("20mflops,256kib-ram@int4", "must be fp32 or int8, got 'int4'"),
         ("20mflops,256kib-ram,256kib-ram", "bounds ram twice"),
         ("20mflops,0kib-ram", "must be above 0"),
+        ("1kflops", "1kflops is below the smallest, and networks have"),
+        ("1kparams", "1kparams is below the smallest"),
         ("8mib-ram", "FLOPs, parameters or flash to size networks by"),
     ],
 )
