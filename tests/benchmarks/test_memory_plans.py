@@ -17,8 +17,8 @@ def check(network: Network) -> None:
     pytest.importorskip("executorch", reason=NEEDS)
     plan = planned(network)
     assert plan.in_place == plan.counted
-    assert plan.counted <= plan.live <= 2 * plan.counted
-    assert plan.counted <= plan.arena <= 2.5 * plan.counted
+    assert plan.counted <= plan.live <= 1.6 * plan.counted
+    assert plan.counted <= plan.arena <= 2 * plan.counted
 
 
 @pytest.mark.slow
