@@ -20,7 +20,7 @@ def bounds_text(budget: Budget, choices: Choices, task: Task) -> str:
         for row in bounds_of(budget, choices, task)
     ]
     if budget.latency_ms is not None:
-        rows.append((budget.parts["latency_ms"], *3 * (MEASURED,)))
+        rows.append((str(Budget(latency_ms=budget.latency_ms)), *3 * (MEASURED,)))
     table = table_text(COLUMNS, rows, COLUMNS[2:])
     at = task.described_for(choices)
     return f"what networks have at {at}; every combination of choices has one of the smallest:\n{table}"

@@ -161,10 +161,13 @@ def test_a_calibration_comes_back_from_its_database_and_its_file() -> None:
     found = newest(engine, made.made.fingerprint, RECIPES["short"].to_dict())
     engine.dispose()
     assert found is not None
-    of_file = from_dict(json.loads(unpacked("calibration.json.gz")))
+    written = json.loads(unpacked("calibration.json.gz"))
+    of_file = from_dict(written)
     for each in (found, of_file):
         assert each.made == made.made
-        assert [network.architecture for network in each.networks] == [n.architecture for n in made.networks]
+        assert [network.architecture.to_dict() for network in each.networks] == [
+            network["architecture"] for network in written["networks"]
+        ]
         assert each.fits["short"].networks == made.fits["short"].networks
 
 

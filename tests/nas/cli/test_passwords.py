@@ -30,6 +30,7 @@ LINES: dict[str, tuple[str, ...]] = {
     "nas.finalists": ("--study", "one"),
     "nas.latency agent": ("--device", "pi", "--idle", "1s"),
     "nas.latency bundle": ("--study", "one"),
+    "nas.latency explain": ("v2-0.5x",),
     "nas.latency import": ("results.json", "--bundle", "bundle"),
     "nas.latency list": (),
     "nas.latency measure": ("v2-0.5x",),

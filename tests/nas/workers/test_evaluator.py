@@ -76,13 +76,13 @@ def test_a_calm_latency_is_measured_once_before_the_training(evaluated: Any, eve
     record = evaluated((2.0, 0.01))
     assert isinstance(record, Record)
     assert (record.latency_ms, record.latency.plain["attempts"], record.noisy) == (2.0, 1, False)
-    assert events == ["measure candidate with anchor-1, quick", "train"]
+    assert events == ["measure candidate with anchor-fp32-1, quick", "train"]
 
 
 def test_a_search_times_quickly_and_a_noisy_latency_stays_so(evaluated: Any, events: list[str]) -> None:
     record = evaluated((2.0, 0.05))
     assert (record.latency_ms, record.latency.plain["attempts"], record.noisy) == (2.0, 1, True)
-    assert (record.is_timed_fully, events) == (False, ["measure candidate with anchor-1, quick", "train"])
+    assert (record.is_timed_fully, events) == (False, ["measure candidate with anchor-fp32-1, quick", "train"])
 
 
 def test_the_whole_protocol_takes_a_noisy_latency_twice_and_the_calmer_stands(evaluator: Any) -> None:
@@ -104,7 +104,7 @@ def test_what_is_too_near_to_the_budget_is_timed_fully_before_that_decides(
 ) -> None:
     record = evaluated((quick_ms, 0.05), (1.8, 0.01), flags=("--latency-budget", "1.9ms"))
     assert (record.latency_ms, record.is_timed_fully) == (1.8, True)
-    assert events == [*(f"measure candidate with anchor-1, {depth}" for depth in ("quick", "full")), "train"]
+    assert events == [*(f"measure candidate with anchor-fp32-1, {depth}" for depth in ("quick", "full")), "train"]
     assert isinstance(evaluated((quick_ms, 0.05), (1.91, 0.01), flags=("--latency-budget", "1.9ms")), Rejected)
 
 
@@ -141,7 +141,7 @@ def test_images_a_second_are_measured_at_a_batch_of_their_own(evaluated: Any, ev
         16,
     )
     assert events == [
-        *("measure candidate with anchor-1, quick", "measure candidate-batch with anchor-16, quick"),
+        *("measure candidate with anchor-fp32-1, quick", "measure candidate-batch with anchor-fp32-16, quick"),
         "train",
     ]
 
