@@ -126,7 +126,9 @@ def test_what_only_a_worker_can_find_is_one_line_too(problem: str, images: Path,
         flags |= {"--data": "cifar10", "--data-root": tmp_path / "empty"}
     finished = run("nas.run", *BUDGET, *(item for pair in flags.items() for item in pair))
     assert finished.returncode == 2
-    *progress, mistake = finished.stderr.strip().splitlines()
+    table, starting, rest = finished.stderr.strip().partition("starting")
+    assert "140mflops  yes" in table
+    *progress, mistake = (starting + rest).splitlines()
     assert words[problem] in mistake
     assert all(line.endswith("left") for line in progress), finished.stderr
     assert not (tmp_path / "out").exists()
