@@ -69,8 +69,10 @@ class AccuracyScale:
 
     @property
     def axis(self) -> str:
-        """What a figure calls them."""
-        return "predicted accuracy, %" if self.is_level_known else f"predicted points above {self._zero_text()}"
+        """What a figure calls them, in few enough words to stand along its side."""
+        if self.is_level_known:
+            return "predicted accuracy, %"
+        return f"predicted points above {self.zero.name if self.zero else 'a reference'}"
 
     @property
     def note(self) -> str:

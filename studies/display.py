@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from rich import box
 from rich.console import JustifyMethod
 from rich.table import Table
 
 from search_space.architecture import BOTTLENECK, Architecture, Stage
-from search_space.precision import INT8
+from search_space.budget import Budget
+from search_space.cost import cost_of
+from search_space.precision import FP32, INT8
 from search_space.task import Task
 from studies.accuracy_scale import PERCENT, AccuracyScale
 from studies.front import nearest_reference
@@ -24,7 +27,8 @@ SPREAD = (
     "noisy: the processes differ by more than the protocol accepts."
 )
 BESIDE = "beside nearest reference"
-NUMBERS = ("MFLOPs", "M params", "latency ms", "accuracy %", "points", "proxy %")
+RAM, FLASH = "RAM KiB", "flash KiB"
+NUMBERS = ("MFLOPs", "M params", RAM, FLASH, "latency ms", "accuracy %", "points", "proxy %")
 TIE = 1.02
 """Latencies whose ratio is smaller are the same: repeated measurements differ by as much."""
 
@@ -37,12 +41,46 @@ class FrontRow:
     is_reference: bool
 
 
-def columns_of(scale: AccuracyScale = PERCENT) -> tuple[str, ...]:
+@dataclass(frozen=True, slots=True)
+class MemoryColumns:
+    """RAM and flash beside the other numbers, where a budget bounds memory: at which precision and task they are."""
+
+    precision: str
+    task: Task
+
+    @classmethod
+    def of_settings(cls, settings: Mapping[str, Any]) -> MemoryColumns | None:
+        """Those that a study's settings ask for; None where its budget does not bound memory."""
+        budget = Budget.parse(text) if (text := settings.get("budget")) else Budget()
+        if not budget.bounds_memory or not {"resolution", "classes"} <= settings.keys():
+            return None
+        return cls(budget.precision or FP32, Task(settings["resolution"], settings["classes"]))
+
+    @property
+    def note(self) -> str:
+        """What the columns say."""
+        return f"RAM and flash: at {self.precision}."
+
+    def cells(self, record: Record) -> tuple[str, str]:
+        """A network's RAM and flash as text, rounded up."""
+        cost = cost_of(record.architecture, self.task.resolution, self.task.num_classes)
+        tenths = (math.ceil(10 * count(self.precision) / 1024) for count in (cost.ram_bytes, cost.flash_bytes))
+        ram, flash = (f"{each / 10:,.1f}" for each in tenths)
+        return ram, flash
+
+
+def columns_of(scale: AccuracyScale = PERCENT, memory: MemoryColumns | None = None) -> tuple[str, ...]:
     """The names of the table's columns."""
-    return ("name", "unit", "MFLOPs", "M params", "latency ms", scale.column, "proxy %", BESIDE)
+    needs = (RAM, FLASH) if memory else ()
+    return ("name", "unit", "MFLOPs", "M params", *needs, "latency ms", scale.column, "proxy %", BESIDE)
 
 
-def rows_of(front: Sequence[Record], references: Sequence[Record], scale: AccuracyScale = PERCENT) -> list[FrontRow]:
+def rows_of(
+    front: Sequence[Record],
+    references: Sequence[Record],
+    scale: AccuracyScale = PERCENT,
+    memory: MemoryColumns | None = None,
+) -> list[FrontRow]:
     """The rows of front and references together, fastest first; a reference's last cell says that it is one.
 
     It says too how far that is over the budget, where it is.
@@ -50,7 +88,7 @@ def rows_of(front: Sequence[Record], references: Sequence[Record], scale: Accura
     rows = [(record, _beside(record, references, scale), False) for record in front]
     rows += [(record, _of_reference(record, scale), True) for record in references]
     rows.sort(key=lambda row: row[0].latency_ms)
-    return [FrontRow((*_numbers(record, scale), last), is_reference) for record, last, is_reference in rows]
+    return [FrontRow((*_numbers(record, scale, memory), last), is_reference) for record, last, is_reference in rows]
 
 
 def in_int8(records: Sequence[Record]) -> list[Record]:
@@ -68,21 +106,37 @@ def note_on_precision(records: Sequence[Record]) -> str:
     )
 
 
-def front_table(front: Sequence[Record], references: Sequence[Record], scale: AccuracyScale = PERCENT) -> Table:
+def notes_of(records: Sequence[Record], scale: AccuracyScale, memory: MemoryColumns | None) -> str:
+    """What the table's columns mean."""
+    notes = FLOP, SPREAD, memory.note if memory else "", scale.note, note_on_precision(records)
+    return " ".join(filter(None, notes))
+
+
+def front_table(
+    front: Sequence[Record],
+    references: Sequence[Record],
+    scale: AccuracyScale = PERCENT,
+    memory: MemoryColumns | None = None,
+) -> Table:
     """The table of front and references, fastest first; references are dim. Only its last column ever wraps."""
-    caption = " ".join(filter(None, (FLOP, SPREAD, scale.note, note_on_precision([*front, *references]))))
+    caption = notes_of([*front, *references], scale, memory)
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, caption=caption, caption_justify="left")
-    for name in columns_of(scale):
+    for name in columns_of(scale, memory):
         side: JustifyMethod = "right" if name in NUMBERS else "left"
         table.add_column(name, justify=side, no_wrap=name != BESIDE, overflow="fold")
-    for row in rows_of(front, references, scale):
+    for row in rows_of(front, references, scale, memory):
         table.add_row(*map(cell_of, row.cells), style="dim" if row.is_reference else "")
     return table
 
 
-def render_table(front: Sequence[Record], references: Sequence[Record], scale: AccuracyScale = PERCENT) -> str:
+def render_table(
+    front: Sequence[Record],
+    references: Sequence[Record],
+    scale: AccuracyScale = PERCENT,
+    memory: MemoryColumns | None = None,
+) -> str:
     """The same table as plain text, as wide as it needs to be, for pipes and files."""
-    return as_text(front_table(front, references, scale))
+    return as_text(front_table(front, references, scale, memory))
 
 
 def comparison(record: Record, reference: Record) -> str:
@@ -171,9 +225,9 @@ def over_budget_text(record: Record) -> str:
     return f"{100 * record.over_budget:.1f} % over the budget" if record.over_budget else ""
 
 
-def _numbers(record: Record, scale: AccuracyScale) -> tuple[str, ...]:
+def _numbers(record: Record, scale: AccuracyScale, memory: MemoryColumns | None) -> tuple[str, ...]:
     latency = f"{ms_text(record)} {spread_text(record)}"
-    counts = mflops_text(record), params_text(record)
+    counts = mflops_text(record), params_text(record), *(memory.cells(record) if memory else ())
     return record.name, unit_text(record.architecture), *counts, latency, scale.text(record), proxy_text(record)
 
 

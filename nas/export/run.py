@@ -129,7 +129,7 @@ def _from_study(
     written = write_architectures(chosen, flags.out) if formats == ["json"] else []
     if of_study:
         written.append(write_front(findings, flags.out / FRONT, finalists))
-    print(render_table(chosen, findings.references, findings.scale))
+    print(render_table(chosen, findings.references, findings.scale, findings.memory))
     known = (anew[key].line(record.name) for record in chosen if (key := record.architecture.key()) in anew)
     for line in (*summary_lines(findings), *known, *(f"wrote {path}" for path in written)):
         print(line)

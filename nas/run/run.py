@@ -121,7 +121,7 @@ def run(settings: Settings, began: float) -> int:
         findings = findings_of(study, references)
         analysis = analysis_of(study, finalists_of(study, storage), engine_of(settings.storage))
         written = write_all(findings, analysis, own)
-        print(render_table(findings.front, findings.references, findings.scale))
+        print(render_table(findings.front, findings.references, findings.scale, findings.memory))
         for line in filter(
             None,
             [

@@ -11,13 +11,12 @@ from optuna.study import Study
 from sqlalchemy.engine import Engine
 
 from nas.cli.folders import FRONT, REPORT, OwnFiles, owner_of
-from search_space.budget import Budget
 from search_space.cost import Cost, cost_of
 from search_space.files import file_name, write_json
-from search_space.precision import FLASH_IS, FP32, INT8, RAM_IS, kib
+from search_space.precision import FLASH_IS, INT8, RAM_IS
 from search_space.task import Task
 from studies.accuracy_scale import ACCURACY, PERCENT, AccuracyScale
-from studies.display import holds_at
+from studies.display import MemoryColumns, holds_at
 from studies.finalists import Finalist, finalists_from, to_dicts
 from studies.front import front_of, nearest_reference
 from studies.latency.int8_speed import Fp32
@@ -48,6 +47,11 @@ class Findings:
     settings: Mapping[str, Any]
     provenance: Mapping[str, Any]
     scale: AccuracyScale = PERCENT
+
+    @property
+    def memory(self) -> MemoryColumns | None:
+        """The columns of memory, where the budget bounds it."""
+        return MemoryColumns.of_settings(self.settings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,17 +94,8 @@ def summary_lines(findings: Findings) -> list[str]:
 
 
 def _memory_lines(findings: Findings) -> list[str]:
-    """What memory the front needs, where the budget bounds it."""
-    budget = Budget.parse(text) if (text := findings.settings.get("budget")) else Budget()
-    if not budget.bounds_memory or not findings.front:
-        return []
-    precision = budget.precision or FP32
-    costs = [_cost(record, findings) for record in findings.front]
-    ranges = (
-        (word, sorted(getattr(cost, f"{word.lower()}_bytes")(precision) for cost in costs)) for word in ("RAM", "flash")
-    )
-    texts = [f"{word} {kib(counts[0])} to {kib(counts[-1])}" for word, counts in ranges]
-    return [f"memory of the front at {precision}: {', '.join(texts)}, within {budget}; {RAM_IS}; {FLASH_IS}"]
+    """What RAM and flash are, where the budget bounds them."""
+    return [f"{RAM_IS}; {FLASH_IS}"] if findings.memory and findings.front else []
 
 
 def _cost(record: Record, findings: Findings) -> Cost:

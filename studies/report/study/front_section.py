@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from studies.accuracy_scale import AccuracyScale
-from studies.display import FLOP, NUMBERS, SPREAD, columns_of, note_on_precision, rows_of
+from studies.display import NUMBERS, MemoryColumns, columns_of, note_on_precision, notes_of, rows_of
 from studies.record import Record
 from studies.report.figures import front_figure
 from studies.report.page import Cell, Link, Section, section, table_html
@@ -27,7 +27,9 @@ def figure_section(
     return section(FIGURE_HEADING, line, figures={"1": front_figure(front, references, records, scale)})
 
 
-def table_section(front: Sequence[Record], references: Sequence[Record], scale: AccuracyScale) -> Section:
+def table_section(
+    front: Sequence[Record], references: Sequence[Record], scale: AccuracyScale, memory: MemoryColumns | None = None
+) -> Section:
     """The section of the table: each network of the front leads to its card, ties share a letter."""
     shown = sorted([*front, *references], key=lambda record: record.latency_ms)
     if not shown:
@@ -35,13 +37,12 @@ def table_section(front: Sequence[Record], references: Sequence[Record], scale: 
     pairs = tied_pairs(shown, [scale.error_of(record) for record in shown])
     letters = letters_of(len(shown), pairs)
     rows: list[tuple[str, Sequence[Cell]]] = []
-    for record, row, tie in zip(shown, rows_of(front, references, scale), letters, strict=True):
+    for record, row, tie in zip(shown, rows_of(front, references, scale, memory), letters, strict=True):
         name: Cell = row.cells[0] if row.is_reference else Link(row.cells[0], anchor_of(record), row_anchor_of(record))
         rows.append(("reference" if row.is_reference else "found", (name, *row.cells[1:], tie)))
     tied = f"{'Networks that share a letter' if pairs else 'No two'} are tied: {_rule(scale)}."
-    table = table_html((*columns_of(scale), TIE_COLUMN), rows, NUMBERS)
-    notes = FLOP, SPREAD, scale.note, note_on_precision([*front, *references]), tied
-    return section(TABLE_HEADING, table=table, note=" ".join(filter(None, notes)))
+    table = table_html((*columns_of(scale, memory), TIE_COLUMN), rows, NUMBERS)
+    return section(TABLE_HEADING, table=table, note=f"{notes_of(shown, scale, memory)} {tied}")
 
 
 def _rule(scale: AccuracyScale) -> str:

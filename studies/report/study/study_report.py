@@ -13,7 +13,7 @@ from typing import Any
 
 from search_space.task import Task
 from studies.accuracy_scale import PERCENT, AccuracyScale
-from studies.display import FLOP, comparison, holds_at, ms_text
+from studies.display import FLOP, MemoryColumns, comparison, holds_at, ms_text
 from studies.finalists import Finalist
 from studies.front import PICKS, nearest_reference, pick
 from studies.latency.int8_speed import Fp32
@@ -73,7 +73,7 @@ def write_report(
         int8_section(front, references, finalists, fp32),
         figure_section(front, references, records, scale),
         *_speeds(references, records, predicted, scale),
-        table_section(front, references, scale),
+        table_section(front, references, scale, MemoryColumns.of_settings(settings)),
         growth_section(growth_of(records, minutes or {}), scale),
         winners_section(front, records, importances),
         guidelines_section(front, references, predicted.model if predicted else None, *task),

@@ -33,7 +33,7 @@ from nas.search.shufflenet_problem import _line, standing
 from search_space import PRESETS, Architecture
 from search_space.task import Task
 from studies.accuracy_scale import ACCURACY, AccuracyScale
-from studies.display import render_table
+from studies.display import MemoryColumns, render_table
 from studies.facts import LatencyFacts, QuantisedFacts
 from studies.finalists import Finalist, render_finalists
 from studies.ledger.latencies import Ledger, Measured
@@ -122,8 +122,9 @@ def test_memory_of_the_front_stands_beside_a_budget_that_bounds_it(tmp_path: Pat
     settings = {"budget": "600mflops,2mib-ram,8mib-flash@int8", "resolution": 224, "classes": 1000}
     known = replace(FINDINGS, settings=settings)
     *_, line = summary_lines(known)
-    assert line.startswith("memory of the front at int8: RAM 441 KiB to ")
-    assert ", within 600mflops,2mib-ram,8mib-flash@int8; RAM is the most bytes of activations" in line
+    assert line.startswith("RAM is the most bytes of activations")
+    assert known.memory == MemoryColumns("int8", Task(224, 1000))
+    assert FINDINGS.memory is None
     for row in front_of_file(write_front(known, tmp_path / "front.json"))["front"]:
         # The image and the stem's map, 24 x 112^2: 441 KiB at int8.
         assert row["memory"]["fp32"]["ram_bytes"] == 4 * row["memory"]["int8"]["ram_bytes"] >= 4 * 451_584
