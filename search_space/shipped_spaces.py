@@ -42,7 +42,7 @@ class ShippedSpace:
 
 def shipped_for(budget: Budget, task: Task) -> ShippedSpace:
     """The space that a budget gets where no other is asked for."""
-    if not budget.sizes_networks or _shares(Choices.default(), budget, task).are_comfortable:
+    if _shares(Choices.default(), budget, task).are_comfortable:
         return ShippedSpace(DEFAULT, Choices.default())
     return narrowed_to(SMALL, budget, task)
 
@@ -54,7 +54,7 @@ def narrowed_to(name: str, budget: Budget, task: Task) -> ShippedSpace:
     is never so, it is until the budget is reached at all; and where that is never so either, one of each is left.
     """
     choices = Choices.shipped(name)
-    if name == DEFAULT or not budget.sizes_networks:
+    if name == DEFAULT:
         return ShippedSpace(name, choices)
     steps = list(_steps(choices, budget, task))
     comfortable = [narrowed for shares, narrowed in steps if shares.are_comfortable]

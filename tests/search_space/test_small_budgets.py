@@ -50,7 +50,8 @@ def test_known_parameters_rebuild_the_identical_network_of_a_small_budget() -> N
 @pytest.mark.parametrize(
     ("text", "name"),
     [
-        *((text, DEFAULT) for text in ("140mflops", "41mflops", "2mparams", "5ms")),
+        *((text, DEFAULT) for text in ("140mflops", "41mflops", "2mparams", "5ms", "5ms,1mib-ram@int8")),
+        ("5ms,256kib-ram@int8", SMALL),
         *((text, SMALL) for text in ("20mflops", "0.2mparams", "140mflops,0.2mparams", "140mflops,256kib-ram@int8")),
     ],
 )
