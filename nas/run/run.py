@@ -220,7 +220,7 @@ def _tell_of_flaws(settings: Settings, study: Study, references: Study) -> None:
 def drift_line(records: Sequence[Record]) -> str:
     """How far the machine itself wandered while the records were measured."""
     drift, hours = reference_drift([record.latency for record in records])
-    return f"{ANCHOR}'s own time drifted by {100 * drift:.1f} % within {hours:.1f} hours; all are corrected for it"
+    return f"{ANCHOR}'s own time drifted by {100 * drift:.1f} % within {clock(3600 * hours)}; all are corrected for it"
 
 
 @dataclass(frozen=True, slots=True)
