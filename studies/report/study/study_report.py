@@ -169,8 +169,8 @@ def _of_drift(records: Sequence[Record]) -> str:
         return ""
     drift, hours = reference_drift([record.latency for record in records])
     return (
-        f"The reference network's own time drifted by {100 * drift:.1f} % over the {60 * hours:,.0f} minutes of measuring; "
-        "that is divided out."
+        f"The reference network's own time drifted by {100 * drift:.1f} % over the {60 * hours:,.0f} minutes of "
+        "measuring; that is divided out."
     )
 
 
