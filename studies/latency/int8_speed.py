@@ -38,7 +38,8 @@ def speed_line(records: Sequence[Record], fp32: Fp32) -> str:
     slow = [record.name for record in timed if record.name in ratios and not is_faster(record, fp32)]
     least, most = min(ratios.values()), max(ratios.values())
     of_all = f"{least:.2f} to {most:.2f} times" if len(ratios) > 1 else f"{least:.2f} times"
-    beside = f"the {len(ratios)} networks timed in both are {of_all} as fast in int8 as in fp32"
+    those = f"the {len(ratios)} networks timed in both are" if len(ratios) > 1 else "the one network timed in both is"
+    beside = f"{those} {of_all} as fast in int8 as in fp32"
     if not slow:
         return f"int8 is faster than fp32 here: {beside}"
     if len(slow) == len(ratios):

@@ -33,6 +33,10 @@ def in_fp32(*latencies: float) -> dict[str, LatencyFacts]:
         ((1.5, 4.0), "int8 is faster than fp32 here: the 2 networks timed in both are 1.50 to 2.00 times as fast in"),
         ((0.8, 2.02), "int8 is no faster than fp32 here: the 2 networks timed in both are 0.80 to 1.01 times as fast"),
         ((1.01, 3.0, 3.3), "int8 is no faster than fp32 here for 1 of 3 networks (v2-0.5x): the 3 networks timed in b"),
+        (
+            (0.42,),
+            "int8 is no faster than fp32 here: the one network timed in both is 0.42 times as fast in int8 as in f",
+        ),
         ((), "whether int8 is faster than fp32 here is not known: none of these networks was timed in fp32 too"),
     ],
 )
