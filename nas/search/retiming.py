@@ -110,16 +110,17 @@ class Retiming:
         return f"timed {how} {record.name}: {answer.text}, was {record.latency_ms:.3f} ms"
 
     def _wanted(self) -> Iterator[ToTime]:
+        """What stands on the front, again and then in fp32; and after that what might stand there."""
         records, references = records_of(self._study), records_of(self._references)
-        yield from map(ToTime, to_retime(records, references))
-        if self._settings.latency.precision != INT8:
-            return
-        precision = RUNTIMES[self._settings.latency.runtime].computes_in(FP32)
-        timed = self._ledger.measurements(study=self._settings.study, precision=precision)
-        known = {each.network for each in timed}
-        for record in _shown(records, references):
-            if record.architecture.key() not in known:
-                yield ToTime(record, in_fp32=True)
+        shown = _by_key(_shown(records, references))
+        again = to_retime(records, references)
+        yield from (ToTime(record) for record in again if record.architecture.key() in shown)
+        if self._settings.latency.precision == INT8:
+            precision = RUNTIMES[self._settings.latency.runtime].computes_in(FP32)
+            timed = self._ledger.measurements(study=self._settings.study, precision=precision)
+            known = {each.network for each in timed}
+            yield from (ToTime(record, in_fp32=True) for key, record in shown.items() if key not in known)
+        yield from (ToTime(record) for record in again if record.architecture.key() not in shown)
 
     def _seconds(self, wanted: ToTime) -> float:
         if not wanted.in_fp32:

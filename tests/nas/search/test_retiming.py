@@ -181,3 +181,11 @@ def test_after_a_search_for_int8_the_front_and_its_references_are_timed_in_fp32_
         (LARGE.architecture.key(), 14.0),
     ]
     assert retimed(flags=flags)[1] == [f"{SLOW.name} in fp32"], "what is known is not timed again"
+
+
+def test_after_a_search_for_int8_the_front_is_timed_in_fp32_before_what_might_stand_on_it(
+    study: Study, retimed: Any
+) -> None:
+    enter(study, full(FAST), NEAR, full(SLOW))
+    _, timed, _ = retimed(flags=("--precision", "int8", "--study", "one"))
+    assert timed == [f"{FAST.name} in fp32", f"{SLOW.name} in fp32", NEAR.name]
