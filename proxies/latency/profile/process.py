@@ -20,7 +20,7 @@ from proxies.latency.protocol import Timing, core_timed, take_rounds
 GRAPH, PREFIX = "as-run.onnx", "profile"
 """The files of a profiling process: the network as it is run, and what the profile's name begins with."""
 QUICKEST = 0.25
-"""The share of the runs whose mean is told: other work can only lengthen a run."""
+"""The share of the runs whose mean is taken: other work can only lengthen a run."""
 
 
 @dataclass(frozen=True)
