@@ -12,6 +12,7 @@ from importlib.util import find_spec
 from ipaddress import ip_address
 from pathlib import Path
 from socketserver import ThreadingMixIn
+from threading import Thread
 from typing import Any, BinaryIO
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
@@ -57,7 +58,7 @@ def serve(flags: argparse.Namespace) -> int:
                 print("Ctrl-C ends it", file=sys.stderr, flush=True)
                 # The last line, for whoever waits for it goes on then, and may end this at once.
                 print(f"http://{host}:{port}/dashboard/studies/{id_of_study(study)}", flush=True)
-                server.serve_forever()
+                server.serve_until_interrupted()
             except KeyboardInterrupt:
                 print("ended", file=sys.stderr)
     return 0
@@ -113,12 +114,27 @@ class _Server(ThreadingMixIn, WSGIServer):
 
     def __init__(self, family: socket.AddressFamily, address: tuple[str, int]) -> None:
         self.address_family = family
+        self._ending = False
         super().__init__(address, _Quiet)
 
+    def serve_until_interrupted(self) -> None:
+        """Serves until Ctrl-C; a thread takes the requests, for an interrupt would close the one that is being taken.
+
+        Raises:
+            KeyboardInterrupt: it was pressed.
+        """
+        serving = Thread(target=self.serve_forever, daemon=True)
+        serving.start()
+        try:
+            serving.join()
+        finally:
+            self._ending = True
+            self.shutdown()
+
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Says in a line what went wrong with a request, but that its sender has gone."""
+        """Says in a line what went wrong with a request, but that its sender has gone or the server is at its end."""
         error = sys.exc_info()[1]
-        if not isinstance(error, ConnectionError | TimeoutError):
+        if not self._ending and not isinstance(error, ConnectionError | TimeoutError):
             print(f"a request failed: {type(error).__name__}: {error}", file=sys.stderr)
 
 
@@ -127,7 +143,7 @@ class _Quiet(WSGIRequestHandler):
         """Logs no request: a line for each would hide what matters."""
 
 
-def _server(host: str, port: int) -> WSGIServer:
+def _server(host: str, port: int) -> _Server:
     """A server on the first address that the host has.
 
     Raises:

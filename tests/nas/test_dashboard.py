@@ -1,5 +1,6 @@
 """The dashboard on a kept study: what it shows of trials, that it writes nothing, and mistakes in one line each."""
 
+import errno
 import json
 import re
 import signal
@@ -8,9 +9,10 @@ import sqlite3
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from urllib.request import urlopen
+from wsgiref.simple_server import WSGIServer
 
 import optuna
 import pytest
@@ -132,6 +134,34 @@ def test_a_browser_shows_a_thousand_trials_with_the_front_marked(tmp_path: Path,
         shown(driver, "MFLOPs")
         pictures = "return [...document.querySelectorAll('img')].filter(i => i.naturalWidth > 0).length"
         wait_until(lambda: driver.execute_script(pictures) >= 3)
+
+
+def test_a_request_that_the_end_breaks_off_is_not_told_as_a_fault(capsys: Captured) -> None:
+    with dashboard_work._server("127.0.0.1", 0) as server:
+        fail(server)
+        with pytest.raises(KeyboardInterrupt), interrupted_soon():
+            server.serve_until_interrupted()
+        fail(server)
+    assert capsys.readouterr().err == "a request failed: OSError: [Errno 9] Bad file descriptor\n"
+
+
+def fail(server: WSGIServer) -> None:
+    """Has a request of the server fail."""
+    try:
+        raise OSError(errno.EBADF, "Bad file descriptor")
+    except OSError:
+        server.handle_error(None, None)
+
+
+@contextmanager
+def interrupted_soon() -> Iterator[None]:
+    """As by Ctrl-C, a tenth of a second after the beginning."""
+    before = signal.signal(signal.SIGALRM, signal.default_int_handler)
+    signal.setitimer(signal.ITIMER_REAL, 0.1)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGALRM, before)
 
 
 def shown(driver: object, text: str) -> None:
