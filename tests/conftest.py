@@ -7,12 +7,14 @@ from typing import Any
 
 import pytest
 from builders.images import write_images
-from builders.places import ROOT, WAIT_SECONDS
+from builders.places import ROOT, TESTS, WAIT_SECONDS
 from processes import postgresql
 from processes.browser import opened
 from sqlalchemy import Engine
 
 from studies.storage.database import engine_of
+
+Run = subprocess.CompletedProcess[str]
 
 # Here, before torch is imported, and in all that a test starts: of two threads on a busy core each waits for the other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -28,16 +30,29 @@ def images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
     """Builds a command line of a project module that runs in tmp_path, whatever directory pytest was started in."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep))
+    paths = [str(ROOT), str(TESTS), os.environ.get("PYTHONPATH", "")]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(paths).rstrip(os.pathsep))
     return lambda module, *arguments: [sys.executable, "-m", module, *map(str, arguments)]
 
 
 @pytest.fixture
-def run(command: Callable[..., list[str]]) -> Callable[..., subprocess.CompletedProcess[str]]:
+def briefly(command: Callable[..., list[str]]) -> Callable[..., list[str]]:
+    """The same for a module whose latencies are not what the test is about: they take a moment, and are never noisy."""
+    return lambda module, *arguments: command("processes.briefly", module, *arguments)
+
+
+@pytest.fixture
+def run(command: Callable[..., list[str]]) -> Callable[..., Run]:
     """Runs a project module in tmp_path and gives back what it printed."""
     return lambda module, *arguments: subprocess.run(
         command(module, *arguments), capture_output=True, text=True, check=False, timeout=WAIT_SECONDS
     )
+
+
+@pytest.fixture
+def run_briefly(run: Callable[..., Run]) -> Callable[..., Run]:
+    """The same with latencies that take a moment."""
+    return lambda module, *arguments: run("processes.briefly", module, *arguments)
 
 
 @pytest.fixture(scope="session")

@@ -130,9 +130,9 @@ def test_a_search_over_a_table_goes_on(capsys: Captured) -> None:
 
 
 @pytest.mark.slow
-def test_a_real_search_goes_on(run: Callable[..., subprocess.CompletedProcess[str]]) -> None:
+def test_a_real_search_goes_on(run_briefly: Callable[..., subprocess.CompletedProcess[str]]) -> None:
     write_images(Path("images"))
-    finished = run("nas.run", *TINY, "--trials", "3", "--no-finalists", "--resume")
+    finished = run_briefly("nas.run", *TINY, "--trials", "3", "--no-finalists", "--resume")
     assert finished.returncode == 0, finished.stderr
     assert "reference v" not in finished.stderr, "references are not evaluated a second time"
     storage = open_storage("sqlite:///runs/tiny/study.db")

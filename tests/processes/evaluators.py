@@ -15,6 +15,9 @@ from typing import Any
 
 from search_space import Architecture, InputError
 
+ECHO = "processes.evaluators:Echo"
+"""A worker of it is there at once; one of the project's own evaluator loads torch first."""
+
 
 class Sleeps:
     """What keeps the worker that unpickles it busy for an hour."""

@@ -4,11 +4,12 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
 from pathlib import Path
+
+from processes.ports import free_port
 
 SERVERS = "/usr/lib/postgresql"
 """Where Debian puts what is not on the PATH."""
@@ -51,7 +52,7 @@ class Server:
         self._folder = Path(tempfile.mkdtemp(prefix="shufflenet-nas-postgresql-"))
         self._data = self._folder / "data"
         self._process: subprocess.Popen[bytes] | None = None
-        self.port = _free_port()
+        self.port = free_port()
         if (user := _user()) is not None:
             os.chown(self._folder, user.pw_uid, user.pw_gid)
         self._run("initdb", "-D", self._data, "-U", "nas", "--auth=trust", "--no-sync", "-E", "UTF8", "--locale=C")
@@ -153,9 +154,3 @@ def _user() -> pwd.struct_passwd | None:
 def _identity() -> dict:
     user = _user()
     return {} if user is None else {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -3,10 +3,8 @@
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,9 +13,10 @@ from typing import Any
 
 from builders.places import ROOT, TESTS
 
+from processes.ports import free_port
+from processes.waiting import WAIT_SECONDS, until
+
 ECHO = "processes.evaluators:OnRay"
-WAIT_SECONDS = 40
-"""What nothing here takes: it only keeps a failing test from standing still."""
 RAY = """
 from ray._private import services
 from ray.scripts.scripts import main
@@ -37,9 +36,7 @@ class Cluster:
     address: str = ""
 
     def head(self, *flags: str) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
+        port = free_port()
         self.address = f"127.0.0.1:{port}"
         self._start("--head", f"--port={port}", "--include-dashboard=false", f"--temp-dir={self.folder}", *flags)
 
@@ -97,13 +94,6 @@ def running() -> Iterator[tuple[int, int]]:
                 state, _, _, session, *_ = (entry / "stat").read_text().rpartition(")")[2].split()
                 if state != "Z":
                     yield int(entry.name), int(session)
-
-
-def until(holds: Any, seconds: float = WAIT_SECONDS) -> None:
-    end = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < end, "what was waited for never came"
-        time.sleep(0.05)
 
 
 def settings(workers: int, device: str = "cpu") -> SimpleNamespace:

@@ -21,7 +21,9 @@ from search_space.choices import Choices
 
 COUNT = 120
 LONGEST_SECONDS = 5.0
-MEMORY = 8 * 2**30
+"""Of a core: what else runs on the machine does not count."""
+MEMORY = 4 * 2**30
+"""Beyond what the tests before have made this process hold."""
 READING = {
     **dict.fromkeys(("ratio", "p10_ms", "median_ms", "mean_ms", "p90_ms", "wall_p10_ms", "reference_p10_ms"), 1.0),
     **{"reference_median_ms": 1.0, "reference_mean_ms": 1.0, "spread": 0.01, "noisy": False, "processes": 4},
@@ -60,7 +62,8 @@ RESULTS = {
 @pytest.fixture(autouse=True)
 def little_memory() -> Iterator[None]:
     before = resource.getrlimit(resource.RLIMIT_AS)
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, before[1]))
+    held = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (held + MEMORY, before[1]))
     yield
     resource.setrlimit(resource.RLIMIT_AS, before)
 
@@ -72,7 +75,7 @@ def check(status: int, said: str, label: str, began: float) -> None:
     if status == 2:
         assert said.count("\n") == 1, label
         assert len(said) < 1000, label
-    assert time.monotonic() - began < LONGEST_SECONDS, label
+    assert time.process_time() - began < LONGEST_SECONDS, label
 
 
 @pytest.mark.parametrize("name", ["v1-1.0x-g3", "v2-1.0x"])
@@ -80,13 +83,13 @@ def test_architectures(tmp_path: Path, capsys: pytest.CaptureFixture[str], name:
     file = tmp_path / "found.json"
     for label, content in mutations(PRESETS[name].to_dict(), COUNT):
         file.write_bytes(content)
-        began = time.monotonic()
+        began = time.process_time()
         check(cost.main([str(file)]), capsys.readouterr().err, label, began)
 
 
 def test_spaces() -> None:
     for label, content in mutations(Choices.default().to_dict(), COUNT):
-        began = time.monotonic()
+        began = time.process_time()
         try:
             SearchSpace(Choices.from_dict(json.loads(content)), Budget.parse("140mflops"))
         except InputError as error:
@@ -101,7 +104,7 @@ def test_tables(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch:
     refused = 0
     for label, content in mutations(dict(list(ROWS.items())[:4]), COUNT):
         Path("table.json").write_bytes(content)
-        began = time.monotonic()
+        began = time.process_time()
         # A table that is one is told by what comes next: its networks have no latency.
         status = run.main(["--scorer", "table:table.json", "--budget", "1ms", "--out", "out"])
         said = capsys.readouterr().err
@@ -134,7 +137,7 @@ def test_results_of_a_device(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     for label, content in mutations(RESULTS, COUNT):
         found = loaded(content)
         sealed_anew = json.dumps(sealed(found)).encode() if isinstance(found, dict) else content
-        began = time.monotonic()
+        began = time.process_time()
         check(imported(tmp_path, sealed_anew, manifest), capsys.readouterr().err, label, began)
 
 
@@ -144,6 +147,6 @@ def test_manifests(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         if isinstance(found, dict):
             found["bundle"] = _identity_of(found.get("networks"))
             results = {**RESULTS, "bundle": found["bundle"]}
-        began = time.monotonic()
+        began = time.process_time()
         made = imported(tmp_path, json.dumps(sealed(results)).encode(), found if isinstance(found, dict) else content)
         check(made, capsys.readouterr().err, label, began)

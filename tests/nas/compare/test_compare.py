@@ -279,11 +279,11 @@ def test_the_parser_needs_no_torch() -> None:
 
 @pytest.mark.slow
 def test_a_real_comparison_goes_on_where_it_was_killed(
-    images: Path, tmp_path: Path, command: Callable[..., list[str]]
+    images: Path, tmp_path: Path, briefly: Callable[..., list[str]]
 ) -> None:
     smallest = ("--resolution", "32", "--classes", "2", "--epochs", "1", "--workers", "1", "--storage", STORAGE)
     both = {"v2-1.0x": PRESETS["v2-1.0x"].key(), "vgg-like@5mflops": "vgg-like@5mflops"}
-    line = command("nas.compare", *both, "--data", f"folder:{images}", *smallest)
+    line = briefly("nas.compare", *both, "--data", f"folder:{images}", *smallest)
     process = subprocess.Popen(line, stderr=subprocess.PIPE, text=True, start_new_session=True)
     assert process.stderr is not None
     for text in process.stderr:

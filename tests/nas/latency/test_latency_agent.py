@@ -1,11 +1,13 @@
 """A search and an agent on one database: what is asked is measured, and whatever goes wrong is told in one line."""
 
 import dataclasses
-import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from processes.waiting import WAIT_SECONDS, until
 from sqlalchemy.exc import OperationalError
 from torch import nn
 
@@ -41,26 +43,32 @@ def prepared(folder: Path, width: int, precision: str = "fp32") -> Prepared:
     return prepare(network, folder / str(width), resolution=32, precision=precision)
 
 
-def serving(queue: LatencyQueue, lines: list[str], idle_seconds: float = 3.0) -> threading.Thread:
-    thread = threading.Thread(
-        target=lambda: Agent(queue, "pi", lines.append).serve(idle_seconds=idle_seconds), daemon=True
-    )
-    thread.start()
-    return thread
+@contextmanager
+def serving(queue: LatencyQueue, lines: list[str]) -> Iterator[None]:
+    """An agent in a thread; it ends when another one speaks for its device, and no sooner."""
+    with ThreadPoolExecutor(1) as pool:
+        served = pool.submit(Agent(queue, "pi", lines.append).serve)
+        until(lambda: queue.beats("pi"))
+        try:
+            yield
+        finally:
+            assert not served.done()
+            queue.register("pi", "another", {})
+        with pytest.raises(InputError, match="another one now speaks for 'pi'"):
+            served.result()
 
 
 @pytest.mark.slow
 def test_a_device_measures_what_a_search_asks_for(queue: LatencyQueue, tmp_path: Path) -> None:
     lines: list[str] = []
     candidate, reference = prepared(tmp_path, 64), prepared(tmp_path, 4)
-    thread = serving(queue, lines)
-    device = RemoteDevice(queue, "pi", timeout_seconds=60)
-    found = device.compare(candidate, reference, timing=SHORT, reference_ms=1.0, seed=3)
-    assert found.latency_ms == found.ratio > 1
-    assert (found.runtime, found.resolution, found.processes) == ("onnxruntime", 32, 2)
-    same = device.compare(reference, reference, timing=SHORT)
-    assert same.latency_ms == same.p10_ms
-    thread.join()
+    with serving(queue, lines):
+        device = RemoteDevice(queue, "pi", timeout_seconds=WAIT_SECONDS)
+        found = device.compare(candidate, reference, timing=SHORT, reference_ms=1.0, seed=3)
+        assert found.latency_ms == found.ratio > 1
+        assert (found.runtime, found.resolution, found.processes) == ("onnxruntime", 32, 2)
+        same = device.compare(reference, reference, timing=SHORT)
+        assert same.latency_ms == same.p10_ms
     assert [line.partition(":")[0] for line in lines] == ["job 1", "job 2"]
     assert queue.file(queue.put_file(Path(reference.file).read_bytes()))
     with pytest.raises(LookupError):  # a candidate does not stay in the storage
@@ -70,27 +78,24 @@ def test_a_device_measures_what_a_search_asks_for(queue: LatencyQueue, tmp_path:
 @pytest.mark.slow
 def test_a_device_measures_networks_in_int8(queue: LatencyQueue, tmp_path: Path) -> None:
     candidate, reference = (prepared(tmp_path, width, "int8") for width in (64, 4))
-    thread = serving(queue, [])
-    found = RemoteDevice(queue, "pi", timeout_seconds=60).compare(candidate, reference, timing=SHORT)
+    with serving(queue, []):
+        found = RemoteDevice(queue, "pi", timeout_seconds=WAIT_SECONDS).compare(candidate, reference, timing=SHORT)
     assert (found.runtime, found.precision) == ("onnxruntime", "int8")
-    thread.join()
 
 
 @pytest.mark.slow
 def test_a_network_that_fails_on_the_device_is_told_with_its_cause_and_the_agent_goes_on(
     queue: LatencyQueue, tmp_path: Path
 ) -> None:
-    lines: list[str] = []
     reference = prepared(tmp_path, 4)
     wrong = dataclasses.replace(
         prepared(tmp_path, 8), expected=dataclasses.replace(reference.expected, values=((1e9,) * 1000,))
     )
-    thread = serving(queue, lines)
-    device = RemoteDevice(queue, "pi", timeout_seconds=60)
-    with pytest.raises(RuntimeError, match=r"^device 'pi' could not measure: RuntimeError: .*WrongOutput"):
-        device.compare(wrong, reference, timing=SHORT)
-    assert device.compare(reference, reference, timing=SHORT).latency_ms > 0
-    thread.join()
+    with serving(queue, []):
+        device = RemoteDevice(queue, "pi", timeout_seconds=WAIT_SECONDS)
+        with pytest.raises(RuntimeError, match=r"^device 'pi' could not measure: RuntimeError: .*WrongOutput"):
+            device.compare(wrong, reference, timing=SHORT)
+        assert device.compare(reference, reference, timing=SHORT).latency_ms > 0
 
 
 def test_a_device_without_an_agent_is_waited_for_and_then_told_how_to_start_one(
@@ -110,17 +115,17 @@ def test_a_device_that_vanishes_in_mid_measurement_is_told(
     monkeypatch.setattr(remote_device, "SILENT_SECONDS", 0.3)
     reference = prepared(tmp_path, 4)
     queue.register("pi", "gone", {})
-    taken = threading.Timer(0.1, lambda: queue.claim("pi", "gone"))
-    taken.start()
-    with pytest.raises(RuntimeError, match=r"device 'pi' vanished in mid-measurement: no sign of life for \d+ s"):
-        RemoteDevice(queue, "pi", timeout_seconds=60).compare(reference, reference, timing=SHORT)
-    taken.join()
+    with ThreadPoolExecutor(1) as pool:
+        taken = pool.submit(until, lambda: queue.claim("pi", "gone"))
+        with pytest.raises(RuntimeError, match=r"device 'pi' vanished in mid-measurement: no sign of life for \d+ s"):
+            RemoteDevice(queue, "pi", timeout_seconds=WAIT_SECONDS).compare(reference, reference, timing=SHORT)
+        taken.result()
 
 
 def test_an_agent_whose_name_another_one_takes_ends(queue: LatencyQueue) -> None:
-    threading.Timer(0.3, lambda: queue.register("pi", "another", {})).start()
-    with pytest.raises(InputError, match="another one now speaks for 'pi'"):
-        Agent(queue, "pi", print).serve(idle_seconds=30)
+    with serving(queue, []):
+        pass
+    assert queue.beats("pi") == ("another", 0)
 
 
 def test_an_agent_outlasts_a_database_that_is_away_for_a_while(
@@ -134,7 +139,7 @@ def test_an_agent_outlasts_a_database_that_is_away_for_a_while(
             raise OperationalError("SELECT", {}, Exception("server closed the connection"))
 
     monkeypatch.setattr(queue, "claim", claim)
-    assert Agent(queue, "pi", lines.append).serve(idle_seconds=0.5) == 0
+    assert Agent(queue, "pi", lines.append).serve(idle_seconds=2.0) == 0
     assert lines == ["the database cannot be reached, trying again: server closed the connection"] * 2
 
 

@@ -87,9 +87,9 @@ def test_two_small_networks_from_end_to_end(capsys: Captured, tmp_path: Path, mo
     for network in data["networks"]:
         how = network["latency"]
         assert how["reference_ms"] == small["latency"]["reference_ms"]
-        assert network["latency_ms"] == pytest.approx(
-            how["p10_ms"] / how["reference_p10_ms"] * how["reference_ms"], 0.1
-        )
+        assert network["latency_ms"] == pytest.approx(how["ratio"] * how["reference_ms"])
+        # Means over two processes of a ratio and of what it is of, which on a busy machine need not be near each other.
+        assert how["ratio"] == pytest.approx(how["p10_ms"] / how["reference_p10_ms"], rel=0.5)
         assert (how["runtime"], how["resolution"], how["batch_size"]) == ("onnxruntime", 64, 1)
     assert data["verdicts"]["all"]["tau_macs"] == 1.0
     assert data["failures"] == []

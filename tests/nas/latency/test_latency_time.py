@@ -1,5 +1,6 @@
 """ONNX files that somebody gives, timed as they are."""
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +10,10 @@ import torch
 from torch import nn
 
 from nas.latency import __main__ as latency
+from nas.latency import time as latency_time
 from proxies.backbone import deployed
 from proxies.latency.existing_onnx import prepare_file
+from proxies.latency.measure import Timing, compare
 from proxies.latency.output_check import WrongOutput, example
 from proxies.latency.runtimes import RUNTIMES
 from proxies.network import build
@@ -18,6 +21,7 @@ from search_space import PRESETS
 from search_space.errors import InputError
 from search_space.plan import NO_CLASSIFIER
 
+SHORT = Timing(processes=2, max_processes=2, rounds=5, runs=2, warmup_runs=1, least_rounds=2)
 Captured = pytest.CaptureFixture[str]
 
 
@@ -29,7 +33,10 @@ def write(network: nn.Module, file: Path, *shape: int, dynamic: bool = False) ->
 
 
 @pytest.mark.slow
-def test_a_file_of_an_open_batch_size_is_timed_for_one_image(tmp_path: Path, capsys: Captured) -> None:
+def test_a_file_of_an_open_batch_size_is_timed_for_one_image(
+    tmp_path: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(latency_time, "compare", partial(compare, timing=SHORT))
     file = write(build(PRESETS["v2-0.5x"], 10), tmp_path / "own.onnx", 1, 3, 64, 64, dynamic=True)
     assert latency.main(["time", str(file)]) == 0
     line = capsys.readouterr().out

@@ -126,7 +126,7 @@ def test_a_file_whose_layers_are_not_in_8_bits_is_refused(tmp_path: Path) -> Non
 
 @pytest.mark.slow
 def test_the_latency_says_int8_beside_a_reference_of_either_precision(tmp_path: Path) -> None:
-    timing = Timing(processes=2, max_processes=2, rounds=4, runs=5, seconds=1.0)
+    timing = Timing(processes=2, max_processes=2, rounds=20, runs=5, seconds=4.0)
     rounded = written(tmp_path, built("v2-0.5x"))
     exact = prepare(built("v2-0.5x"), tmp_path / "fp32", resolution=64)
     assert compare(rounded, rounded, timing=timing).precision == "int8"

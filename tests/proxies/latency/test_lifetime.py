@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,8 @@ from builders.places import ROOT
 from proxies.latency import lifetime
 from proxies.latency.lifetime import PARENT, ending_with_this
 
-SOON = 3.0
+SOON_SECONDS = 120
+"""No machine is too busy to end a process within it; one that knows nothing of its parent sleeps five times as long."""
 CHILD = """
 import subprocess, sys, time
 from proxies.latency import lifetime
@@ -49,14 +49,16 @@ def test_children_and_grandchildren_end_soon_after_a_parent_that_is_killed(tmp_p
     try:
         assert parent.stdout is not None
         assert parent.stdout.readline() == "here\n"
-        began = time.monotonic()
         parent.kill()
         # All of them have its stdout: it ends when the last of them does.
-        assert parent.communicate(timeout=60)[0] == ""
-        assert time.monotonic() - began < SOON
+        assert parent.communicate(timeout=SOON_SECONDS)[0] == ""
     finally:
         if parent.poll() is None:
             os.killpg(parent.pid, signal.SIGKILL)
+
+
+def test_where_the_system_does_not_tell_of_a_parents_end_it_is_asked_twice_a_second() -> None:
+    assert lifetime.CHECK_SECONDS <= 0.5
 
 
 def test_one_whose_parent_ended_before_it_began_ends_at_once() -> None:

@@ -24,7 +24,6 @@ from studies.storage.retry import Retry
 from studies.storage.studies import open_storage, open_study, references_of
 from studies.storage.trials import tell
 
-AWAY_SECONDS = 1.0
 URL = "postgresql+psycopg://me:secret@127.0.0.1:1/nas"
 
 refused = sqlalchemy.exc.OperationalError("SELECT 1", {}, OSError(errno.ECONNREFUSED, "connection refused"))
@@ -204,11 +203,21 @@ def test_a_server_that_goes_and_comes_back_costs_no_trial(server: postgresql.Ser
     study = open_study(storage, "one", {}, resume=False)
     study.sampler = optuna.samplers.RandomSampler(seed=0)
     lines: list[str] = []
-    retry = Retry(server_url, lines.append, 60.0)
+    missed = threading.Event()
+
+    def told(line: str) -> None:
+        lines.append(line)
+        missed.set()
+
+    def come_back() -> None:
+        missed.wait(60.0)
+        server.start()
+
+    retry = Retry(server_url, told, 60.0)
     with Coordinator(study, references_of(study, storage), beat_seconds=0.1) as coordinator:
         before = retry(lambda: asked(coordinator, study))
         server.stop()
-        comes_back = threading.Timer(AWAY_SECONDS, server.start)
+        comes_back = threading.Thread(target=come_back)
         comes_back.start()
         assert retry(lambda: coordinator.tell(study, before, [0.5, 1.0], TrialState.COMPLETE, {"told": 1}))
         after = retry(lambda: asked(coordinator, study))

@@ -31,6 +31,8 @@ SEARCH = ("--scorer", "table:table.json", "--sampler", "random", "--workers", "1
 TINY = ("--budget", "2mflops", "--resolution", "32", "--classes", "10", "--image-size", "16", "--workers", "1")
 BEAT_SECONDS = 0.25
 SERVER_KILLS, REAL_KILLS = 8, 3
+TRIALS, AHEAD = 300, 16
+"""In all, and how many more than are done a run is to do: two of them are not through before all kills."""
 
 Start = Callable[..., BaseProcess]
 
@@ -88,24 +90,28 @@ def joined(*runs: BaseProcess) -> list[int | None]:
 def test_two_joined_runs_killed_again_and_again_are_as_one_never_killed(
     start: Start, server_url: str, tmp_path: Path
 ) -> None:
-    flags = (*SEARCH, "--trials", 300)
     unbroken = f"sqlite:///{tmp_path}/unbroken.db"
-    assert joined(start(unbroken, *flags)) == [0]
+    never_killed = start(unbroken, *SEARCH, "--trials", TRIALS)
     rng = random.Random(3)
-    runs = [start(server_url, *flags) for _ in range(2)]
+    runs = [start(server_url, *SEARCH, "--trials", AHEAD) for _ in range(2)]
     known = completed(server_url)
-    for _ in range(SERVER_KILLS):
+    kills = 0
+    while kills < SERVER_KILLS:
         victim = rng.randrange(2)
         wait_for_news(runs[victim], server_url, len(known))
-        assert runs[victim].is_alive(), "a run that has ended cannot be killed"
-        kill_at_random(runs[victim], rng, group=True)
+        is_killed = kill_at_random(runs[victim], rng, group=True)
+        assert is_killed or joined(runs[victim]) == [0], "it has just ended"
+        kills += is_killed
         now = completed(server_url)
         assert known.items() <= now.items(), "what was complete stays so"
         known = now
-        runs[victim] = start(server_url, *flags, "--resume")
+        assert len(known) + AHEAD <= TRIALS, "there must be trials left for the kills that are to come"
+        runs[victim] = start(server_url, *SEARCH, "--trials", len(known) + AHEAD, "--resume")
     assert joined(*runs) == [0, 0]
+    runs = [start(server_url, *SEARCH, "--trials", TRIALS, "--resume") for _ in range(2)]
+    assert joined(*runs, never_killed) == [0, 0, 0]
     check_end(server_url)
-    assert len(distinct(server_url)) == 300
+    assert len(distinct(server_url)) == TRIALS
     assert distinct(server_url) == distinct(unbroken)
 
 
@@ -149,6 +155,19 @@ def test_of_runs_that_start_together_on_a_file_one_works_and_the_others_say_why_
         assert "one process at a time searches on an SQLite file" in said
     check_end(url)
     assert {trial.state for trial in trials_of(url)} == {TrialState.COMPLETE}
+    assert len(distinct(url)) == 200
+
+
+@pytest.mark.slow
+def test_who_comes_while_a_run_is_on_a_file_is_told_why_it_cannot_work(start: Start, tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/study.db"
+    first = start(url, *SEARCH, "--trials", 200)
+    wait_for_news(first, url, 5)
+    second = start(url, *SEARCH, "--trials", 200, log="second")
+    assert joined(second, first) == [2, 0]
+    said = Path("second").read_text()
+    assert said.count("\n") == 1
+    assert "one process at a time searches on an SQLite file" in said
     assert len(distinct(url)) == 200
 
 

@@ -101,20 +101,3 @@ def test_runs_joined_on_a_server_share_a_study_and_one_that_is_killed_leaves_not
     assert last.exitcode == 0
     check_end(server_url)
     assert len(distinct(server_url)) == FEW_TRIALS
-
-
-@pytest.mark.slow
-def test_of_two_runs_on_one_file_one_works_and_the_other_says_why_it_does_not(
-    table: Path, run: Any, tmp_path: Path
-) -> None:
-    url = f"sqlite:///{tmp_path}/study.db"
-    first = started(table, url, "--trials", str(FEW_TRIALS))
-    wait_for_news(first, url, 5)
-    flags = ("--study", "one", "--storage", url, "--trials", FEW_TRIALS, "--sampler", "random")
-    second = run("nas.run", "--scorer", f"table:{table}", *flags)
-    assert second.returncode == 2
-    assert len(second.stderr.splitlines()) == 1
-    assert "one process at a time searches on an SQLite file" in second.stderr
-    first.join(WAIT_SECONDS)
-    assert first.exitcode == 0
-    assert len(distinct(url)) == FEW_TRIALS

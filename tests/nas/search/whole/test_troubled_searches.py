@@ -18,7 +18,7 @@ from processes import postgresql
 from studies.storage.studies import open_storage
 
 ROOM_BYTES = 400_000
-AWAY_SECONDS = 3.0
+AWAY_SECONDS = 2.0
 JUMPING_CLOCK = """
 import random, sys, time
 usual, rng = time.time, random.Random(0)
@@ -75,31 +75,32 @@ def test_a_database_that_goes_away_and_comes_back_costs_nothing_but_the_wait(
     line: Callable[..., list[str]], server: postgresql.Server, server_url: str
 ) -> None:
     process = subprocess.Popen(
-        line("--storage", server_url, "--trials", 300), stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
+        line("--storage", server_url, "--trials", 100), stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
     )
     assert process.stderr is not None
     said = list(itertools.islice(process.stderr, 20))
     server.stop()
-    time.sleep(AWAY_SECONDS)
+    assert any("does not answer" in text for text in process.stderr), "read until it has missed the server"
+    time.sleep(AWAY_SECONDS)  # it tries again meanwhile, and tells of no failure more
     server.start()
     rest = process.communicate(timeout=WAIT_SECONDS)[1]
     said += rest.splitlines()
     assert process.returncode == 0, rest
-    assert sum("does not answer" in text for text in said) == 1
+    assert not any("does not answer" in text for text in said)
     assert sum("answers again" in text for text in said) == 1
     complete = [trial for trial in trials_of(server_url) if trial.state is TrialState.COMPLETE]
     evaluated = [trial.user_attrs["key"] for trial in complete if "replayed" not in trial.user_attrs]
-    assert len(set(evaluated)) == len(evaluated) == 300
+    assert len(set(evaluated)) == len(evaluated) == 100
 
 
 @pytest.mark.slow
 def test_a_clock_that_jumps_by_months_changes_no_trial(line: Callable[..., list[str]], tmp_path: Path) -> None:
     urls = [f"sqlite:///{tmp_path}/{name}.db" for name in ("steady", "jumping")]
-    steady, jumping = (line("--storage", url, "--trials", 120, "--out", f"{tmp_path}/{Path(url).stem}") for url in urls)
+    steady, jumping = (line("--storage", url, "--trials", 40, "--out", f"{tmp_path}/{Path(url).stem}") for url in urls)
     assert jumping[:3] == [sys.executable, "-m", "nas.run"]
     for each in (steady, [sys.executable, "-c", JUMPING_CLOCK, *jumping[3:]]):
         finished = ended(each)
         assert finished.returncode == 0, finished.stderr
     found = [[(trial.user_attrs["key"], trial.values) for trial in trials_of(url)] for url in urls]
     assert found[0] == found[1]
-    assert len({key for key, _ in found[0]}) == 120
+    assert len({key for key, _ in found[0]}) == 40
