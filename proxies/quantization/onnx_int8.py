@@ -6,7 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
+from onnx import helper, numpy_helper
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
@@ -36,6 +38,36 @@ def write_int8(float32: Path, int8: Path, batches: Iterable[Any]) -> None:
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
         )
+        model = onnx.load(partial)
+        _pad_apart(model.graph)
+        onnx.save(model, partial)
+
+
+def _pad_apart(graph: onnx.GraphProto) -> None:
+    """Pads the maps of average pools in nodes of their own, by what stands for 0, where that is not the number 0.
+
+    OpenVINO pools in 8 bits and pads with the number 0 whatever that stands for: values below 0, behind a hardswish.
+    """
+    made_by = {output: node for node in graph.node for output in node.output}
+    tensors = {each.name: each for each in graph.initializer}
+    nodes = []
+    for node in graph.node:
+        pads = next((list(each.ints) for each in node.attribute if each.name == "pads"), [])
+        given = made_by.get(node.input[0]) if node.op_type == "AveragePool" and any(pads) else None
+        if given is not None and numpy_helper.to_array(tensors[given.input[2]]).any():
+            top, left, bottom, right = pads
+            sides, padded, pooled = (f"{node.name}.{name}" for name in ("sides", "pad", "padded"))
+            shape = np.array([0, 0, top, left, 0, 0, bottom, right], dtype=np.int64)
+            graph.initializer.append(numpy_helper.from_array(shape, sides))
+            nodes.append(helper.make_node("Pad", [given.input[0], sides, given.input[2]], [padded], padded))
+            nodes.append(helper.make_node("DequantizeLinear", [padded, *given.input[1:]], [pooled], pooled))
+            node.input[0] = pooled
+            kept = [each for each in node.attribute if each.name not in ("pads", "count_include_pad")]
+            del node.attribute[:]
+            node.attribute.extend(kept)
+        nodes.append(node)
+    del graph.node[:]
+    graph.node.extend(nodes)
 
 
 def layers_of(model: onnx.ModelProto) -> tuple[int, int]:
