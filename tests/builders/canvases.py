@@ -4,7 +4,7 @@ import torch
 import torchvision
 from torch import Tensor
 
-from proxies.data.load import load
+from builders.images import embedded
 
 CANVAS = 96
 
@@ -15,7 +15,7 @@ def noise(*shape: int) -> Tensor:
 
 def canvases(count: int) -> tuple[list[Tensor], list[dict[str, Tensor]]]:
     """Real images of trousers and of bags, twice their size, each somewhere on an empty canvas, with its box."""
-    data, generator = load("fashion-mnist-12k"), torch.Generator().manual_seed(0)
+    data, generator = embedded(), torch.Generator().manual_seed(0)
     images, targets = [], []
     for number in range(count):
         label = (data.classes.index("Trouser"), data.classes.index("Bag"))[number % 2]

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from proxies.data.load import load
+from builders.images import embedded
 from proxies.export.network import ExportedNetwork, as_taken
 from proxies.network import build
 from proxies.pretrained import TrainedFor
@@ -65,7 +65,7 @@ ALL = {
 
 def network(architecture: Architecture, is_trained: bool = True) -> ExportedNetwork:
     """Random weights whose batch norms have the statistics of real images, as a trained network's have."""
-    data = load("fashion-mnist-12k")
+    data = embedded()
     mean, std = data.channel_stats
     about = TrainedFor(architecture, data.classes, 1, STEM_STRIDE, IMAGE_SIZE, mean, std)
     module = build(architecture, 10, 1, STEM_STRIDE, seed=3)

@@ -1,5 +1,6 @@
 """Images on disk: folders of noise in classes. Torch is imported only where it is needed."""
 
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,14 @@ def write_images(folder: Path, classes: tuple[str, ...] = ("dark", "light"), cou
             pixels = 60 + 60 * level + random.randint(-40, 40, (16, 16, 3))
             Image.fromarray(pixels.astype(np.uint8)).save(folder / name / f"{number}.png")
     return folder
+
+
+@cache
+def embedded() -> "ImageData":
+    """The embedded images, which take a second to unpack; nobody changes them."""
+    from proxies.data.load import load
+
+    return load("fashion-mnist-12k")
 
 
 def pixels(*shape: int, seed: int = 0) -> "torch.Tensor":

@@ -1,5 +1,6 @@
 """The smallest training by `nas.train`, and what stops one."""
 
+import json
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from builders.images import write_images
 from builders.places import read_json
 from nas.cli.folders import NOTE
 from nas.train import __main__ as train
@@ -17,6 +19,14 @@ SMALL = Architecture("v2", 8, 0, (Stage(1, 16, split=HALF), Stage(1, 16, split=H
 OTHER = Architecture("v2", 8, 0, (Stage(1, 16, split=HALF), Stage(1, 16, split=HALF), Stage(2, 16, split=HALF)))
 LINE = ("tiny.json", "--data", "folder:set", "--image-size", "16", "--batch-size", "16", "--epochs", "3")
 OF_TIME = ("seconds", "images_per_second", "command")
+
+
+def write_files(folder: Path) -> None:
+    """Two architectures, and a data set with test images."""
+    for part, count, seed in (("train", 30, 0), ("test", 12, 1)):
+        write_images(folder / "set" / part, count=count, seed=seed)
+    for name, architecture in (("tiny", SMALL), ("other", OTHER)):
+        (folder / f"{name}.json").write_text(json.dumps(architecture.to_dict()), encoding="utf-8")
 
 
 def trained(out: str, *more: str) -> dict[str, Any]:

@@ -12,6 +12,8 @@ import optuna
 import pytest
 from builders.places import WAIT_SECONDS, read_json
 
+from nas.export.__main__ import main as export
+from nas.run.__main__ import main as search
 from nas.search.references import references_for
 from proxies.backbone import deployed
 from proxies.counting import count
@@ -23,14 +25,20 @@ from studies.ledger.latencies import Ledger
 from studies.storage.database import engine_of
 from studies.storage.studies import records_of
 
-# The smallest real run: a few dozen images, networks of at most 2 MFLOPs at 32 px.
+# The smallest real run: a few dozen images, networks of at most 2 MFLOPs at 32 px, one worker, which loads torch.
 TINY = ("--budget", "2mflops", "--resolution", "32", "--classes", "10", "--image-size", "16", "--study", "tiny")
+TINY += ("--workers", "1")
 QUICK = (*TINY, "--no-finalists")
+Captured = pytest.CaptureFixture[str]
+Line = Callable[..., list[str]]
+Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.mark.slow
-def test_a_run_leaves_a_front_that_a_reader_can_rebuild_and_a_second_one_goes_on(run, images: Path) -> None:
-    finished = run("nas.run", *TINY, "--data", f"folder:{images}", "--trials", 2)
+def test_a_run_leaves_a_front_that_a_reader_can_rebuild_and_a_second_one_goes_on(
+    run_briefly: Run, images: Path, capsys: Captured
+) -> None:
+    finished = run_briefly("nas.run", *TINY, "--data", f"folder:{images}", "--trials", 2)
     assert finished.returncode == 0, finished.stderr
     out = Path("runs/tiny")
     content = read_json(out / "front.json")
@@ -41,22 +49,19 @@ def test_a_run_leaves_a_front_that_a_reader_can_rebuild_and_a_second_one_goes_on
 
     assert "kept as the study tiny-finalists" in finished.stdout
 
-    again = run("nas.run", *TINY, "--data", f"folder:{images}", "--trials", 2)
-    assert again.returncode == 2
-    assert "--resume" in again.stderr
+    assert search([*TINY, "--data", f"folder:{images}", "--trials", "2"]) == 2
+    assert "--resume" in capsys.readouterr().err
 
-    other = run("nas.run", *TINY, "--data", f"folder:{images}", "--seed", 1, "--resume")
-    assert other.returncode == 2
-    assert "seed was 0, now 1" in other.stderr
+    assert search([*TINY, "--data", f"folder:{images}", "--seed", "1", "--resume"]) == 2
+    assert "seed was 0, now 1" in capsys.readouterr().err
 
-    more = run("nas.run", *TINY, "--data", f"folder:{images}", "--trials", 3, "--resume", "--no-finalists")
+    more = run_briefly("nas.run", *TINY, "--data", f"folder:{images}", "--trials", 3, "--resume", "--no-finalists")
     assert more.returncode == 0, more.stderr
     assert "reference v" not in more.stderr, "references must not be evaluated a second time"
     states = [trial.state.name for trial in _trials("tiny")]
     assert states == ["COMPLETE"] * 3
 
-    exported = run("nas.export", "--study", "tiny", "--pick", "best", "--out", "picked")
-    assert exported.returncode == 0, exported.stderr
+    assert export(["--study", "tiny", "--pick", "best", "--out", "picked"]) == 0
     best = max(read_json(out / "front.json")["front"], key=lambda row: row["accuracy"])
     assert [read_json(path) for path in Path("picked").glob("*.json")] == [best["architecture"]]
 
@@ -99,18 +104,18 @@ def _check_study(url: str, content: dict) -> None:
 
 
 @pytest.mark.slow
-def test_a_killed_run_is_resumed_without_loss_or_repetition(command, run, images: Path) -> None:
-    line = (*QUICK, "--data", f"folder:{images}", "--trials", 3, "--workers", 1)
-    before = _kill_after_first_trial(command("nas.run", *line), signal.SIGKILL)
+def test_a_killed_run_is_resumed_without_loss_or_repetition(briefly: Line, run_briefly: Run, images: Path) -> None:
+    line = (*QUICK, "--data", f"folder:{images}", "--trials", 2)
+    before = _kill_after_first_trial(briefly("nas.run", *line), signal.SIGKILL)
     kept = [trial for trial in before if trial.state.name == "COMPLETE"]
     assert kept
-    finished = run("nas.run", *line, "--resume")
+    finished = run_briefly("nas.run", *line, "--resume")
     assert finished.returncode == 0, finished.stderr
     after = _trials("tiny")
     assert [trial.values for trial in after[: len(kept)]] == [trial.values for trial in kept]
     completed = [trial for trial in after if trial.state.name == "COMPLETE"]
-    assert len(completed) == 3
-    assert len({trial.user_attrs["key"] for trial in completed}) == 3
+    assert len(completed) == 2
+    assert len({trial.user_attrs["key"] for trial in completed}) == 2
     lost = [trial for trial in after if trial.state.name == "FAIL"]
     assert all(trial.user_attrs["cause"] == "interrupted" for trial in lost)
     assert len(lost) <= 1, "one worker has one trial in flight"
@@ -122,11 +127,11 @@ def test_a_killed_run_is_resumed_without_loss_or_repetition(command, run, images
 
 
 @pytest.mark.slow
-def test_a_second_study_trains_nothing_that_the_ledger_holds(run, images: Path) -> None:
-    line = (*QUICK, "--data", f"folder:{images}", "--trials", 3, "--workers", 1)
-    assert run("nas.run", *line).returncode == 0
+def test_a_second_study_trains_nothing_that_the_ledger_holds(run_briefly: Run, images: Path) -> None:
+    line = (*QUICK, "--data", f"folder:{images}", "--trials", 1)
+    assert run_briefly("nas.run", *line).returncode == 0
     storage = ("--storage", "sqlite:///runs/tiny/study.db", "--study", "again", "--budget", "1.9mflops,2mparams")
-    second = run("nas.run", *line, *storage)
+    second = run_briefly("nas.run", *line, *storage)
     assert second.returncode == 0, second.stderr
     references = sum(line.startswith("reference") for line in second.stderr.splitlines())
     assert references > 1
@@ -136,8 +141,8 @@ def test_a_second_study_trains_nothing_that_the_ledger_holds(run, images: Path) 
 
 
 @pytest.mark.slow
-def test_ctrl_c_ends_with_the_front_so_far(command, images: Path) -> None:
-    line = command("nas.run", *TINY, "--data", f"folder:{images}", "--trials", 50)
+def test_ctrl_c_ends_with_the_front_so_far(briefly: Line, images: Path) -> None:
+    line = briefly("nas.run", *TINY, "--data", f"folder:{images}", "--trials", 50)
     process = subprocess.Popen(
         line,
         stdout=subprocess.PIPE,
@@ -156,8 +161,9 @@ def test_ctrl_c_ends_with_the_front_so_far(command, images: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_latency_budget_rejects_before_any_training(run, images: Path) -> None:
-    finished = run("nas.run", *QUICK[2:], "--budget", "2mflops,1us", "--data", f"folder:{images}", "--trials", 1)
+def test_a_latency_budget_rejects_before_any_training(run_briefly: Run, images: Path) -> None:
+    line = (*QUICK[2:], "--budget", "2mflops,1us", "--data", f"folder:{images}", "--trials", 1)
+    finished = run_briefly("nas.run", *line)
     assert finished.returncode == 0, finished.stderr
     (trial,) = (trial for trial in _trials("tiny") if trial.state.name != "WAITING")
     assert trial.state.name == "PRUNED"
@@ -167,10 +173,23 @@ def test_a_latency_budget_rejects_before_any_training(run, images: Path) -> None
 
 
 @pytest.mark.slow
-def test_a_search_for_backbones_costs_and_times_their_maps_and_says_that_they_classify(run, images: Path) -> None:
+def test_a_search_for_backbones_costs_and_times_their_maps_and_says_that_they_classify(
+    run_briefly: Run, images: Path, capsys: Captured
+) -> None:
     of_backbones = ("--task", "detection-backbone", "--budget", "630kflops", "--resolution", "32", "--study", "tiny")
-    line = (*of_backbones, "--image-size", "16", "--data", f"folder:{images}", "--trials", 1, "--no-finalists")
-    finished = run("nas.run", *line)
+    line = (
+        *of_backbones,
+        "--image-size",
+        "16",
+        "--workers",
+        1,
+        "--data",
+        f"folder:{images}",
+        "--trials",
+        1,
+        "--no-finalists",
+    )
+    finished = run_briefly("nas.run", *line)
     assert finished.returncode == 0, finished.stderr
     content = read_json(Path("runs/tiny/front.json"))
     settings, provenance = content["settings"], content["provenance"]
@@ -194,13 +213,14 @@ def test_a_search_for_backbones_costs_and_times_their_maps_and_says_that_they_cl
     assert {measured.classes for measured in Ledger(engine).measurements()} == {0}
     engine.dispose()
 
-    other = run("nas.run", *line, "--resume", "--task", "classification", "--budget", "2mflops", "--classes", 10)
-    assert other.returncode == 2
-    assert "classes was 0, now 10" in other.stderr
-    assert "task was 'detection-backbone', now None" in other.stderr
+    other = ("--resume", "--task", "classification", "--budget", "2mflops", "--classes", "10")
+    assert search([*map(str, line), *other]) == 2
+    refused = capsys.readouterr().err
+    assert "classes was 0, now 10" in refused
+    assert "task was 'detection-backbone', now None" in refused
 
-    exported = run("nas.export", "--study", "tiny", "--pick", "best", "--out", "picked")
-    assert "no detector is trained" in exported.stdout
+    assert export(["--study", "tiny", "--pick", "best", "--out", "picked"]) == 0
+    assert "no detector is trained" in capsys.readouterr().out
 
 
 def _kill_after_first_trial(line: list[str], signal_number: int) -> list[optuna.trial.FrozenTrial]:

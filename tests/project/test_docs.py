@@ -13,7 +13,8 @@ from importlib.metadata import PackageNotFoundError, packages_distributions, req
 from pathlib import Path
 
 import pytest
-from builders.places import ROOT
+from builders.images import write_images
+from builders.places import ROOT, TESTS
 
 from nas import cost
 from nas.calibrate import __main__ as calibrate
@@ -116,12 +117,12 @@ def test_commands_that_need_no_study_run_as_printed(line: str, capsys: pytest.Ca
 
 @pytest.mark.slow
 def test_the_tutorial_leads_from_nothing_to_a_timed_onnx_file(tmp_path: Path) -> None:
-    """Its lines as printed, but for a search of one small network; the dashboard, which serves on, has its own test."""
+    """Its lines as printed, but for a search of one small network on few images; the dashboard has its own test."""
     start = README.index("## Ten minutes")
     block = re.findall(r"^```\n(.*?)^```$", README[start:], re.MULTILINE | re.DOTALL)[0]
     shorter = {
         "--budget 20mflops --time 4m": "--budget 0.7mflops --resolution 32 --classes 10 --image-size 16 "
-        "--trials 1 --time 1h --workers 1",
+        f"--data folder:{write_images(tmp_path / 'few')} --trials 1 --time 1h --workers 1",
         "--epochs 3": "--epochs 1",
         "py,safetensors --out first": "py,safetensors --out first --no-latency",
         "python -m nas.dashboard --study first": "true",
@@ -129,8 +130,9 @@ def test_the_tutorial_leads_from_nothing_to_a_timed_onnx_file(tmp_path: Path) ->
     for printed, run_here in shorter.items():
         assert printed in block
         block = block.replace(printed, run_here)
-    script = f'set -e\npython() {{ "{sys.executable}" "$@"; }}\n{block}'
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    # Latencies take a moment.
+    script = f'set -e\npython() {{ shift; "{sys.executable}" -m processes.briefly "$@"; }}\n{block}'
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (ROOT, TESTS)))}
     done = subprocess.run(["bash", "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "runs" / "first" / "report.html").is_file()

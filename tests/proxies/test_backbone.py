@@ -53,7 +53,7 @@ def test_a_detector_must_be_one_there_is() -> None:
 @pytest.mark.parametrize("kind", ["retinanet", "fcos"])
 def test_a_detector_on_a_backbone_learns_to_find_things(kind: str) -> None:
     """It is shown a few real images, with their boxes, again and again, and then finds them."""
-    images, targets = canvases(12)
+    images, targets = canvases(6)
     network = detector(kind, backbone_of(PRESETS["v2-star-0.5x"]), 3, min_size=CANVAS, max_size=CANVAS).train()
     optimiser = torch.optim.AdamW(network.parameters(), lr=1e-3)
     rates = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: min(1, (step + 1) / 5, 3 * (1 - step / STEPS)))

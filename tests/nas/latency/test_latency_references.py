@@ -95,7 +95,9 @@ def test_two_small_networks_from_end_to_end(capsys: Captured, tmp_path: Path, mo
     assert data["failures"] == []
     assert "How far FLOPs mislead, all (2 networks):" in printed.out
     assert printed.out.endswith(f"wrote {out / 'references.json'}\nwrote {out / 'references.html'}\n")
-    assert [line.split(":")[0] for line in printed.err.splitlines()] == ["1 of 2", "2 of 2"]
+    # On a busy machine there may be signs of life beside them.
+    lines = [line.split(":")[0] for line in printed.err.splitlines() if not line.startswith("timing ")]
+    assert lines == ["1 of 2", "2 of 2"]
     assert "figure-speed" in (out / "references.html").read_text(encoding="utf-8")
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from builders.places import ROOT, TESTS
 from builders.settings import setup_from
-from processes.evaluators import Sleeps, Swallows, pids
+from processes.evaluators import ECHO, Sleeps, Swallows, pids
 
 import nas.workers.local as workers_module
 from nas.workers.local import EVALUATOR, LocalWorker, LocalWorkers
@@ -24,13 +24,13 @@ WAIT_SECONDS = 300
 ORPHANS = """
 import sys
 from builders.settings import setup_from
-from processes.evaluators import Sleeps, pids
+from processes.evaluators import ECHO, Sleeps, pids
 from nas.workers.local import LocalWorkers
 if __name__ == "__main__":
-    with LocalWorkers(setup_from("--workers", "2")) as workers:
+    with LocalWorkers(setup_from("--workers", "2"), ECHO) as workers:
         for worker in workers.all:
-            worker.call("data_facts")
-        workers.all[0].send("data_facts", Sleeps())  # one in the midst of a call, one idle
+            worker.call("what")
+        workers.all[0].send("what", Sleeps())  # one in the midst of a call, one idle
         print(*pids(), flush=True)
         sys.stdin.read()
 """
@@ -94,16 +94,16 @@ def test_a_worker_that_swallows_its_exit_is_stopped_all_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(workers_module, "LAST_SECONDS", 0.5)
-    worker = LocalWorker(EVALUATOR, setup_from(), tmp_path / "worker", core=None)
-    worker.call("data_facts")
-    worker.send("data_facts", Swallows())
+    worker = LocalWorker(ECHO, setup_from(), tmp_path / "worker", core=None)
+    worker.call("what")
+    worker.send("what", Swallows())
     worker.stop()
     assert pids() == set()
 
 
 def test_an_evaluator_is_made_by_name_in_the_worker_of_whatever_settings() -> None:
     settings = SimpleNamespace(workers=2, text="anything")
-    with LocalWorkers(settings, "processes.evaluators:Echo") as workers:
+    with LocalWorkers(settings, ECHO) as workers:
         assert len(workers.all) == 2
         for worker in workers.all:
             assert worker.call("what", 1, "two") == (settings, True, False, (1, "two"))

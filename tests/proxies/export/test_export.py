@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +17,12 @@ from builders.places import read_json
 
 from nas.cli.folders import NOTE
 from nas.export import __main__ as export
+from nas.export import files as export_files
 from nas.train import __main__ as train
 from proxies.batches import in_batches
 from proxies.export import FORMATS, check_formats
 from proxies.export.network import Options, WrongExport
+from proxies.latency.measure import Timing, compare
 from search_space import PRESETS, Architecture, InputError
 
 Captured = pytest.CaptureFixture[str]
@@ -61,6 +64,7 @@ for name in names:
     assert worst < 1e-5, (name, worst)
 print(len(names))
 """
+SHORT = Timing(processes=2, max_processes=2, rounds=5, runs=2, warmup_runs=1, least_rounds=2)
 A_FEW = tuple(list(ALL)[1:4])
 
 
@@ -139,7 +143,10 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
-def test_a_trained_network_is_exported_with_what_is_known_of_it(weights: Path, tmp_path: Path) -> None:
+def test_a_trained_network_is_exported_with_what_is_known_of_it(
+    weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(export_files, "compare", partial(compare, timing=SHORT))
     out = tmp_path / "out"
     assert export.main([str(weights), "--format", "onnx,onnx-int8,py,safetensors", "--out", str(out)]) == 0
     (card_file,) = out.glob("*.card.json")

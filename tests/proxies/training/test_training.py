@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from builders.images import embedded
 from builders.trainings import RECIPE, SMALL, STILL, data_of, noise, noise_data
 from torch import Tensor, nn
 
-from proxies.data.load import ImageData, load
+from proxies.data.load import ImageData
 from proxies.network import build
 from proxies.training import trainer as training
 from proxies.training.recipes import Recipe
@@ -261,7 +262,7 @@ def test_it_does_not_learn_what_cannot_be_told_apart() -> None:
 @pytest.mark.slow
 def test_a_preset_learns_from_the_embedded_images() -> None:
     recipe = Recipe("tiny", epochs=2, learning_rate=0.05, batch_size=32, max_images=1500)
-    network, result = train(PRESETS["v2-0.5x"], load("fashion-mnist-12k"), recipe, seed=0)
+    network, result = train(PRESETS["v2-0.5x"], embedded(), recipe, seed=0)
     assert result.accuracy > 0.4  # chance is 0.1
     assert result.stem_stride == 2
     assert network[-1](torch.zeros(2, 1024, 1, 1)).shape == (2, 10)
