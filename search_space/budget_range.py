@@ -15,7 +15,7 @@ from search_space.choices import Choices
 from search_space.cost import Cost, cost_of, unit_memory, unit_sums
 from search_space.errors import InputError
 from search_space.plan import NO_CLASSIFIER, Unit, stage_units, stem_unit, tail_units
-from search_space.precision import BYTES_PER_ELEMENT, FP32, bytes_of_weights, kib
+from search_space.precision import BYTES_PER_ELEMENT, FP32, INT8, bytes_of_weights, kib
 from search_space.task import Task
 from search_space.widths import Structure, narrowest, quanta, quantum
 
@@ -36,6 +36,10 @@ class BudgetRange:
     largest_params: int
     largest_flash_bytes: int
     largest_ram_bytes: int
+
+
+_SIZING = ("macs", "params", "flash_bytes")
+"""The bounds that widths are solved for."""
 
 
 class _Way(NamedTuple):
@@ -83,7 +87,10 @@ def check_stems(choices: Choices) -> None:
     for groups in choices.groups:
         if not choices.stems(groups):
             stems = ", ".join(map(str, choices.stem))
-            raise InputError(f"stem must offer a multiple of every choice of groups; none of {stems} is of {groups}")
+            raise InputError(
+                f"stem must offer a multiple of every choice of groups; none of {stems} is of {groups}: "
+                f"add one to stem, or leave {groups} out of groups"
+            )
 
 
 def reach_of(choices: Choices, task: Task, precision: str = FP32) -> BudgetRange:
@@ -125,10 +132,13 @@ class BoundReach:
 def bounds_of(budget: Budget, choices: Choices, task: Task) -> list[BoundReach]:
     """The budget's bounds on what a network costs, each beside what the space reaches; that on latency is measured.
 
-    RAM is a ceiling, and any is high enough that is not too low. The others are used up, by the largest networks.
+    RAM is a ceiling, and any is high enough that is not too low. Of the others the tightest is used up, by the largest
+    networks; one beside it may be as loose as it likes.
     """
     precision = budget.precision or FP32
     reach = reach_of(choices, task, precision)
+    sizing = [name for name in _SIZING if getattr(budget, name) is not None]
+    are_loose = all(getattr(budget, name) > getattr(reach, f"largest_{name}") for name in sizing)
     rows = []
     for name, text in budget.parts.items():
         if name == "latency_ms":
@@ -137,8 +147,7 @@ def bounds_of(budget: Budget, choices: Choices, task: Task) -> list[BoundReach]:
             getattr(where, field)
             for where, field in ((budget, name), (reach, f"smallest_{name}"), (reach, f"largest_{name}"))
         )
-        too_large = bound > largest and (name in ("macs", "params") or (name == "flash_bytes" and _is_alone(budget)))
-        flaw = "below the smallest" if bound < smallest else "above the largest" if too_large else ""
+        flaw = "below the smallest" if bound < smallest else "above the largest" if are_loose and name in sizing else ""
         at = f"@{precision}" if name in ("ram_bytes", "flash_bytes") else ""
         rows.append(BoundReach(text + at, amount(name, smallest, up=True), amount(name, largest, up=False), flaw))
     return rows
@@ -150,12 +159,15 @@ def check_reach(budget: Budget, choices: Choices, task: Task) -> None:
     Raises:
         InputError: a bound is below what its smallest network costs, or above what its largest can use.
     """
-    for row in bounds_of(budget, choices, task):
+    for number, row in enumerate(bounds_of(budget, choices, task)):
         if row.flaw:
+            cure = "change it or the resolution, or the choices with a space file"
+            if row.bound.endswith(f"@{FP32}"):
+                at_int8 = bounds_of(replace(budget, precision=INT8), choices, task)[number]
+                cure += "" if at_int8.flaw else f", or count memory at int8, where {at_int8.bound} can be met"
             raise InputError(
                 f"the budget {str(budget)!r} is out of this space's reach: {row.bound} is {row.flaw}, and networks "
-                f"have {row.smallest} to {row.largest} at {task.description}: change it or the resolution, or the "
-                "choices with a space file"
+                f"have {row.smallest} to {row.largest} at {task.described_for(choices)}: {cure}"
             )
 
 
@@ -173,11 +185,6 @@ def _millions(count: int, *, up: bool) -> str:
     step = 10 ** max(0, min(6, len(str(count)) - 4))
     rounded = -(-count // step) * step if up else count // step * step
     return f"{rounded / 1e6:,.6f}".rstrip("0").rstrip(".")
-
-
-def _is_alone(budget: Budget) -> bool:
-    """Whether nothing but flash sizes networks."""
-    return budget.macs is None and budget.params is None
 
 
 def splits_of(choices: Choices, unit: str) -> tuple[Fraction | None, ...]:
@@ -256,22 +263,27 @@ def _worst(ways: Iterable[_Way]) -> list[_Way]:
 
 
 def _largest(choices: Choices, unit: str, task: Task) -> Iterator[Cost]:
-    """What the architectures with one group count and one split throughout cost, everything at its most."""
+    """What the architectures with one group count and one split throughout cost, everything at its most.
+
+    Without a head the classifier can cost more than with a narrow one.
+    """
     ways = product(choices.groups, splits_of(choices, unit), bottlenecks_of(choices, unit))
     for groups, split, bottleneck in ways:
         stem, count = choices.stems(groups)[-1], len(choices.depths)
         structure = Structure(unit, stem, (groups,) * count, (split,) * count, bottleneck)
         widths: list[int] = []
         for step in quanta(structure, alignment=1):
-            top = choices.max_width - (count - 1 - len(widths)) * step  # v1 stages must widen
+            left = count - 1 - len(widths) if unit == "v1" else 0  # whose stages must widen
+            top = choices.max_width - left * step
             widths.append(narrowest(unit, widths[-1] if widths else stem, step, at_least=top - top % step))
         stages = tuple(
             Stage(depths[-1], width, groups, split, choices.kernels[-1], max(choices.se), has_xception(choices, unit))
             for depths, width in zip(choices.depths, widths, strict=True)
         )
-        architecture = replace(_sample(choices, unit, bottleneck), stem=stem, head=choices.heads[-1], stages=stages)
         resolution = max(choices.resolutions, default=task.resolution)
-        yield cost_of(architecture, resolution, task.num_classes, task.in_channels)
+        for head in {choices.heads[0], choices.heads[-1]}:
+            architecture = replace(_sample(choices, unit, bottleneck), stem=stem, head=head, stages=stages)
+            yield cost_of(architecture, resolution, task.num_classes, task.in_channels)
 
 
 def _sample(choices: Choices, unit: str, bottleneck: Fraction) -> Architecture:

@@ -136,6 +136,11 @@ def _check_units(choices: Choices) -> None:
                 f"{name} belongs to the {unit} unit, and units are {', '.join(choices.units)}: add {unit!r} to units, "
                 f"or leave {name} out"
             )
+    if any(choices.residual) and all(depths[-1] == 1 for depths in choices.depths):
+        raise InputError(
+            "residual changes nothing where no stage is deeper than 1, for the first unit of a stage has none: add "
+            "depths, or leave residual out"
+        )
     if False in choices.shuffle and choices.units == ("v1",) and choices.groups == (1,):
         raise InputError(
             "shuffle changes nothing where units are v1 and groups are 1: then nothing is shuffled; add groups, or "

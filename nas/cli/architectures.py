@@ -51,6 +51,7 @@ def _with_stages(**changes: Any) -> Callable[[Architecture], Architecture]:
     )
 
 
+_BOTTLENECKS = {"half-bottleneck": Fraction(1, 2), "eighth-bottleneck": Fraction(1, 8)}
 CHANGES: Mapping[str, Callable[[Architecture], Architecture]] = MappingProxyType(
     {
         "no-shuffle": _with(shuffle=False),
@@ -58,8 +59,7 @@ CHANGES: Mapping[str, Callable[[Architecture], Architecture]] = MappingProxyType
         "se": _with_stages(se=True),
         "pre-depthwise": _with(pre_depthwise=True),
         "xception": _with_stages(xception=True),
-        "half-bottleneck": _with(bottleneck=Fraction(1, 2)),
-        "eighth-bottleneck": _with(bottleneck=Fraction(1, 8)),
+        **{name: _with(bottleneck=bottleneck) for name, bottleneck in _BOTTLENECKS.items()},
     }
 )
 """What may be changed in a preset, as in "v2-1.0x+residual+se"."""
@@ -156,6 +156,8 @@ def _changed(architecture: Architecture, changes: list[str]) -> Architecture:
         if change not in CHANGES:
             raise InputError(f"a change must be one of {', '.join(CHANGES)}, joined by +; got {change!r}")
         architecture = CHANGES[change](architecture)
+    if _BOTTLENECKS.keys() <= set(changes):
+        raise InputError(f"a network has one bottleneck, got {' and '.join(_BOTTLENECKS)}: keep one")
     return architecture
 
 

@@ -177,6 +177,16 @@ def test_a_choice_that_no_unit_takes_is_refused(tmp_path: Path, line: str, said:
     assert read(tmp_path, f"{DEFAULT}\n{line}\n") != Choices.default(), (name, value)
 
 
+def test_a_residual_that_no_unit_has_is_refused(tmp_path: Path) -> None:
+    # The first unit of a stage has no residual: its input has another size.
+    path = tmp_path / "space.toml"
+    path.write_text(changed("depths", "[[1], [1], [1]]") + "\nresidual = [false, true]\n", encoding="utf-8")
+    with pytest.raises(InputError, match="residual changes nothing where no stage is deeper than 1"):
+        Choices.from_file(path)
+    path.write_text(changed("depths", "[[1], [1], [1, 2]]") + "\nresidual = [true]\n", encoding="utf-8")
+    assert Choices.from_file(path).residual == (True,)
+
+
 def test_a_bottleneck_without_v1_is_refused(tmp_path: Path) -> None:
     line = 'bottlenecks = ["1/8", "1/4"]'
     message = refusal(tmp_path, changed("units", '["v2"]') + f"\n{line}\n")

@@ -128,7 +128,10 @@ def test_a_ram_below_the_smallest_network_is_refused_with_its_size() -> None:
 
 def test_more_ram_and_flash_than_any_network_needs_is_no_mistake() -> None:
     SearchSpace(Choices.default(), Budget.parse("20mflops,8gib-ram,8gib-flash"))
-    with pytest.raises(InputError, match=r"8gib-flash@fp32 is above the largest.* to 2,051.4 MiB at"):
+    # The small space, which these get, has no network of 26 M parameters; the FLOPs alone size its networks.
+    for text in ("20mflops,50mparams", "3mflops,1gparams,8gib-flash", "100gflops,0.2mparams"):
+        assert SearchSpace.default(Budget.parse(text)).choices.max_width == 1024
+    with pytest.raises(InputError, match=r"8gib-flash@fp32 is above the largest.* to [\d,.]+ MiB at"):
         SearchSpace(Choices.default(), Budget.parse("8gib-flash"))
 
 
@@ -143,3 +146,57 @@ def test_each_bound_stands_beside_what_the_space_reaches() -> None:
         ("8gib-ram@int8", ""),
         ("1kib-flash@int8", "below the smallest"),
     ]
+
+
+def most_costs(choices: Choices, task: Task) -> dict[str, int]:
+    """Over every structure, the most that any of its widths and heads costs, with depths and kernels at their most."""
+    most: dict[str, int] = defaultdict(int)
+    of_stages = product(
+        choices.units, product(choices.groups, repeat=3), product((16, 20, 24, 28, 32), repeat=3), choices.heads
+    )
+    for unit, groups, widths, head in of_stages:
+        split = choices.splits[0] if unit == "v2" else None
+        rows = zip((2, 1, 2), widths, groups, strict=True)
+        try:
+            stages = tuple(Stage(depth, width, each, split, 5, True) for depth, width, each in rows)
+            cost = cost_of(Architecture(unit, 8, head, stages), task.resolution, task.num_classes)
+        except InputError:
+            continue
+        for name in ("macs", "params"):
+            most[name] = max(most[name], getattr(cost, name))
+        for name in ("flash_bytes", "ram_bytes"):
+            most[name] = max(most[name], getattr(cost, name)("int8"))
+    return most
+
+
+@pytest.mark.parametrize("head", [2, 32], ids=lambda head: f"head {head}")
+def test_the_largest_budgets_are_those_of_every_architecture_tried(head: int) -> None:
+    # A head of 2 channels makes the classifier so small that the largest network is one without a head.
+    choices = replace(SMALL, max_width=32, heads=(0, head))
+    found = most_costs(choices, TASKS["classes"])
+    reach = reach_of(choices, TASKS["classes"], "int8")
+    assert {name: getattr(reach, f"largest_{name}") for name in found} == found
+
+
+def test_no_network_drawn_has_more_ram_than_the_largest() -> None:
+    # Stage 2's first unit, three quarters of its channels shuffled at 56 px: 80,281,600 bytes by its layers.
+    largest = reach_of(Choices.default(), Task())
+    space = SearchSpace(Choices.default(), Budget(macs=largest.largest_macs))
+    drawn = [cost_of(space.suggest(RandomChooser(seed))).peak_bytes for seed in range(20)]
+    assert 0.5 * largest.largest_ram_bytes < max(drawn) <= largest.largest_ram_bytes
+
+
+def test_the_refusal_names_the_sizes_that_the_space_offers() -> None:
+    with pytest.raises(InputError, match="at 128, 160 or 192 px, 1000 classes"):
+        SearchSpace(replace(Choices.default(), resolutions=(128, 160, 192)), Budget.parse("1kflops"))
+
+
+def test_memory_that_is_refused_at_fp32_alone_is_told_of_int8() -> None:
+    # 3 x 224^2 + 24 x 112^2 elements are 1,764 KiB at fp32, 441 at int8.
+    def refusal(text: str) -> str:
+        with pytest.raises(InputError) as error:
+            SearchSpace(Choices.default(), Budget.parse(text))
+        return str(error.value)
+
+    assert refusal("140mflops,512kib-ram").endswith(", or count memory at int8, where 512kib-ram@int8 can be met")
+    assert "int8" not in refusal("140mflops,256kib-ram")

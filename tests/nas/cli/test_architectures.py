@@ -90,6 +90,10 @@ def test_a_file_is_called_by_its_name(tmp_path: Path) -> None:
         ("v1-0.5x-g3+residual", "residual"),
         ("v1-0.5x-g3+xception", "stage 2 of unit v1: xception belongs to the v2 unit"),
         ("v2-0.5x+half-bottleneck", "bottleneck belongs to the v1 unit; with unit 'v2' it must be 1/4"),
+        (
+            "v1-1.0x-g3+half-bottleneck+se+eighth-bottleneck",
+            "one bottleneck, got half-bottleneck and eighth-b.*: keep one",
+        ),
         ("v1-0.25x-g1+eighth-bottleneck", "width must be a multiple of 8 x groups = 8"),
         ("vgg-like@5ms", "follows from FLOPs"),
         ("no.json", "an architecture is a JSON file or a preset, and 'no.json' is neither"),
