@@ -2,7 +2,7 @@
 
 Each kind of work costs its own time, never less than none: the latency is a sum over the plan's layers, fitted by
 non-negative least squares on relative errors. It knows groups: runtimes compute channels in blocks, and a grouped
-convolution whose groups do not fill blocks takes another, slower path.
+convolution whose groups do not fill blocks takes another, slower path, as does a depthwise one of 58 channels.
 """
 
 from __future__ import annotations
@@ -28,8 +28,11 @@ FLOPS_ALONE = 0
 """In place of a block: the model of a constant and FLOPs, to be held against."""
 EVERY_NETWORK = "every network"
 """The constant: the call itself, and the stem where it is the same in all of them."""
+BLOCKS_FROM = 4
+"""Channels that are no multiple of this run outside the blocks in depthwise convolutions, many times as slow."""
 STEM_WORK = "stem, elements"
 """Counts where stems differ, by their widths or by the networks' own resolutions."""
+OUTSIDE = "depthwise outside blocks, multiply-adds"
 
 STEM = "stem"
 """Under what name, among layers, stands what every network takes."""
@@ -219,6 +222,8 @@ def _convolution_work(layer: Layer, pixels_in: int, pixels: int, block: int) -> 
     c_in, c_out = layer.c_in // layer.groups, layer.c_out // layer.groups
     if layer.kernel > 1:
         yield f"depthwise {layer.kernel}x{layer.kernel}, elements", _filled(layer.c_out, block) * pixels
+        if layer.c_out % BLOCKS_FROM:
+            yield OUTSIDE, layer.kernel**2 * layer.c_out * pixels
         return
     yield "1x1, weights", layer.c_in * c_out
     yield "1x1, elements in and out", layer.c_in * pixels_in + layer.c_out * pixels

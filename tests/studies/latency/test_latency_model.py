@@ -55,6 +55,16 @@ def test_groups_that_do_not_fill_blocks_are_another_kind_of_work() -> None:
     )
 
 
+def test_depthwise_convolutions_of_channels_that_are_no_multiple_of_4_do_one_more_kind_of_work() -> None:
+    kind = "depthwise outside blocks, multiply-adds"
+    assert kind not in work_of(small(), 4, 32, 10)
+    narrow = Architecture("v2", 8, 0, (Stage(1, 12, split=Fraction(1, 2)), *small().stages[1:]))
+    # The main branch of the first unit is 6 channels wide; the other one, and that of the next unit, have 8 and 12.
+    assert work_of(narrow, 8, 32, 10)[kind] == pytest.approx(9 * 6 * 4 * 4 / 1e6)
+    # V2 1.0x has 58 in stage 2: main branches of 4 units at 28 x 28; the other branch is of the stem's 24.
+    assert work_of(PRESETS["v2-1.0x"], 16, 224, 1000)[kind] == pytest.approx(4 * 9 * 58 * 28**2 / 1e6)
+
+
 def test_what_a_network_does_more_of_is_more_work() -> None:
     plain = work_of(PRESETS["v2-1.0x"], 16, 224, 1000)
     assert work_of(PRESETS["v2-se-1.0x"], 16, 224, 1000)["squeeze-and-excitations"] == 16
