@@ -28,6 +28,7 @@ def write_int8(float32: Path, int8: Path, batches: Iterable[Any]) -> None:
     with Scratch() as folder, libraries_use(folder), replacing(int8) as partial:
         prepared = Path(folder, "prepared.onnx")
         quant_pre_process(str(float32), str(prepared), skip_symbolic_shape=True)
+        _name_steps(prepared)
         quantize_static(
             str(prepared),
             str(partial),
@@ -41,6 +42,18 @@ def write_int8(float32: Path, int8: Path, batches: Iterable[Any]) -> None:
         model = onnx.load(partial)
         _pad_apart(model.graph)
         onnx.save(model, partial)
+
+
+def _name_steps(file: Path) -> None:
+    """Names what ONNX Runtime has made of a HardSwish: the last step after what it gives, those before after that."""
+    model = onnx.load(file)
+    last = ""
+    for node in reversed(model.graph.node):
+        if not node.name:
+            inside = node.output[0].startswith("_inlfunc_")
+            last = last if inside else node.output[0]
+            node.name = f"{last}.{node.op_type}" if inside else last
+    onnx.save(model, file)
 
 
 def _pad_apart(graph: onnx.GraphProto) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -15,6 +15,8 @@ REORDERS = frozenset({"ReorderInput", "ReorderOutput"})
 """What brings channels into blocks and out of them."""
 TRANSPOSE = "Transpose"
 """What, where it was not written, brings channels to the last place, for convolutions in 8 bits, and back."""
+_INSIDE = "_inlfunc_"
+"""What ONNX Runtime puts before the names of values inside an operator that it runs in several steps."""
 _ADDED = re.compile(r"(_nchwc|_token_\d+|/\w+)+$")
 """What ONNX Runtime puts behind the names of nodes."""
 
@@ -26,7 +28,7 @@ class RunNode:
     `name` is the same in each process, as ONNX Runtime's own is not. `beside` names the written node that an added one
     was added for, and `is_layout` says that it changes nothing but the order of values. `filter` is the shape of a
     convolution's weights as they are computed, blocks filled up, and `is_blocked` says that the node works on blocks of
-    channels.
+    channels. `is_inside` says that it is a step of an operator that is run in several, such as a HardSwish.
     """
 
     name: str
@@ -36,6 +38,7 @@ class RunNode:
     is_layout: bool
     is_blocked: bool
     filter: tuple[int, ...]
+    is_inside: bool = False
 
 
 def run_nodes(written: onnx.ModelProto, as_run: onnx.ModelProto) -> dict[str, RunNode]:
@@ -53,8 +56,30 @@ def run_nodes(written: onnx.ModelProto, as_run: onnx.ModelProto) -> dict[str, Ru
         moves = _is_layout(node, name in anchors)
         if moves:
             lasting = f"{node.op_type} {_moved(node, file)}"
-        nodes[name] = RunNode(lasting, node.op_type, mine, beside, moves, node.domain == BLOCKED, weights)
+        inside = bool(beside) and node.output[0].startswith(_INSIDE)
+        if inside:
+            lasting = f"{node.op_type} in {beside}"
+        nodes[name] = RunNode(lasting, node.op_type, mine, beside, moves, node.domain == BLOCKED, weights, inside)
     return nodes
+
+
+def names_in_profile(told: Iterable[str], as_run: onnx.ModelProto) -> dict[str, str]:
+    """Name in a profile -> that of `run_nodes`, of the nodes that a profile tells in the order of the run.
+
+    A profile calls nodes without a name, the steps of a HardSwish for one, by kind and a number: they are told in the
+    order in which the graph holds them.
+    """
+    named = {node.name for node in as_run.graph.node if node.name}
+    unnamed = [node for node in as_run.graph.node if not node.name]
+    names = {name: name for name in told}
+    for name in names:
+        if name not in named:
+            node = next((each for each in unnamed if name.rpartition("_")[0] == each.op_type), None)
+            if node is None:
+                raise RuntimeError(f"each node of a profile must stand in the graph that is run, and {name!r} does not")
+            unnamed.remove(node)
+            names[name] = node_name(node)
+    return names
 
 
 def node_name(node: onnx.NodeProto) -> str:

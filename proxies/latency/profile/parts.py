@@ -57,7 +57,8 @@ class Parts:
 
     def all_of(self, each: NodeTime) -> list[str]:
         """The names of all layers that a node as it is run computes."""
-        return [name for written in each.node.does if (name := self.of_node.get(written, ""))]
+        does = (each.node.beside,) if each.node.is_inside else each.node.does
+        return [name for written in does if (name := self.of_node.get(written, ""))]
 
 
 def planned_parts(architecture: Architecture, resolution: int, classes: int, nodes: Iterable[str]) -> Parts:

@@ -11,7 +11,7 @@ import onnx
 from proxies.latency.measure import answer_of
 from proxies.latency.process import Prepared
 from proxies.latency.profile.blocks import Blocks, blocks_here
-from proxies.latency.profile.graph import RunNode, run_nodes
+from proxies.latency.profile.graph import RunNode, names_in_profile, run_nodes
 from proxies.latency.profile.process import GRAPH, NodeTimes, ProfileRequest
 from proxies.latency.protocol import Timing
 from proxies.latency.timing_core import timing_core
@@ -66,9 +66,10 @@ def profile_of(network: Prepared, *, timing: Timing = TIMING, seed: int = 0) -> 
         request = ProfileRequest(network, str(folder), timing, seed, core)
         for _ in range(timing.processes):
             times.append(NodeTimes(**answer_of("proxies.latency.profile.process", request)))
-            as_run = run_nodes(written, onnx.load(Path(folder, GRAPH), load_external_data=False))
+            as_run = onnx.load(Path(folder, GRAPH), load_external_data=False)
+            found, names = run_nodes(written, as_run), names_in_profile(times[-1].ms, as_run)
             for name, each in times[-1].ms.items():
-                node = as_run[name]
+                node = found[names[name]]
                 nodes[node.name] = node
                 ms[node.name] = ms.get(node.name, 0.0) + each / timing.processes
     plain_ms = _mean([each.plain_ms for each in times])

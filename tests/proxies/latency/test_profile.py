@@ -11,9 +11,10 @@ import pytest
 
 from proxies.backbone import deployed
 from proxies.latency.measure import Timing, prepare
-from proxies.latency.onnx_session import session_of
+from proxies.latency.onnx_session import cpu_run, session_of
+from proxies.latency.output_check import example
 from proxies.latency.profile.blocks import Blocks, blocks_here
-from proxies.latency.profile.graph import REORDERS, RunNode, run_nodes
+from proxies.latency.profile.graph import REORDERS, RunNode, names_in_profile, run_nodes
 from proxies.latency.profile.process import times_of
 from proxies.latency.profile.take import beyond, profile_of
 from proxies.network import build
@@ -114,6 +115,30 @@ def test_in_8_bits_layers_are_found_and_what_turns_maps_is_of_none(tmp_path: Pat
     assert {node.kind for node in moved} == {"Transpose"}
     assert all(node.beside and not node.does for node in moved)
     assert len({node.name for node in nodes}) == len(nodes)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+def test_each_step_of_a_hardswish_is_told_of_its_layer(precision: str, tmp_path: Path) -> None:
+    architecture = replace(PRESETS["v1-0.25x-g8"], activation="hardswish")
+    prepared = prepare(build(architecture, 10), tmp_path / "x", resolution=64, precision=precision)
+    graph = tmp_path / "as-run.onnx"
+    session = session_of(prepared.file, graph=graph, profile=tmp_path / "profile")
+    cpu_run(session, example(prepared.shape, 0))()
+    told = times_of(json.loads(Path(session.end_profiling()).read_text()), 1.0, 1.0).ms
+    rewritten = onnx.load(graph)
+    nodes, names = run_nodes(onnx.load(prepared.file), rewritten), names_in_profile(told, rewritten)
+    assert len(set(names.values())) == len(names)
+    steps = [nodes[names[each]] for each in told if nodes[names[each]].kind == "HardSigmoid"]
+    plan = plan_of(architecture, 10)
+    layers = [layer_of(written, plan) for step in steps for written in step.does or (step.beside,)]
+    swishes = sorted(name for name, layer in plan.layers() if layer.kind == "hardswish")
+    assert sorted(layers) == (swishes if precision == "int8" else [name for name in swishes if name in layers])
+    assert len(layers) > 20
+
+
+def test_a_node_that_the_graph_has_not_is_refused() -> None:
+    with pytest.raises(RuntimeError, match="must stand in the graph that is run, and 'Mul_7' does not"):
+        names_in_profile(["Mul_7"], onnx.ModelProto())
 
 
 def test_names_are_the_same_in_each_session(tmp_path: Path) -> None:
