@@ -12,7 +12,7 @@ from onnx import helper, numpy_helper
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
-from search_space.files import replacing
+from search_space.files import replacing, write_whole
 from search_space.scratch import Scratch, libraries_use
 
 LAYERS_WITH_WEIGHTS = ("Conv", "Gemm", "MatMul")
@@ -41,7 +41,7 @@ def write_int8(float32: Path, int8: Path, batches: Iterable[Any]) -> None:
         )
         model = onnx.load(partial)
         _pad_apart(model.graph)
-        onnx.save(model, partial)
+        write_whole(partial, model.SerializeToString())
 
 
 def _name_steps(file: Path) -> None:
@@ -53,7 +53,7 @@ def _name_steps(file: Path) -> None:
             inside = node.output[0].startswith("_inlfunc_")
             last = last if inside else node.output[0]
             node.name = f"{last}.{node.op_type}" if inside else last
-    onnx.save(model, file)
+    write_whole(file, model.SerializeToString())
 
 
 def _pad_apart(graph: onnx.GraphProto) -> None:

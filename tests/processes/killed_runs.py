@@ -6,7 +6,6 @@ import random
 import signal
 import time
 from collections import Counter
-from functools import cache
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
@@ -54,12 +53,6 @@ def trials_of(url: str) -> list[FrozenTrial]:
         storage.engine.dispose()
 
 
-@cache
-def asking(url: str) -> sqlalchemy.Engine:
-    """An engine that keeps no connection open."""
-    return sqlalchemy.create_engine(url, poolclass=sqlalchemy.NullPool)
-
-
 def asked(url: str, query: str) -> list[Any]:
     """The rows that plain SQL gives; none where the study's tables are not made yet.
 
@@ -67,8 +60,10 @@ def asked(url: str, query: str) -> list[Any]:
     """
     if url.startswith("sqlite") and not Path(url.removeprefix("sqlite:///")).is_file():
         return []
+    # Made anew each time: an engine keeps the folder that a relative path was in when it was made.
+    engine = sqlalchemy.create_engine(url, poolclass=sqlalchemy.NullPool)
     try:
-        with asking(url).connect() as connection:
+        with engine.connect() as connection:
             return list(connection.execute(sqlalchemy.text(query)))
     except (sqlalchemy.exc.OperationalError, sqlalchemy.exc.ProgrammingError) as error:
         if "no such table" in str(error) or "does not exist" in str(error):
