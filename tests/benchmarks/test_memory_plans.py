@@ -36,7 +36,7 @@ def test_ram_is_what_lives_at_once_in_executorchs_graph_of_a_drawn_network(seed:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", PRESETS)
 def test_ram_is_what_lives_at_once_in_onnx_runtimes_own_run_of_a_preset(name: str) -> None:
-    """It chooses the order of a unit's branches; in int8 it turns the image around and scales some maps in fp32."""
+    """It chooses the order of a unit's branches; in int8 it turns the image around and takes means of maps in fp32."""
     counted, counted_int8, written, _, run_int8 = held(Network(name, PRESETS[name]))
     assert 0.9 * counted <= written <= counted
     assert 0.9 * counted_int8 <= run_int8 <= 1.25 * counted_int8
