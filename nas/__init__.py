@@ -18,9 +18,11 @@
 - `workers`: processes that evaluate
 """
 
+import atexit
 import sys
 
 if sys.argv[:1] == ["-m"]:  # python -m nas.NAME is about to import its command, which takes longer than Ctrl-C waits
-    from nas.cli.stopping import end_at_once
+    from nas.cli.stopping import end_at_once, leave_if_stopped
 
+    atexit.register(leave_if_stopped)  # the first that is registered is the last that is called
     end_at_once(f"python -m {sys.orig_argv[sys.orig_argv.index('-m') + 1]}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -19,6 +20,8 @@ WORDS = {"SIGINT": "interrupted", "SIGTERM": "ended by SIGTERM", "SIGHUP": "its 
 
 _within: list[Stopping] = []
 """The contexts that the process is in, the innermost last."""
+_statuses: list[int] = []
+"""The exit statuses that the contexts it was in have led to, where a signal came."""
 
 
 class Stopped(KeyboardInterrupt):
@@ -75,6 +78,8 @@ class Stopping:
         _within.remove(self)
         _give_back(self._before)
         logging.disable(self._disabled)
+        if self.status:
+            _statuses.append(self.status)
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
         if not self.status:
@@ -118,6 +123,18 @@ def end_at_once(program: str) -> dict[int, Any]:
         _leave(number, f"{program}: {WORDS[signal.Signals(number).name]}")
 
     return _take(leave)
+
+
+def leave_if_stopped() -> None:
+    """Ends a process that was asked to end, as the last of its clean-up.
+
+    Python gives its handlers up before it takes its modules down, and a signal that is sent once more in that time
+    would have it end as killed.
+    """
+    if _statuses:
+        with suppress(OSError, ValueError):  # a stream that is closed has nothing left to write
+            sys.stdout.flush()
+        os._exit(_statuses[-1])
 
 
 def _take(handler: Callable[[int, FrameType | None], None]) -> dict[int, Any]:
