@@ -62,6 +62,12 @@ def narrowed_to(name: str, budget: Budget, task: Task) -> ShippedSpace:
     return ShippedSpace(name, (comfortable or reached or [steps[-1][1]])[0])
 
 
+def is_narrowed_from(name: str, choices: Choices, task: Task) -> bool:
+    """Whether the choices are those of the space of that name for the task, or that without some groups and splits."""
+    whole = task.offered(Choices.shipped(name))
+    return replace(choices, groups=whole.groups, splits=whole.splits) == whole
+
+
 class _Shares(NamedTuple):
     """How much of a budget the dearest combination's narrowest network takes: of what sizes networks, and of RAM."""
 

@@ -198,6 +198,17 @@ def record_of(trial: FrozenTrial) -> Record | None:
         return None
 
 
+def rejected_of(trial: FrozenTrial) -> Rejected | None:
+    """What a trial holds whose network was over the latency budget; None for any other, and where it cannot be."""
+    if trial.state is not TrialState.PRUNED or "latency" not in trial.user_attrs:
+        return None
+    try:
+        latency = checked_latency(trial.user_attrs["latency"])
+    except ImpossibleFacts:
+        return None
+    return Rejected(latency.latency_ms, latency)
+
+
 def flaw_of_trial(trial: FrozenTrial) -> str:
     """Why what a trial that came to its end says cannot be; "" where it can, and of a trial in another state."""
     if trial.state is TrialState.COMPLETE:

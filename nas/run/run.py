@@ -6,7 +6,7 @@ import shlex
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -24,6 +24,7 @@ from nas.finalists.plan import FinalistsPlan
 from nas.finalists.settings import FinalistsSettings
 from nas.finalists.summary import finish_lines, plan_lines
 from nas.run.bounds_table import bounds_text
+from nas.run.own_space import OPEN, in_own_space, in_space_by_latency, is_chosen_by_latency, space_for
 from nas.search.accuracy import Accuracy, accuracy_for, checked_accuracy
 from nas.search.benchmark.run import run_on_table
 from nas.search.ledger_lookup import LedgerLookup, SearchedOn
@@ -31,7 +32,7 @@ from nas.search.loop import Limits, Search, Spare
 from nas.search.outputs import PROVENANCE, analysis_of, files_of, findings_of, summary_lines, write_all
 from nas.search.progress import SearchProgress
 from nas.search.provenance import provenance_of
-from nas.search.references import ANCHOR_MS, references_for, sizing_budget
+from nas.search.references import ANCHOR_MS, references_for
 from nas.search.retiming import Retiming, retime, seconds_of_retiming
 from nas.search.settings import Settings
 from nas.search.shufflenet_problem import ShuffleNets
@@ -39,7 +40,6 @@ from nas.search.time.plan import Needs, SearchTimer, TimeKeeper
 from nas.workers.engines import workers_for
 from nas.workers.protocol import Workers
 from search_space.budget_range import check_reach
-from search_space.choices import Choices
 from search_space.errors import InputError
 from search_space.precision import INT8
 from search_space.presets import ANCHOR
@@ -61,7 +61,6 @@ from studies.storage.studies import (
     SETTINGS,
     check_storage,
     finalists_of,
-    kept_settings,
     locked,
     open_storage,
     open_study,
@@ -74,13 +73,15 @@ TIME_PLAN = "time_plan"
 """The study's attribute that keeps how its last run planned its time, and when each phase was over."""
 ANCHOR_LATENCY = "anchor_latency"
 """The study's attribute that keeps all that is known of the anchor's latency."""
+TIMING = f"timing {ANCHOR}, which all latencies are compared with"
 
 
 def run(settings: Settings, began: float) -> int:
     """The exit status of a run with these settings, whose time began at `time.monotonic()` of `began`."""
     if settings.table is not None:
         return run_on_table(settings, settings.table)
-    bounds = "\n".join(filter(None, [settings.space, bounds_text(settings.budget, settings.choices, settings.task)]))
+    space = OPEN if settings.is_sized_by_latency else settings.space
+    bounds = "\n".join(filter(None, [space, bounds_text(settings.budget, settings.choices, settings.task)]))
     try:
         check_reach(settings.budget, settings.choices, settings.task)
     except InputError:
@@ -103,14 +104,22 @@ def run(settings: Settings, began: float) -> int:
             held.enter_context(locked(settings.storage))
             storage = open_storage(settings.storage)
             settings = in_own_space(settings, storage)
+            anchor = None
+            if is_chosen_by_latency(settings, storage):
+                at.now(TIMING)
+                anchor = _timed_anchor(settings, workers)
+                settings = in_space_by_latency(settings, float(anchor["p10_ms"]))
+                _say(settings.space)
             study = open_study(storage, settings.study, _identity_of(settings, data), resume=settings.resume)
+            if anchor is not None:
+                _keep_anchor(study, anchor)
             own = files_of(study, settings.out)
             own.take(FRONT, REPORT)
             references = references_of(study, storage)
             _tell_of_flaws(settings, study, references)
             accuracy = accuracy_of(study, settings, data["fingerprint"])
             study.set_user_attr(PROVENANCE, {**provenance_of(settings, data, made_by), ACCURACY: accuracy.summary})
-            at.now(f"timing {ANCHOR}, which all latencies are compared with")
+            at.now(TIMING)
             retiming = Retiming(settings, study, references, Ledger(engine_of(settings.storage)))
             searched = search_with(settings, study, references, workers, accuracy, made_by, keeper, retiming)
             lines = searched.lines
@@ -179,20 +188,6 @@ def _finished(
 def _say(line: str) -> None:
     if line:
         print(line, file=sys.stderr, flush=True)
-
-
-def in_own_space(settings: Settings, storage: RDBStorage) -> Settings:
-    """The settings with the default space, where their study was begun in it and no flag asks for another one.
-
-    Studies of small budgets were, before there was a space for those.
-    """
-    default = settings.task.offered(Choices.default())
-    if settings.is_space_asked or settings.choices == default:
-        return settings
-    if kept_settings(storage, settings.study).get("space") != default.to_dict():
-        return settings
-    _say(f"space: the default one, in which the study {settings.study} was begun")
-    return replace(settings, choices=default)
 
 
 def _identity_of(settings: Settings, data: Mapping[str, Any]) -> dict[str, Any]:
@@ -313,17 +308,26 @@ def anchor_of(settings: Settings, study: Study, workers: Workers) -> dict[str, A
     flaw = flaw_of(partial(_checked_anchor, kept)) if kept is not None else ""
     if kept is not None and not flaw:
         return dict(kept)
-    if settings.latency.remote:
-        print(f"waiting for device {settings.latency.remote!r}: {agent_line(settings)}", file=sys.stderr)
     if flaw:
         tell_left_out(f"latency of {ANCHOR}, which is restored", [flaw])
-        anchor = _restored_anchor(records_of(study)) or workers.all[0].call("anchor")
+        anchor = _restored_anchor(records_of(study)) or _timed_anchor(settings, workers)
         study.set_user_attr(ANCHOR_LATENCY, anchor)
         study.set_user_attr(ANCHOR_MS, anchor["p10_ms"])
         return dict(anchor)
-    anchor = settled(study, ANCHOR_LATENCY, _checked_anchor(workers.all[0].call("anchor")))
-    settled(study, ANCHOR_MS, anchor["p10_ms"])
-    return dict(anchor)
+    return _keep_anchor(study, _timed_anchor(settings, workers))
+
+
+def _timed_anchor(settings: Settings, workers: Workers) -> dict[str, Any]:
+    if settings.latency.remote:
+        print(f"waiting for device {settings.latency.remote!r}: {agent_line(settings)}", file=sys.stderr)
+    return _checked_anchor(workers.all[0].call("anchor"))
+
+
+def _keep_anchor(study: Study, anchor: Mapping[str, Any]) -> dict[str, Any]:
+    """The anchor's latency that the study is begun with: this one, unless another process was faster."""
+    kept = settled(study, ANCHOR_LATENCY, dict(anchor))
+    settled(study, ANCHOR_MS, kept["p10_ms"])
+    return dict(kept)
 
 
 def _checked_anchor(latency: Any) -> dict[str, Any]:
@@ -343,12 +347,6 @@ def _restored_anchor(records: Sequence[Record]) -> dict[str, Any] | None:
             kept = {name: facts[name] for name in LEDGERED}
             return {**kept, **dict.fromkeys(("latency_ms", "p10_ms"), facts["reference_ms"])}
     return None
-
-
-def space_for(settings: Settings, anchor_ms: float) -> SearchSpace:
-    """The search space of the settings; a budget of latency alone is given a bound on FLOPs by the anchor's latency."""
-    budget = sizing_budget(settings.budget, anchor_ms, settings.task)
-    return SearchSpace(settings.choices, budget, settings.task)
 
 
 def agent_line(settings: Settings) -> str:

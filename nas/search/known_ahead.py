@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
@@ -18,7 +18,7 @@ from studies.calibration.accuracy_fit import AccuracyFit
 from studies.calibration.accuracy_prior import CLASSES, RESOLUTION
 from studies.latency.model import LEAST_MEASUREMENTS, ExpectedLatency
 from studies.latency.prior import ENOUGH, expected_latency
-from studies.record import Record, record_of
+from studies.record import record_of, rejected_of
 from studies.sampling.objective_model import KnownObjectives
 from studies.sampling.samplers import Ahead
 from studies.storage.studies import records_of
@@ -51,9 +51,9 @@ class KnownAhead:
 
     def of(self, studies: Sequence[Study]) -> Ahead:
         """What a sampler may know in advance, given what these studies have measured."""
-        model = self._model([record for study in studies for record in records_of(study)])
         for study in studies:
             self._keep_evaluated(study.get_trials(deepcopy=False))
+        model = self._model([timed for study in studies for timed in self._timed_in(study)])
 
         def known_of(params: Params) -> KnownObjectives | None:
             built = self._build(params)
@@ -79,13 +79,25 @@ class KnownAhead:
         expected = self._fit.expect(architecture, macs if is_papers else None)
         return self._fit.as_accuracy(expected), self._fit.as_error(expected)
 
-    def _model(self, records: Sequence[Record]) -> ExpectedLatency:
-        """What the prior and the records make expect; of many, as many as are a multiple of some number count."""
-        count = len(records)
+    def _timed_in(self, study: Study) -> Iterator[tuple[Architecture, float]]:
+        """The networks that a study has timed, in order; those also that were too slow to be trained.
+
+        Without those a model that takes some kind of network to be faster than it is would never learn of it.
+        """
+        records = {record.number: record for record in records_of(study)}
+        for trial in study.get_trials(deepcopy=False):
+            if record := records.get(trial.number):
+                yield record.architecture, record.latency_ms
+            elif (rejected := rejected_of(trial)) and (built := self._build(trial.params)):
+                yield built[0], rejected.latency_ms
+
+    def _model(self, timed: Sequence[tuple[Architecture, float]]) -> ExpectedLatency:
+        """What the prior and these make expect; of many, as many as are a multiple of some number count."""
+        count = len(timed)
         if count >= ENOUGH:  # a fit to so many takes longer than a proposal
             count -= count % LEAST_MEASUREMENTS
-        architectures = [record.architecture for record in records[:count]]
-        measured = [record.latency_ms for record in records[:count]]
+        architectures = [architecture for architecture, _ in timed[:count]]
+        measured = [latency_ms for _, latency_ms in timed[:count]]
         if self._fitted is None or self._fitted[0] != measured:
             task = self._space.task
             model = expected_latency(architectures, measured, self._anchor_ms, task.resolution, task.num_classes)
@@ -105,8 +117,10 @@ class KnownAhead:
         return tuple(params.get(name) for name in self._distributions)
 
     def _build(self, params: Params) -> tuple[Architecture, Cost] | None:
-        """The architecture of these parameters and its cost; None where the budget leaves no room for them."""
+        """The architecture of these parameters and its cost; None without room for them, or where one is missing."""
         key = self._key(params)
+        if None in key:
+            return None
         if key in self._evaluated:
             return self._evaluated[key]
         if key not in self._built:

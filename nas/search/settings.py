@@ -83,6 +83,12 @@ class Settings:
     """Whether a flag names them."""
 
     @property
+    def is_sized_by_latency(self) -> bool:
+        """Whether latency alone decides how large networks are, and in which space that ships."""
+        is_alone = self.budget.latency_ms is not None and not self.budget.sizes_networks
+        return is_alone and not self.is_space_asked
+
+    @property
     def setup(self) -> EvaluatorSetup:
         """What its evaluators need to know."""
         return EvaluatorSetup(

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from builders.measurements import latency
 from builders.wide_space import WIDE, wide_space
 from optuna.distributions import IntDistribution
 from optuna.study import Study
-from optuna.trial import create_trial
+from optuna.trial import TrialState, create_trial
 
 from nas.search.known_ahead import KnownAhead, distributions_of
 from search_space import Budget, SearchSpace, cost_of
@@ -22,6 +23,7 @@ from studies.facts import LatencyFacts, TrainingFacts
 from studies.latency.prior import ENOUGH, expected_latency
 from studies.record import Record, attributes_of
 from studies.sampling.encoding import draw
+from studies.sampling.objective_model import KnownObjectives
 from studies.storage.studies import open_storage, open_study
 
 SPACE = SearchSpace.default(Budget.parse("140mflops"))
@@ -59,6 +61,12 @@ def params(seed: int) -> dict[str, object]:
     return chooser.params
 
 
+def foreseen_ms(known: KnownObjectives | None) -> float:
+    assert known
+    assert known.objectives
+    return known.objectives[0]
+
+
 def test_a_point_is_known_by_its_architecture_and_exact_cost(study: Study) -> None:
     known_of = KnownAhead(SPACE, ANCHOR_MS, None).of([study]).known_of
     known = known_of(params(5))
@@ -90,6 +98,34 @@ def test_each_record_corrects_the_prior(study: Study) -> None:
         tell(study, 1, ms_per_mac=3 * MS_PER_MAC)
     assert text == sorted(text)
     assert text[0] < text[2]
+
+
+def test_networks_that_were_too_slow_to_be_trained_correct_it_as_well(study: Study) -> None:
+    foresight = KnownAhead(SPACE, ANCHOR_MS, limit_ms := 0.5 * ANCHOR_MS)
+    before = foresight.of([study]).known_of(params(99))
+    for _ in range(5):
+        trial = study.ask()
+        macs = cost_of(SPACE.suggest(trial)).macs
+        slow = {**latency(limit_ms + 3 * MS_PER_MAC * macs).to_dict(), "seconds": 1.0}
+        trial.set_user_attr("latency", slow)
+        study.tell(trial, state=TrialState.PRUNED)
+    after = foresight.of([study]).known_of(params(99))
+    assert foreseen_ms(after) > 1.2 * foreseen_ms(before)
+
+
+@pytest.mark.parametrize("spoil", [{"latency": {"latency_ms": -1.0}}, {"latency": "slow"}, {}])
+def test_a_rejection_that_cannot_be_teaches_nothing(study: Study, spoil: dict[str, object]) -> None:
+    trial = study.ask()
+    SPACE.suggest(trial)
+    for name, value in spoil.items():
+        trial.set_user_attr(name, value)
+    study.tell(trial, state=TrialState.PRUNED)
+    other = study.ask({"unit": distributions_of(SPACE)["unit"]})  # as of a version that chose less
+    other.set_user_attr("latency", {**latency(9.0).to_dict(), "seconds": 1.0})
+    study.tell(other, state=TrialState.PRUNED)
+    known = KnownAhead(SPACE, ANCHOR_MS, None).of([study]).known_of(params(99))
+    expected = expected_latency([], [], ANCHOR_MS, 224, 1000).predict_ms(SPACE.suggest(FixedChooser(params(99))))
+    assert foreseen_ms(known) == expected
 
 
 def test_a_backbones_latency_is_foreseen_by_its_own_work() -> None:
