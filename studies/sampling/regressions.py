@@ -28,6 +28,8 @@ MOST_POINTS = 600
 """Of more points than this a Gaussian process is too slow, and the other two serve."""
 TREES = 100
 CHOICE_EVERY = 10
+LEAST_SPREAD = 1e-9
+"""A feature that varies by less is the same in all points: that of ten times 0.1 is 1.4e-17, for rounding."""
 _JITTER = 1e-8
 
 
@@ -191,7 +193,7 @@ class Scaled:
     def __init__(self, name: str, points: Array, values: Array, seed: int) -> None:
         spread = points.std(axis=0)
         self.name = name
-        self._centre, self._spread = points.mean(axis=0), np.where(spread > 0, spread, 1.0)
+        self._centre, self._spread = points.mean(axis=0), np.where(spread > LEAST_SPREAD, spread, 1.0)
         self._surrogate = SURROGATES[name]((points - self._centre) / self._spread, values, seed)
         self.error = self._surrogate.error
 
