@@ -3,8 +3,10 @@
 import random
 import socket
 
-BELOW_EPHEMERAL = range(15_000, 32_000)
-"""Ports that Linux gives to no outgoing connection: one of those might take a server's while it is down."""
+BELOW_EPHEMERAL = range(20_000, 32_000)
+"""Ports that neither Linux gives to an outgoing connection, which might take a server's while that is down, nor Ray to
+its workers: it does not start where its own port is among those, 10,002 to 19,999.
+"""
 
 
 def free_port() -> int:

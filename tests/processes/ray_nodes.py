@@ -54,17 +54,18 @@ class Cluster:
             "--node-ip-address=127.0.0.1",
         ]
         common = {"RAY_health_check_initial_delay_ms": "0", "RAY_health_check_period_ms": "300"}
-        log = (self.folder / f"node-{len(self.nodes)}.log").open("wb")
-        with log:
+        log = self.folder / f"node-{len(self.nodes)}.log"
+        with log.open("wb") as printed:
             node = subprocess.Popen(
                 [*command, "--object-store-memory=100000000", *flags],
                 env={**os.environ, "PYTHONPATH": PATHS, "OMP_NUM_THREADS": "7", **common},
-                stdout=log,
+                stdout=printed,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
         self.nodes.append(node)
-        until(lambda: "Ray runtime started" in (self.folder / f"node-{len(self.nodes) - 1}.log").read_text())
+        until(lambda: "Ray runtime started" in log.read_text() or node.poll() is not None)
+        assert node.poll() is None, log.read_text()
         return node
 
     def processes(self) -> set[int]:
