@@ -13,6 +13,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from socketserver import ThreadingMixIn
 from threading import Thread
+from threading import enumerate as enumerate_threads
 from typing import Any, BinaryIO
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
@@ -124,12 +125,13 @@ class _Server(ThreadingMixIn, WSGIServer):
             KeyboardInterrupt: it was pressed.
         """
         serving = Thread(target=self.serve_forever, daemon=True)
-        serving.start()
         try:
+            serving.start()  # takes a while where the machine is busy
             serving.join()
         finally:
             self._ending = True
-            self.shutdown()
+            if serving in enumerate_threads():
+                self.shutdown()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Says in a line what went wrong with a request, but that its sender has gone or the server is at its end."""

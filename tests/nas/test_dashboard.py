@@ -7,6 +7,7 @@ import signal
 import socket
 import sqlite3
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -20,6 +21,7 @@ from builders.records import record
 from optuna.storages import RDBStorage
 from optuna.trial import TrialState
 from processes.browser import opened
+from processes.waiting import until
 
 from nas.dashboard import __main__ as dashboard
 from nas.dashboard import run as dashboard_work
@@ -143,6 +145,20 @@ def test_a_request_that_the_end_breaks_off_is_not_told_as_a_fault(capsys: Captur
             server.serve_until_interrupted()
         fail(server)
     assert capsys.readouterr().err == "a request failed: OSError: [Errno 9] Bad file descriptor\n"
+
+
+def test_an_end_while_it_is_beginning_leaves_nothing_that_serves(monkeypatch: pytest.MonkeyPatch) -> None:
+    start = threading.Thread.start
+
+    def interrupted(thread: threading.Thread) -> None:
+        start(thread)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    before = set(threading.enumerate())
+    with dashboard_work._server("127.0.0.1", 0) as server, pytest.raises(KeyboardInterrupt):
+        server.serve_until_interrupted()
+    until(lambda: set(threading.enumerate()) == before)
 
 
 def fail(server: WSGIServer) -> None:
