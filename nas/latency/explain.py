@@ -39,10 +39,10 @@ from search_space.errors import InputError
 from search_space.files import write_json
 from search_space.hand_designed import HandDesigned
 from search_space.plan import NO_CLASSIFIER
-from search_space.precision import FP32, INT8
+from search_space.precision import FP32
 from search_space.scratch import Scratch
 from search_space.task import CLASSIFICATION, Task
-from studies.latency.prior import ENOUGH, expected_latency
+from studies.latency.prior import ENOUGH, expected_latency, shipped_prior
 from studies.ledger.latencies import Ledger, medians_of
 from studies.storage.studies import ledger_to_read
 from studies.text_table import table_text
@@ -203,7 +203,7 @@ def _fitted(flags: argparse.Namespace, network: ToExplain) -> tuple[Mapping[str,
     chosen, task = network.network, network.task
     if not isinstance(chosen, Architecture):
         return {}, ""
-    fitted_to = "the latencies that ship" + (", in fp32" if network.precision == INT8 else "")
+    fitted_to, prior = "the latencies that ship", shipped_prior(network.precision)
     if url := storage_named(flags):
         conditions: dict[str, str | int] = {
             **{"runtime": flags.runtime, "precision": RUNTIMES[flags.runtime].computes_in(network.precision)},
@@ -213,12 +213,12 @@ def _fitted(flags: argparse.Namespace, network: ToExplain) -> tuple[Mapping[str,
         if measured := [each for each in found if each.architecture and each.classes == task.num_classes]:
             architectures, latencies_ms = medians_of(measured)
             anchor_ms = measured[-1].latency.reference_ms
-            model = expected_latency(architectures, latencies_ms, anchor_ms, task.resolution, task.num_classes)
+            model = expected_latency(architectures, latencies_ms, anchor_ms, task.resolution, task.num_classes, prior)
             own = f"networks measured on this device: {len(architectures)}"
             corrected = f"{fitted_to}, corrected by " if len(architectures) < ENOUGH else ""
             return model.ms_by_layer(chosen), corrected + own
         fitted_to += ", for none in the storage was measured alike on this device"
-    return expected_latency((), (), 1.0, task.resolution, task.num_classes).ms_by_layer(chosen), fitted_to
+    return expected_latency((), (), 1.0, task.resolution, task.num_classes, prior).ms_by_layer(chosen), fitted_to
 
 
 # What is printed

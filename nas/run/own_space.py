@@ -20,7 +20,7 @@ from search_space.presets import ANCHOR
 from search_space.shipped_spaces import COMFORTABLE, DEFAULT, SMALL, is_narrowed_from, narrowed_to, shipped_for
 from search_space.space import SearchSpace
 from search_space.task import Task
-from studies.latency.prior import expected_latency
+from studies.latency.prior import expected_latency, shipped_prior
 from studies.storage.studies import kept_settings
 
 OPEN = f"space: one of those that ship, once {ANCHOR} is timed here"
@@ -65,7 +65,7 @@ def in_space_by_latency(settings: Settings, anchor_ms: float) -> Settings:
     task, limit_ms = settings.task, settings.budget.latency_ms
     assert limit_ms is not None
     budget = sizing_budget(settings.budget, anchor_ms, task)
-    smallest_ms = smallest_latency(task, anchor_ms)
+    smallest_ms = smallest_latency(task, anchor_ms, settings.latency.precision)
     if smallest_ms <= COMFORTABLE * limit_ms:
         shipped, why = shipped_for(budget, task), ""
     else:
@@ -82,11 +82,11 @@ def in_space_by_latency(settings: Settings, anchor_ms: float) -> Settings:
     return replace(settings, choices=choices, space=shipped.line + why)
 
 
-def smallest_latency(task: Task, anchor_ms: float) -> float:
-    """The median of what the default space's smallest networks are expected to take."""
+def smallest_latency(task: Task, anchor_ms: float, precision: str) -> float:
+    """The median of what the default space's smallest networks are expected to take in this precision."""
     choices = task.offered(Choices.default())
     space = SearchSpace(choices, Budget(macs=reach_of(choices, task).smallest_macs), task)
-    model = expected_latency([], [], anchor_ms, task.resolution, task.num_classes)
+    model = expected_latency([], [], anchor_ms, task.resolution, task.num_classes, shipped_prior(precision))
     return median(model.predict_ms(space.suggest(RandomChooser(seed))) for seed in range(DRAWN))
 
 

@@ -13,11 +13,12 @@ from optuna.trial import FrozenTrial
 from search_space.architecture import Architecture
 from search_space.choosers import FixedChooser, Params, RandomChooser
 from search_space.cost import Cost, cost_of
+from search_space.precision import FP32
 from search_space.space import SearchSpace
 from studies.calibration.accuracy_fit import AccuracyFit
 from studies.calibration.accuracy_prior import CLASSES, RESOLUTION
 from studies.latency.model import LEAST_MEASUREMENTS, ExpectedLatency
-from studies.latency.prior import ENOUGH, expected_latency
+from studies.latency.prior import ENOUGH, expected_latency, shipped_prior
 from studies.record import record_of, rejected_of
 from studies.sampling.objective_model import KnownObjectives
 from studies.sampling.samplers import Ahead
@@ -39,8 +40,10 @@ class KnownAhead:
         anchor_ms: float,
         latency_limit_ms: float | None,
         fit: AccuracyFit | None = None,
+        precision: str = FP32,
     ) -> None:
         self._fit = fit
+        self._prior = shipped_prior(precision)
         self._space = space
         self._anchor_ms = anchor_ms
         self._limit_ms = latency_limit_ms
@@ -100,7 +103,8 @@ class KnownAhead:
         measured = [latency_ms for _, latency_ms in timed[:count]]
         if self._fitted is None or self._fitted[0] != measured:
             task = self._space.task
-            model = expected_latency(architectures, measured, self._anchor_ms, task.resolution, task.num_classes)
+            here = task.resolution, task.num_classes, self._prior
+            model = expected_latency(architectures, measured, self._anchor_ms, *here)
             self._fitted = measured, model
         return self._fitted[1]
 

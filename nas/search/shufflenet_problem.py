@@ -52,7 +52,8 @@ class ShuffleNets:
         self._accuracy = accuracy
         self._replays = lookup
         self._references = references
-        self._known_ahead = KnownAhead(space, anchor_ms, settings.budget.latency_ms, accuracy.prior)
+        limit_ms, precision = settings.budget.latency_ms, settings.latency.precision
+        self._known_ahead = KnownAhead(space, anchor_ms, limit_ms, accuracy.prior, precision)
 
     def sampler(self, study: Study, position: int) -> BaseSampler:
         """The sampler for the study's trial at this position."""

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, lru_cache
 from importlib.resources import files
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -15,11 +16,14 @@ from numpy.typing import NDArray
 
 from search_space.architecture import Architecture
 from search_space.errors import InputError
+from search_space.precision import FP32, INT8
 from search_space.presets import PRESETS
 from studies.latency.model import ExpectedLatency, fit, matrix_of, rates_of
 
 SCHEMA = 1
-FOLDER, FILE = "shipped", "onnxruntime-amd-epyc.json"
+FOLDER = "shipped"
+FILES: Mapping[str, str] = MappingProxyType({FP32: "onnxruntime-amd-epyc.json", INT8: "onnxruntime-int8-amd-epyc.json"})
+"""What ships for each precision."""
 ANCHOR = "v2-1.0x"
 """The network that ratios are to."""
 COUNTS_AS = 12
@@ -66,17 +70,16 @@ def expected_latency(
     anchor_ms: float,
     resolution: int,
     classes: int,
-    prior: LatencyPrior | None = None,
+    prior: LatencyPrior,
 ) -> ExpectedLatency:
     """What latencies are to be expected on a device where these networks took so long, none at first.
 
-    `anchor_ms` is the latency of `ANCHOR` there. The device's own latencies correct the prior's, the shipped one where
-    none is given, and replace it from `ENOUGH` on.
+    `anchor_ms` is the latency of `ANCHOR` there. The device's own latencies correct the prior's, and replace it from
+    `ENOUGH` on.
     """
     if len(architectures) >= ENOUGH:
         own = fit(architectures, latencies_ms, resolution, classes)
         return ExpectedLatency(own.ms_by_work, own.block, resolution, classes)
-    prior = prior or shipped_prior()
     ratios = _ratios_at(prior, resolution, classes)
     kinds, matrix = matrix_of((*prior.architectures, *architectures), prior.block, resolution, classes)
     measured_ms = np.concatenate([anchor_ms * ratios, np.asarray(latencies_ms, dtype=np.float64)])
@@ -86,13 +89,14 @@ def expected_latency(
 
 
 @cache
-def shipped_prior() -> LatencyPrior:
-    """The prior that ships.
+def shipped_prior(precision: str) -> LatencyPrior:
+    """The prior that ships for networks that run in this precision.
 
     Raises:
         InputError: its file is damaged, or of another schema.
     """
-    return prior_from(files("studies.latency").joinpath(FOLDER, FILE).read_text(encoding="utf-8"), FILE)
+    name = FILES[precision]
+    return prior_from(files("studies.latency").joinpath(FOLDER, name).read_text(encoding="utf-8"), name)
 
 
 def prior_from(text: str, name: str) -> LatencyPrior:

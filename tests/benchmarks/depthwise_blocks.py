@@ -24,6 +24,7 @@ from proxies.latency.measure import compare, prepare
 from proxies.network import build
 from search_space import PRESETS, Architecture, Budget, SearchSpace
 from search_space.choosers import RandomChooser
+from search_space.precision import FP32
 from search_space.presets import ANCHOR
 from studies.latency.model import BLOCKS, OUTSIDE, best_block, errors_of, leave_one_out, matrix_of, rates_of, work_of
 from studies.latency.prior import COUNTS_AS, shipped_prior
@@ -57,7 +58,7 @@ def from_others_alone(networks: Networks, ratios: Array, *, knows: bool) -> Arra
 
 def as_in_a_search(networks: Networks, ratios: Array, *, knows: bool) -> Array:
     """Each network's ratio as the others and the networks that ship let expect."""
-    prior = shipped_prior()
+    prior = shipped_prior(FP32)
     count = len(prior.ratios)
     work = work_of_all((*prior.architectures, *networks), prior.block, knows=knows)
     measured = np.concatenate([prior.ratios, ratios])
@@ -120,7 +121,7 @@ def main() -> None:
         f"networks drawn for {flags.budget} take {ratios.min():.3f} to {ratios.max():.3f} times as long as {ANCHOR}; "
         f"{flags.passes} passes differ by {100 * np.median(np.ptp(passes, axis=1) / ratios):.1f} % in the median"
     )
-    shipped = shipped_prior()
+    shipped = shipped_prior(FP32)
     rows = [
         *rows_for("the others drawn", from_others_alone, networks, ratios),
         *rows_for("as in a search", as_in_a_search, networks, ratios),

@@ -1,10 +1,11 @@
 """Measures the networks whose latencies ship, and how well a model of them predicts each from the others.
 
-python tests/benchmarks/ship_latencies.py runs/shipped_latencies.jsonl
+python tests/benchmarks/ship_latencies.py runs/shipped_latencies.jsonl [--precision int8]
 
 One line a network stands in that file; given again, the line goes on, and in the end writes what ships. The networks
-are random ones of the default space, five of each unit in each 20 MFLOPs from 20 to 140, and presets; one measurement
-each beside V2 1.0x, in 3 to 8 processes of 2 s. Takes 15 minutes on two cores.
+are random ones of the default space, five of each unit in each 20 MFLOPs from 20 to 140, and presets; at int8, which
+small devices take, also five of the small space for each of four budgets. One measurement each beside V2 1.0x, in 3 to
+8 processes of 2 s. Takes 15 minutes on two cores, at int8 20.
 """
 
 import argparse
@@ -13,7 +14,7 @@ import platform
 import tempfile
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from itertools import count
+from itertools import count, product
 from pathlib import Path
 from typing import Any
 
@@ -24,22 +25,29 @@ from proxies.latency.protocol import Timing
 from proxies.network import build
 from search_space import PRESETS, Architecture, Budget, SearchSpace, cost_of
 from search_space.choosers import RandomChooser
+from search_space.precision import FP32, INT8, PRECISIONS
+from search_space.shipped_spaces import SMALL, narrowed_to
+from search_space.task import Task
 from studies.latency.model import BLOCKS, FLOPS_ALONE, best_block, errors_of, leave_one_out, matrix_of
-from studies.latency.prior import ANCHOR, FILE, FOLDER, SCHEMA
+from studies.latency.prior import ANCHOR, FILES, FOLDER, SCHEMA
 
-SHIPPED = Path(__file__).parents[2] / "studies/latency" / FOLDER / FILE
+SHIPPED = Path(__file__).parents[2] / "studies/latency" / FOLDER
 RESOLUTION, CLASSES = 224, 1000
 TIMING = Timing(processes=3, max_processes=8, seconds=2.0, tolerance=0.03)
 CHOSEN = (
     *("v2-0.5x", "v1-1.0x-g3", "v1-1.0x-g8", "v1-0.5x-g3", "v1-1.0x-g1", "v1-0.5x-g8", "v2-1.5x", "v1-1.5x-g3"),
     *("v1-0.25x-g3", "v1-1.5x-g8", "v2-star-0.5x", "v2-se-1.0x"),
 )
+OF_SMALL_SPACE = ("5mflops", "10mflops", "20mflops", "40mflops")
 LEAST_MFLOPS, STEP_MFLOPS, STEPS, OF_EACH = 20, 20, 6, 5
 
 
-def networks() -> Iterator[Architecture]:
+def networks(precision: str) -> Iterator[Architecture]:
     """The presets, then the random ones, so that any first part of them is spread over units and FLOPs."""
     yield from (PRESETS[name] for name in CHOSEN)
+    for seed, budget in product(range(OF_EACH), OF_SMALL_SPACE if precision == INT8 else ()):
+        small = narrowed_to(SMALL, Budget.parse(budget), Task()).choices
+        yield SearchSpace(small, Budget.parse(budget)).suggest(RandomChooser(seed))
     space = SearchSpace.default(Budget.parse("140mflops"))
     drawn: dict[tuple[str, int], list[Architecture]] = {}
     for seed in count():
@@ -54,15 +62,16 @@ def networks() -> Iterator[Architecture]:
         yield from (of_step[number] for (_, step), of_step in sorted(drawn.items()) if step >= 0)
 
 
-def measure_missing(file: Path) -> list[dict[str, Any]]:
+def measure_missing(file: Path, precision: str) -> list[dict[str, Any]]:
     """All rows of the file, once no network is missing; those that the space offered once are as good as any."""
     rows = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
-    wanted = {architecture.key(): architecture for architecture in networks()}
-    missing = [wanted[key] for key in wanted.keys() - {row["key"] for row in rows}]
+    wanted = {architecture.key(): architecture for architecture in networks(precision)}
+    missing = [each for key, each in wanted.items() if key not in {row["key"] for row in rows}]
+    how = {"resolution": RESOLUTION, "precision": precision}
     with tempfile.TemporaryDirectory() as folder:
-        anchor = prepare(build(PRESETS[ANCHOR]), Path(folder, "anchor"), resolution=RESOLUTION)
+        anchor = prepare(build(PRESETS[ANCHOR]), Path(folder, "anchor"), **how)
         for number, architecture in enumerate(missing, start=1):
-            candidate = prepare(build(architecture), Path(folder, "candidate"), resolution=RESOLUTION)
+            candidate = prepare(build(architecture), Path(folder, "candidate"), **how)
             latency = compare(candidate, anchor, timing=TIMING)
             rows.append({"key": architecture.key(), "arch": architecture.to_dict(), "latency": latency.to_dict()})
             with file.open("a") as lines:
@@ -104,11 +113,13 @@ def main() -> None:
     """Measures, writes what ships and prints the errors."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("rows", type=Path)
-    content = content_of(measure_missing(parser.parse_args().rows))
+    parser.add_argument("--precision", choices=PRECISIONS, default=FP32)
+    flags = parser.parse_args()
+    content = content_of(measure_missing(flags.rows, flags.precision))
     networks_, block = content.pop("networks"), content["block"]
-    SHIPPED.parent.mkdir(exist_ok=True)
     rows = ",\n".join(json.dumps(row, separators=(",", ":")) for row in networks_)
-    SHIPPED.write_text(json.dumps(content, indent=1)[:-2] + f',\n "networks": [\n{rows}\n ]\n}}\n', encoding="utf-8")
+    text = json.dumps(content, indent=1)[:-2] + f',\n "networks": [\n{rows}\n ]\n}}\n'
+    (SHIPPED / FILES[flags.precision]).write_text(text, encoding="utf-8")
     ratios = _ratios_of(networks_)
     print(f"{len(networks_)} networks, each predicted from the others: median, within 5 and 10 %, worst, Kendall tau")
     works = _works([row["architecture"] for row in networks_], (block, FLOPS_ALONE))

@@ -23,11 +23,12 @@ from nas.run.own_space import in_space_by_latency, space_for
 from nas.search.known_ahead import KnownAhead
 from nas.search.settings import Settings
 from search_space import PRESETS, cost_of
+from search_space.precision import FP32
 from search_space.presets import ANCHOR
 from studies.calibration.known_trainings import shipped_fit
 from studies.facts import LatencyFacts, TrainingFacts
 from studies.latency.model import ExpectedLatency, fit
-from studies.latency.prior import expected_latency
+from studies.latency.prior import expected_latency, shipped_prior
 from studies.record import Record, attributes_of
 from studies.sampling.samplers import sampler_for
 from studies.storage.studies import open_storage, records_of
@@ -115,7 +116,7 @@ def main() -> None:
     parser.add_argument("--like", nargs=2, metavar=("STORAGE", "STUDY"), help="a study of the device to add")
     flags = parser.parse_args()
     optuna.logging.disable_default_handler()
-    shipped = expected_latency([], [], ANCHOR_MS, 224, 1000)
+    shipped = expected_latency([], [], ANCHOR_MS, 224, 1000, shipped_prior(FP32))
     devices = {name: made_up(shipped, slower) for name, slower in SLOWER.items()}
     if flags.like:
         devices[f"like {flags.like[1]}"[:34]] = measured(*flags.like)

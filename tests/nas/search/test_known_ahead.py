@@ -15,13 +15,14 @@ from optuna.study import Study
 from optuna.trial import TrialState, create_trial
 
 from nas.search.known_ahead import KnownAhead, distributions_of
-from search_space import Budget, SearchSpace, cost_of
+from search_space import Architecture, Budget, SearchSpace, cost_of
 from search_space.choosers import FixedChooser, RandomChooser
 from search_space.plan import NO_CLASSIFIER
+from search_space.precision import FP32, INT8, PRECISIONS
 from search_space.task import DETECTION_BACKBONE, TASKS
 from studies.calibration.known_trainings import shipped_fit
 from studies.facts import LatencyFacts, TrainingFacts
-from studies.latency.prior import ENOUGH, expected_latency
+from studies.latency.prior import ENOUGH, expected_latency, shipped_prior
 from studies.record import Record, attributes_of
 from studies.sampling.encoding import draw
 from studies.sampling.objective_model import KnownObjectives
@@ -62,6 +63,10 @@ def params(seed: int) -> dict[str, object]:
     return chooser.params
 
 
+def by_prior_ms(architecture: Architecture, pixels: int = 224, classes: int = 1000, precision: str = FP32) -> float:
+    return expected_latency([], [], ANCHOR_MS, pixels, classes, shipped_prior(precision)).predict_ms(architecture)
+
+
 def foreseen_ms(known: KnownObjectives | None) -> float:
     assert known
     assert known.objectives
@@ -82,11 +87,20 @@ def test_latency_follows_the_prior_at_first_and_then_what_was_measured(study: St
     architecture = SPACE.suggest(FixedChooser(params(99)))
     before = foresight.of([study]).known_of(params(99))
     assert before is not None
-    assert before.objectives == (expected_latency([], [], ANCHOR_MS, 224, 1000).predict_ms(architecture),)
+    assert before.objectives == (by_prior_ms(architecture),)
     tell(study, ENOUGH, ms_per_mac=3 * MS_PER_MAC)
     after = foresight.of([study]).known_of(params(99))
     assert after is not None
     assert after.objectives == pytest.approx((3 * cost_of(architecture).macs * MS_PER_MAC,), rel=0.25)
+
+
+def test_at_int8_it_follows_the_latencies_that_ship_for_that(study: Study) -> None:
+    architecture = SPACE.suggest(FixedChooser(params(99)))
+    expected_ms = {each: by_prior_ms(architecture, precision=each) for each in PRECISIONS}
+    assert expected_ms[INT8] != pytest.approx(expected_ms[FP32], rel=0.01)
+    for precision, ms in expected_ms.items():
+        known_of = KnownAhead(SPACE, ANCHOR_MS, None, precision=precision).of([study]).known_of
+        assert foreseen_ms(known_of(params(99))) == ms
 
 
 def test_each_record_corrects_the_prior(study: Study) -> None:
@@ -126,8 +140,7 @@ def test_a_rejection_that_cannot_be_teaches_nothing(study: Study, spoil: dict[st
     other.set_user_attr("latency", {**latency(9.0).to_dict(), "seconds": 1.0})
     study.tell(other, state=TrialState.PRUNED)
     known = KnownAhead(SPACE, ANCHOR_MS, None).of([study]).known_of(params(99))
-    expected = expected_latency([], [], ANCHOR_MS, 224, 1000).predict_ms(SPACE.suggest(FixedChooser(params(99))))
-    assert foreseen_ms(known) == expected
+    assert foreseen_ms(known) == by_prior_ms(SPACE.suggest(FixedChooser(params(99))))
 
 
 def test_a_backbones_latency_is_foreseen_by_its_own_work() -> None:
@@ -136,7 +149,7 @@ def test_a_backbones_latency_is_foreseen_by_its_own_work() -> None:
     architecture = space.suggest(chooser)
     known = KnownAhead(space, ANCHOR_MS, None).of([]).known_of(chooser.params)
     assert known is not None
-    assert known.objectives == (expected_latency([], [], ANCHOR_MS, 320, NO_CLASSIFIER).predict_ms(architecture),)
+    assert known.objectives == (by_prior_ms(architecture, 320, NO_CLASSIFIER),)
     assert known.features[0] == math.log(cost_of(architecture, 320, NO_CLASSIFIER).macs)
 
 

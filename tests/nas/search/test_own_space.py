@@ -12,8 +12,9 @@ from nas.search.settings import Settings
 from search_space.choices import Choices
 from search_space.choosers import RandomChooser
 from search_space.errors import InputError
+from search_space.precision import FP32
 from search_space.shipped_spaces import is_narrowed_from
-from studies.latency.prior import expected_latency
+from studies.latency.prior import expected_latency, shipped_prior
 from studies.storage.studies import SETTINGS, open_storage
 
 
@@ -58,7 +59,7 @@ def test_more_of_that_space_is_expected_to_keep_to_the_budget_than_of_the_other_
     def within(settings: Settings, space: str) -> int:
         searched = space_for(replace(settings, choices=Choices.shipped(space)), anchor_ms=4.0)
         assert settings.budget.latency_ms
-        model = expected_latency([], [], 4.0, settings.task.resolution, settings.task.num_classes)
+        model = expected_latency([], [], 4.0, 224, 1000, shipped_prior(FP32))
         drawn = [model.predict_ms(searched.suggest(RandomChooser(seed))) for seed in range(60)]
         return sum(each <= settings.budget.latency_ms for each in drawn)
 

@@ -11,6 +11,7 @@ from builders.measurements import made_up_ms
 from search_space import PRESETS, Architecture, cost_of
 from search_space.choosers import RandomChooser
 from search_space.errors import InputError
+from search_space.precision import PRECISIONS, precision_named
 from studies.latency.model import FLOPS_ALONE, errors_of, fit, leave_one_out, matrix_of
 from studies.latency.prior import ANCHOR, ENOUGH, LatencyPrior, expected_latency, prior_from, shipped_prior
 
@@ -61,12 +62,13 @@ def test_a_devices_own_latencies_correct_the_prior_the_more_the_more_they_are() 
 def test_a_device_with_enough_of_its_own_needs_no_other() -> None:
     own = NETWORKS[:ENOUGH]
     measured = [other_ms(each) for each in own]
-    model, alone = expected_latency(own, measured, 1.0, 224, 1000), fit(own, measured, 224, 1000)
+    model, alone = expected_latency(own, measured, 1.0, 224, 1000, prior()), fit(own, measured, 224, 1000)
     assert [model.predict_ms(each) for each in UNSEEN] == [alone.predict_ms(each) for each in UNSEEN]
 
 
-def test_what_ships_is_of_both_units_over_the_range_of_a_search_and_says_how_it_was_measured() -> None:
-    shipped = shipped_prior()
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_what_ships_is_of_both_units_over_the_range_of_a_search_and_says_how_it_was_measured(precision: str) -> None:
+    shipped = shipped_prior(precision)
     costs = [cost_of(each).macs / 1e6 for each in shipped.architectures]
     for unit in ("v1", "v2"):
         own = [cost for each, cost in zip(shipped.architectures, costs, strict=True) if each.unit == unit]
@@ -74,10 +76,13 @@ def test_what_ships_is_of_both_units_over_the_range_of_a_search_and_says_how_it_
         assert min(own) < 40 < 120 < max(own)
     assert dict(zip(shipped.architectures, shipped.ratios, strict=True))[PRESETS[ANCHOR]] == 1.0
     assert {"runtime", "runtime_version", "processor", "measured_on", "protocol"} <= shipped.made.keys()
+    assert precision_named(shipped.made["precision"]) == precision
 
 
-def test_what_ships_predicts_its_own_networks_better_than_flops_do() -> None:
-    shipped, ratios = shipped_prior(), np.array(shipped_prior().ratios)
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_what_ships_predicts_its_own_networks_better_than_flops_do(precision: str) -> None:
+    shipped = shipped_prior(precision)
+    ratios = np.array(shipped.ratios)
     errors = {
         block: errors_of(leave_one_out(matrix_of(shipped.architectures, block, 224, 1000)[1], ratios), ratios)
         for block in (shipped.block, FLOPS_ALONE)
