@@ -141,7 +141,7 @@ def test_a_browser_shows_a_thousand_trials_with_the_front_marked(tmp_path: Path,
 def test_a_request_that_the_end_breaks_off_is_not_told_as_a_fault(capsys: Captured) -> None:
     with dashboard_work._server("127.0.0.1", 0) as server:
         fail(server)
-        with pytest.raises(KeyboardInterrupt), interrupted_soon():
+        with pytest.raises(KeyboardInterrupt), interrupted_once_it_serves(server):
             server.serve_until_interrupted()
         fail(server)
     assert capsys.readouterr().err == "a request failed: OSError: [Errno 9] Bad file descriptor\n"
@@ -170,14 +170,19 @@ def fail(server: WSGIServer) -> None:
 
 
 @contextmanager
-def interrupted_soon() -> Iterator[None]:
-    """As by Ctrl-C, a tenth of a second after the beginning."""
+def interrupted_once_it_serves(server: WSGIServer) -> Iterator[None]:
+    """As by Ctrl-C, once."""
+    main_thread, pending = threading.get_ident(), [signal.SIGALRM]
+
+    def interrupt() -> None:
+        if pending:
+            signal.pthread_kill(main_thread, pending.pop())
+
     before = signal.signal(signal.SIGALRM, signal.default_int_handler)
-    signal.setitimer(signal.ITIMER_REAL, 0.1)
-    try:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(server, "service_actions", interrupt)
         yield
-    finally:
-        signal.signal(signal.SIGALRM, before)
+    signal.signal(signal.SIGALRM, before)
 
 
 def shown(driver: object, text: str) -> None:
