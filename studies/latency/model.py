@@ -136,10 +136,16 @@ def rates_of(work: Array, measured_ms: Array, weights: Array | None = None) -> A
     return np.asarray(rates / scale)
 
 
-def leave_one_out(work: Array, measured_ms: Array) -> Array:
-    """For each network what a fit to all others predicts, in milliseconds."""
+def leave_one_out(work: Array, measured_ms: Array, weights: Array | None = None, begin: int = 0) -> Array:
+    """For each network from the one in row `begin` on what a fit to all others predicts, in milliseconds."""
     rows = np.arange(len(measured_ms))
-    return np.array([work[row] @ rates_of(work[rows != row], measured_ms[rows != row]) for row in rows])
+    weights = np.ones(len(rows)) if weights is None else weights
+
+    def without(row: int) -> Array:
+        others = rows != row
+        return rates_of(work[others], measured_ms[others], weights[others])
+
+    return np.array([work[row] @ without(row) for row in rows[begin:]])
 
 
 def errors_of(predicted_ms: Array, measured_ms: Array) -> Errors:

@@ -18,7 +18,8 @@ from search_space.architecture import Architecture
 from search_space.errors import InputError
 from search_space.precision import FP32, INT8
 from search_space.presets import PRESETS
-from studies.latency.model import ExpectedLatency, fit, matrix_of, rates_of
+from studies.checked_facts import LEAST_MS
+from studies.latency.model import ExpectedLatency, fit, leave_one_out, matrix_of, rates_of
 
 SCHEMA = 1
 FOLDER = "shipped"
@@ -26,8 +27,10 @@ FILES: Mapping[str, str] = MappingProxyType({FP32: "onnxruntime-amd-epyc.json", 
 """What ships for each precision."""
 ANCHOR = "v2-1.0x"
 """The network that ratios are to."""
-COUNTS_AS = 12
-"""The shipped networks together weigh as much as so many of the device's own."""
+COUNTS_AS = (12.0, 3.0, 1.0, 0.3)
+"""The shipped networks together weigh as much as so many of the device's own: whatever predicts those best."""
+LEAST_TO_WEIGH = 5
+"""Of fewer of its own nothing can be said of that, and they weigh the most."""
 ENOUGH = 48
 """From so many of its own on, a device needs no others."""
 
@@ -83,9 +86,22 @@ def expected_latency(
     ratios = _ratios_at(prior, resolution, classes)
     kinds, matrix = matrix_of((*prior.architectures, *architectures), prior.block, resolution, classes)
     measured_ms = np.concatenate([anchor_ms * ratios, np.asarray(latencies_ms, dtype=np.float64)])
-    weights = np.concatenate([np.full(len(ratios), COUNTS_AS / len(ratios)), np.ones(len(architectures))])
-    rates = rates_of(matrix, measured_ms, weights)
+    rates = rates_of(matrix, measured_ms, _best_weights(matrix, measured_ms, len(ratios)))
     return ExpectedLatency(dict(zip(kinds, rates.tolist(), strict=True)), prior.block, resolution, classes)
+
+
+def _best_weights(work: Array, measured_ms: Array, shipped: int) -> Array:
+    """What each network weighs, the shipped ones first: what predicts the device's own best, each left out in turn."""
+    own = len(measured_ms) - shipped
+
+    def weights(counts_as: float) -> Array:
+        return np.concatenate([np.full(shipped, counts_as / shipped), np.ones(own)])
+
+    def error(counts_as: float) -> float:
+        predicted_ms = leave_one_out(work, measured_ms, weights(counts_as), begin=shipped)
+        return float(np.mean(np.log(np.maximum(predicted_ms, LEAST_MS) / measured_ms[shipped:]) ** 2))
+
+    return weights(min(COUNTS_AS, key=error) if own >= LEAST_TO_WEIGH else COUNTS_AS[0])
 
 
 @cache

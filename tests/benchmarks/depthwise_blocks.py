@@ -62,7 +62,7 @@ def as_in_a_search(networks: Networks, ratios: Array, *, knows: bool) -> Array:
     count = len(prior.ratios)
     work = work_of_all((*prior.architectures, *networks), prior.block, knows=knows)
     measured = np.concatenate([prior.ratios, ratios])
-    weights = np.concatenate([np.full(count, COUNTS_AS / count), np.ones(len(networks))])
+    weights = np.concatenate([np.full(count, COUNTS_AS[0] / count), np.ones(len(networks))])
     rows = np.arange(len(measured))
     return np.array(
         [work[row] @ rates_of(work[rows != row], measured[rows != row], weights[rows != row]) for row in rows[count:]]

@@ -59,6 +59,22 @@ def test_a_devices_own_latencies_correct_the_prior_the_more_the_more_they_are() 
     assert none > few > many
 
 
+def test_on_a_device_unlike_the_priors_twenty_of_its_own_networks_are_worth_more_than_the_priors() -> None:
+    def call_ms(architecture: Architecture) -> float:
+        return 0.5 + 0.1 * sum(stage.depth for stage in architecture.stages) + 0.01 * made_up_ms(architecture)
+
+    measured = np.array([call_ms(each) for each in UNSEEN])
+    errors = []
+    for count in (0, 20):
+        own, anchor_ms = NETWORKS[:count], call_ms(PRESETS[ANCHOR])
+        model = expected_latency(own, [call_ms(each) for each in own], anchor_ms, 224, 1000, prior())
+        errors.append(errors_of(np.array([model.predict_ms(each) for each in UNSEEN]), measured))
+    before, after = errors
+    assert before.median > 0.2
+    assert after.median < 0.06
+    assert after.tau > 0.85 > before.tau
+
+
 def test_a_device_with_enough_of_its_own_needs_no_other() -> None:
     own = NETWORKS[:ENOUGH]
     measured = [other_ms(each) for each in own]
