@@ -26,7 +26,8 @@ class KnownObjectives:
 
     `objectives` are all but the modelled one, in the study's order; None where they have to be learned from what was
     measured. `features` are further numbers that the modelled objective may depend on. Points of one `identity` are
-    the same; None stands for the parameters themselves. A point that is not `allowed` is not proposed. `expected` is
+    the same; None stands for the parameters themselves. A point that is not `allowed` is not proposed, unless none
+    is that could be found; the less of the first objective it has, the nearer it is to that. `expected` is
     what the modelled objective is expected to be before anything is measured, with its standard deviation; None where
     nothing is: all points of a problem have it, or none has. `price` is what its evaluation costs, in any unit.
     """

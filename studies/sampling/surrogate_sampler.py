@@ -38,6 +38,8 @@ BOLDNESS = 0.5
 REFERENCE_PERCENTILE = 95
 """Of what is predicted of random points: what is worse adds no hypervolume."""
 LEAST_MEASURED = 5
+STEPS, LEAST_KEPT = 10, 30
+"""Where no random point is allowed, so many steps lead to some that are, from so many points each."""
 ROOM = 0.1
 """Where the modelled objective is expected beforehand, the reference point lies so much of the front's range beyond."""
 
@@ -150,7 +152,25 @@ class SurrogateSampler(BaseSampler):
     def _drawn(self, history: _History, space: Mapping[str, BaseDistribution], count: int) -> list[Point]:
         """Random points that the study does not hold; the same for some proposals, whose known objectives are kept."""
         rng = np.random.default_rng([self._seed, len(history.held) // REDRAWN_EVERY])
-        return self._new(history, (draw(space, rng) for _ in range(count)))
+        points = self._points(draw(space, rng) for _ in range(count))
+        if not any(point.known.allowed for point in points):
+            points = self._led_to_allowed(points, space, rng)
+        allowed = [point for point in points if point.known.allowed]
+        return _not_held(history, allowed or points)
+
+    def _led_to_allowed(
+        self, points: list[Point], space: Mapping[str, BaseDistribution], rng: np.random.Generator
+    ) -> list[Point]:
+        """Where no random point is allowed: those with the least first known objective, and better ones near them."""
+        found = {point.identity: point for point in points if point.known.objectives}
+        for _ in range(STEPS if found else 0):
+            least = sorted(found.values(), key=lambda point: point.known.objectives or ())[:LEAST_KEPT]
+            origins = [least[int(each)].params for each in rng.integers(len(least), size=self._proposals // STEPS)]
+            near = (mutated(origin, space, rng, int(rng.integers(1, MOST_CHANGES + 1))) for origin in origins)
+            found = {point.identity: point for point in [*least, *self._points(near)]}
+            if sum(point.known.allowed for point in found.values()) >= LEAST_KEPT:
+                break
+        return sorted(found.values(), key=lambda point: point.known.objectives or ())[:LEAST_KEPT]
 
     def _promising(self, model: ObjectiveModel, points: list[Point]) -> list[Params]:
         """The front of these points as they are predicted."""
@@ -165,16 +185,12 @@ class SurrogateSampler(BaseSampler):
             origin = best[int(rng.integers(len(best)))]
             return mutated(origin, space, rng, int(rng.integers(1, MOST_CHANGES + 1)))
 
-        return self._new(history, (changed() for _ in range(self._proposals // 2))) if best else []
+        near = self._points(changed() for _ in range(self._proposals // 2)) if best else []
+        return _not_held(history, (point for point in near if point.known.allowed))
 
-    def _new(self, history: _History, proposed: Iterable[Params]) -> list[Point]:
-        """Those of the proposed points that may be evaluated and are not held, each once."""
-        found: dict[Hashable, Point] = {}
-        for params in proposed:
-            point = self._point(params)
-            if point is not None and point.known.allowed and point.identity not in history.held:
-                found.setdefault(point.identity, point)
-        return list(found.values())
+    def _points(self, proposed: Iterable[Params]) -> list[Point]:
+        """Those of the proposed points that are any of the problem's."""
+        return [point for point in map(self._point, proposed) if point is not None]
 
     def _stratified(self, pool: list[Point], history: _History, space: Mapping[str, BaseDistribution]) -> Params:
         """Of a part of the first known objective's range, each part in its turn, the point least like those held."""
@@ -245,6 +261,15 @@ def _dominated(known: Array, values: Array) -> NDArray[np.bool_]:
     better = (both[None] < both[:, None]).any(axis=2)
     dominated: NDArray[np.bool_] = np.logical_or.reduce(as_good & better, axis=1)
     return dominated
+
+
+def _not_held(history: _History, points: Iterable[Point]) -> list[Point]:
+    """Those that the study does not hold, each once."""
+    found: dict[Hashable, Point] = {}
+    for point in points:
+        if point.identity not in history.held:
+            found.setdefault(point.identity, point)
+    return list(found.values())
 
 
 def _van_der_corput(number: int) -> float:

@@ -125,6 +125,28 @@ def test_what_is_not_allowed_or_unknown_is_not_proposed() -> None:
     assert max(params["depth"] for params in proposed) < 7
 
 
+def test_where_next_to_nothing_is_allowed_proposals_lead_there() -> None:
+    space = {f"x{number}": IntDistribution(0, 9) for number in range(12)}
+
+    def known_of(params: Mapping[str, Any]) -> KnownObjectives:
+        total = float(sum(params.values()))
+        return KnownObjectives((total,), allowed=total <= least_allowed)
+
+    def totals(trials: int) -> list[int]:
+        study = study_of(SurrogateSampler(known_of, space=space, ideal=0.0))
+        found = []
+        for _ in range(trials):
+            trial = study.ask()
+            found.append(sum(trial.suggest_int(name, 0, 9) for name in space))
+            study.tell(trial, state=TrialState.PRUNED)
+        return found
+
+    least_allowed = 20  # one in 100,000 is
+    assert max(totals(15)) <= least_allowed
+    least_allowed = -1
+    assert max(totals(15)) <= 20  # what is nearest to it
+
+
 def test_without_a_space_or_foresight_both_are_learned() -> None:
     study = study_of(SurrogateSampler(seed=3))
     proposed = run(study, 40)
