@@ -36,14 +36,6 @@ _UTF_16 = (b"\xff\xfe", b"\xfe\xff", b"{\0", b"\0{")
 
 
 class _Short(Repr):
-    def repr_NoneType(self, value: None, level: int) -> str:
-        """As JSON writes it, where Python says None."""
-        return "null"
-
-    def repr_bool(self, value: bool, level: int) -> str:
-        """As JSON and TOML write it, where Python says True."""
-        return str(value).lower()
-
     def repr_int(self, value: int, level: int) -> str:
         """Of a number of thousands of digits Python makes no text."""
         return repr(value) if abs(value) < 10**40 else f"a number of {value.bit_length()} bits"

@@ -132,7 +132,7 @@ def test_fields_are_taken_by_their_types() -> None:
         (lambda: GIVEN.value("z"), "'note.json' needs the key 'z', and has ['f', 'l', 'n', 'o', 'r', 't', ...]"),
         (lambda: GIVEN.whole("n", 4, 9), "'n' in 'note.json' must be a whole number from 4 to 9, got 3"),
         (lambda: GIVEN.whole("x", 0, 9), "must be a whole number from 0 to 9, got 0.5"),
-        (lambda: GIVEN.whole("f", 0, 9), "must be a whole number from 0 to 9, got true"),
+        (lambda: GIVEN.whole("f", 0, 9), "must be a whole number from 0 to 9, got True"),
         (lambda: GIVEN.number("n", 5, 9), "must be a number from 5 to 9, got 3"),
         (lambda: GIVEN.number("t"), "must be a number from -1e+18 to 1e+18, got 'ab'"),
         (lambda: GIVEN.text("n"), "must be a text of at most 1000 characters, got 3"),
