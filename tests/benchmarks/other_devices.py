@@ -1,11 +1,12 @@
 """How soon are predicted latencies right on a device that is unlike the one whose latencies ship?
 
-    python tests/benchmarks/other_devices.py [--precision int8] [--like sqlite:///runs/STUDY/study.db STUDY]
+    python tests/benchmarks/other_devices.py [--precision int8] [--like sqlite:///runs/STUDY/study.db STUDY] [--fixed]
 
 Devices are made up of the shipped one: some kind of work takes several times as long there, as the rest does beside it.
 "a call a layer" is as a GPU at batch 1: layers take their time whatever they compute. After so many networks of the
 device's own, drawn at random for 140 MFLOPs, 40 others are predicted: the median error and Kendall's tau. `--like` adds
-the latencies that a study holds, in its order; those of its second half are predicted.
+the latencies that a study holds, in its order; those of its second half are predicted. With `--fixed` the shipped
+networks keep their first weight, whatever they predict.
 """
 
 import argparse
@@ -18,6 +19,7 @@ from search_space import PRESETS, Architecture, Budget, SearchSpace
 from search_space.choosers import RandomChooser
 from search_space.precision import FP32, PRECISIONS
 from search_space.presets import ANCHOR
+from studies.latency import prior as prior_module
 from studies.latency.model import EVERY_NETWORK, ExpectedLatency, errors_of
 from studies.latency.prior import LatencyPrior, expected_latency, shipped_prior
 from studies.storage.studies import load_study, open_storage, records_of
@@ -67,7 +69,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--precision", choices=PRECISIONS, default=FP32, help="whose shipped latencies are begun with")
     parser.add_argument("--like", nargs=2, metavar=("STORAGE", "STUDY"), help="a study of a device to add")
+    parser.add_argument("--fixed", action="store_true", help="weigh the shipped ones alike, whatever they predict")
     flags = parser.parse_args()
+    if flags.fixed:
+        prior_module.COUNTS_AS = prior_module.COUNTS_AS[:1]
     prior = shipped_prior(flags.precision)
     shipped = expected_latency((), (), 1.0, 224, 1000, prior)
     space = SearchSpace.default(Budget.parse("140mflops"))
